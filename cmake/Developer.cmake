@@ -1,0 +1,14 @@
+# What we ask of our own code; CMAKE_COMPILE_WARNING_AS_ERROR, in the presets, makes it binding.
+
+add_compile_options(-Wall -Wextra -Wpedantic -Wshadow -Woverloaded-virtual)
+
+if(CMAKE_CXX_COMPILER_ID STREQUAL "GNU" AND CMAKE_CXX_COMPILER_VERSION VERSION_LESS 13)
+  # It warns inside that release's own <stop_token>.
+  add_compile_options(-Wno-maybe-uninitialized)
+endif()
+
+find_program(CCACHE ccache)
+mark_as_advanced(CCACHE)
+if(CCACHE AND NOT CMAKE_CXX_COMPILER_LAUNCHER)
+  set(CMAKE_CXX_COMPILER_LAUNCHER "${CCACHE}")
+endif()

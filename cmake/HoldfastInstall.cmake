@@ -1,0 +1,21 @@
+include(CMakePackageConfigHelpers)
+
+set(package_dir ${CMAKE_INSTALL_LIBDIR}/cmake/holdfast)
+configure_package_config_file(
+  "${PROJECT_SOURCE_DIR}/cmake/holdfastConfig.cmake.in" "${PROJECT_BINARY_DIR}/holdfastConfig.cmake"
+  INSTALL_DESTINATION ${package_dir}
+  NO_SET_AND_CHECK_MACRO)
+write_basic_package_version_file("${PROJECT_BINARY_DIR}/holdfastConfigVersion.cmake"
+                                 COMPATIBILITY SameMinorVersion)
+install(FILES "${PROJECT_BINARY_DIR}/holdfastConfig.cmake"
+              "${PROJECT_BINARY_DIR}/holdfastConfigVersion.cmake"
+        DESTINATION ${package_dir})
+
+set(headers_of_absent_components)
+if(HOLDFAST_HTTP)
+  install(FILES "${PROJECT_SOURCE_DIR}/cmake/Findhttplib.cmake" DESTINATION ${package_dir})
+else()
+  set(headers_of_absent_components REGEX "/http(\\.h)?$" EXCLUDE)
+endif()
+install(DIRECTORY "${PROJECT_SOURCE_DIR}/include/" DESTINATION ${CMAKE_INSTALL_INCLUDEDIR}
+        ${headers_of_absent_components})

@@ -1,0 +1,131 @@
+#include "clients.h"
+
+#include <absl/status/status.h>
+#include <absl/status/statusor.h>
+
+#include <algorithm>
+#include <chrono>
+#include <cstdint>
+#include <memory>
+#include <string>
+#include <string_view>
+
+#include "holdfast/http.h"
+
+namespace demo {
+namespace {
+
+using namespace std::chrono_literals;
+
+using Fetch = holdfast::AnyExecutor<absl::StatusOr<httplib::Response>(const httplib::Request&)>;
+
+constexpr auto kPatience = 10s;  // of a caller, from the arrival of the request
+constexpr int kConnections = 32;
+
+std::string FailureOf(int http_status) {
+  return http_status < 400 ? "" : "HTTP " + std::to_string(http_status);
+}
+
+// A policy of the demo's own, to see what comes back up to Retry: an attempt that reached the
+// server, or a policy's refusal.
+class Watch {
+ public:
+  explicit Watch(Recorder& recorder) : recorder_(&recorder) {}
+
+  struct State {};
+
+  holdfast::Verdict Before(holdfast::Call&, State&) { return holdfast::Verdict::Proceed(); }
+
+  template <class R>
+  holdfast::Next After(holdfast::Call&, State&, R& result) {
+    const auto rejection = holdfast::RejectionOf(holdfast::ResultTraits<R>::StatusOf(result));
+    if (rejection) {
+      recorder_->RefusedAttempt(rejection->policy);
+    } else {
+      recorder_->Attempt();
+    }
+    return holdfast::Next::Done();
+  }
+
+ private:
+  Recorder* recorder_;
+};
+
+holdfast::CircuitBreaker::Options BreakerOptions(Recorder& recorder) {
+  return {
+      .name = "server",
+      .timeout = 500ms,
+      // One request in four fails on a good day: ten in a row are no accident.
+      .ready_to_trip =
+          [](const holdfast::BreakerCounts& counts) { return counts.consecutive_failures >= 10; },
+      .on_state_change = [&recorder](std::string_view, holdfast::BreakerState,
+                                     holdfast::BreakerState to) { recorder.Breaker(to); }};
+}
+
+// An outage of some seconds costs a call two tries for each half second that the breaker is open:
+// one refused, and one refused because another call's probe is out. The breaker keeps them away
+// from the server meanwhile; the budget is for what a breaker can't see, a server that fails most
+// requests but never ten in a row.
+holdfast::RetryOptions RetryingThroughOutages(double rate) {
+  const auto ten_seconds = static_cast<std::int64_t>(rate * 10) + 100;
+  return {.max_attempts = 20,
+          .backoff = holdfast::Backoff::Exponential({.initial = 50ms, .max = 500ms}),
+          .budget = std::make_shared<holdfast::RetryBudget>(
+              holdfast::RetryBudget::Options{.capacity = ten_seconds, .per_success = 1})};
+}
+
+// Room for retries, and to catch up after an outage without falling over a server that is just back
+// on its feet.
+holdfast::TokenBucket::Options FourTimes(double rate) {
+  const double limit = std::max(4 * rate, 20.0);
+  return {.rate = limit, .burst = static_cast<std::int64_t>(limit / 20)};
+}
+
+Fetch MakeFetch(const Url& url, const Traffic& traffic, Recorder& recorder) {
+  return holdfast::Stack(holdfast::Timeout(kPatience),  // the whole call
+                         holdfast::Retry(RetryingThroughOutages(traffic.rate)),
+                         Watch(recorder),  // from here on, each attempt
+                         holdfast::CircuitBreak(BreakerOptions(recorder)),
+                         holdfast::RateLimit(FourTimes(traffic.rate)),
+                         holdfast::Bulkhead({.limit = kConnections}),
+                         holdfast::Timeout(traffic.attempt_timeout))
+      .Around(holdfast::http::Transport(url.origin, {.max_idle = kConnections}));
+}
+
+}  // namespace
+
+Send PlainClient(const Url& url, Recorder& recorder) {
+  auto client = std::make_shared<httplib::Client>(url.origin);
+  client->set_keep_alive(true);
+  client->set_tcp_nodelay(true);
+  client->set_connection_timeout(2s);
+  client->set_read_timeout(2s);
+  return [client, path = url.path, &recorder](holdfast::TimePoint,
+                                              const std::stop_token& stop) -> std::string {
+    const std::stop_callback on_stop(stop, [&] { client->stop(); });
+    const httplib::Result result = client->Get(path);
+    recorder.Attempt();
+    if (result) return FailureOf(result->status);
+    return std::string(holdfast::ResultTraits<httplib::Result>::StatusOf(result).message());
+  };
+}
+
+Send ResilientClient(const Url& url, const Traffic& traffic, Recorder& recorder) {
+  httplib::Request request;
+  request.method = "GET";
+  request.path = url.path;
+  return [fetch = MakeFetch(url, traffic, recorder), request, &recorder](
+             holdfast::TimePoint due, const std::stop_token& stop) -> std::string {
+    // The deadline counts from the arrival, as the Timeout can't: it covers the wait for a thread.
+    const absl::StatusOr<httplib::Response> result =
+        fetch.With({.deadline = due + kPatience, .stop = stop}, request);
+    if (result.ok()) return FailureOf(result->status);
+    if (const auto rejection = holdfast::RejectionOf(result.status())) {
+      recorder.RefusedCall(rejection->policy);
+      return "refused by " + rejection->policy;
+    }
+    return std::string(result.status().message());
+  };
+}
+
+}  // namespace demo

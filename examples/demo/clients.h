@@ -1,0 +1,33 @@
+// The two clients that are compared.
+#ifndef HOLDFAST_EXAMPLES_DEMO_CLIENTS_H_
+#define HOLDFAST_EXAMPLES_DEMO_CLIENTS_H_
+
+#include <httplib.h>
+
+#include <stop_token>
+#include <string>
+
+#include "holdfast/holdfast.h"
+#include "load.h"
+#include "options.h"
+#include "stats.h"
+
+namespace demo {
+
+// An httplib::Client with keep-alive and timeouts: one connection, one try. It is for one worker;
+// `recorder` must outlive it.
+Send PlainClient(const Url& url, Recorder& recorder);
+
+// What there is to know of the traffic, to tune a stack for it.
+struct Traffic {
+  double rate = 0;                          // of the arrivals, per second
+  holdfast::Duration attempt_timeout = {};  // beyond which an answer is not worth waiting for
+};
+
+// The same request through a stack, shared by all workers: the breaker, the limit and the bulkhead
+// are only worth something if all calls go through the same ones. `recorder` must outlive it.
+Send ResilientClient(const Url& url, const Traffic& traffic, Recorder& recorder);
+
+}  // namespace demo
+
+#endif  // HOLDFAST_EXAMPLES_DEMO_CLIENTS_H_

@@ -1,0 +1,107 @@
+// What a Holdfast stack is worth against a server that misbehaves: the same requests go through a
+// plain client and through a stack, and both runs are shown side by side.
+#include <absl/strings/str_format.h>
+
+#include <chrono>
+#include <csignal>
+#include <exception>
+#include <iostream>
+#include <optional>
+#include <utility>
+
+#include "clients.h"
+#include "interrupt.h"
+#include "load.h"
+#include "options.h"
+#include "progress.h"
+#include "script.h"
+#include "server.h"
+#include "stats.h"
+#include "table.h"
+#include "timeline.h"
+
+namespace demo {
+namespace {
+
+using namespace std::chrono_literals;
+
+constexpr int kInterrupted = 130;  // as a shell reports SIGINT
+
+// One run of one client, against a server of its own unless there is a real one.
+template <class MakeClient>
+Run RunOnce(const std::string& client, const Options& options, const MakeClient& make_client,
+            const std::stop_token& stop) {
+  // So far ahead that everybody is ready by then.
+  const holdfast::TimePoint began = holdfast::SteadyClock()->Now() + 100ms;
+  Recorder recorder(client, began);
+  Script script(options.seed, Span(options));
+  std::optional<Server> server;
+  // A connection whose client has given up may linger, so there is room for twice the clients.
+  if (!options.url) server.emplace(script, began, 2 * options.concurrency + 16);
+  {
+    const Url url = options.url ? *options.url : Url{.origin = server->origin(), .path = "/"};
+    const ProgressLine progress(client, options.requests, recorder);
+    RunLoad(options, make_client(url, recorder), recorder, stop);
+  }
+  Run run = std::move(recorder).TakeRun();
+  run.scripted = server.has_value();
+  run.seen = server ? server->seen() : static_cast<std::int64_t>(run.attempts.size());
+  if (server) run.outage = script.outage();
+  return run;
+}
+
+Run RunPlain(const Options& options, const std::stop_token& stop) {
+  const auto one_each = [](const Url& url, Recorder& recorder) {
+    return [=, &recorder] { return PlainClient(url, recorder); };
+  };
+  return RunOnce("plain", options, one_each, stop);
+}
+
+Run RunResilient(const Options& options, const std::stop_token& stop) {
+  // The demo's own server takes 25 ms when it is well; of a real one nothing is known.
+  const Traffic traffic = {.rate = options.rate, .attempt_timeout = options.url ? 2s : 300ms};
+  const auto shared = [&](const Url& url, Recorder& recorder) {
+    return [send = ResilientClient(url, traffic, recorder)] { return send; };
+  };
+  return RunOnce("resilient", options, shared, stop);
+}
+
+int Main(const Options& options) {
+  std::signal(SIGPIPE, SIG_IGN);  // a broken connection is a result here, not the end
+  const Interrupt interrupt;
+  const std::stop_token stop = interrupt.token();
+
+  std::cout << absl::StrFormat("%d requests at %g/s, twice, to %s\n", options.requests,
+                               options.rate,
+                               options.url ? options.url->origin + options.url->path
+                                           : "a server on loopback that misbehaves");
+  const Run plain = RunPlain(options, stop);
+  const Run resilient = stop.stop_requested() ? Run() : RunResilient(options, stop);
+  if (stop.stop_requested()) {
+    std::cerr << "demo: interrupted\n";
+    return kInterrupted;
+  }
+
+  std::cout << '\n';
+  PrintTable(std::cout, plain, resilient);
+  const absl::Status drawn = DrawTimeline(options.output, plain, resilient);
+  std::cout << '\n'
+            << (drawn.ok() ? "Timeline: " + options.output
+                           : "No timeline: " + std::string(drawn.message()))
+            << '\n';
+  return drawn.ok() || absl::IsNotFound(drawn) ? 0 : 1;
+}
+
+}  // namespace
+}  // namespace demo
+
+int main(int argc, char** argv) {
+  demo::Options options;
+  if (const std::optional<int> status = demo::ParseOptions(argc, argv, options)) return *status;
+  try {
+    return demo::Main(options);
+  } catch (const std::exception& error) {
+    std::cerr << "demo: " << error.what() << '\n';
+    return 1;
+  }
+}

@@ -1,0 +1,31 @@
+// The demo's command line.
+#ifndef HOLDFAST_EXAMPLES_DEMO_OPTIONS_H_
+#define HOLDFAST_EXAMPLES_DEMO_OPTIONS_H_
+
+#include <cstdint>
+#include <optional>
+#include <string>
+
+namespace demo {
+
+struct Url {
+  std::string origin;  // http://host:port, as a Transport takes it
+  std::string path;    // with a leading slash
+};
+
+struct Options {
+  std::optional<Url> url;  // a real server; without one, the demo brings its own
+  int requests = 2000;
+  int concurrency = 64;  // calls at once: a thread each
+  double rate = 160;     // arrivals per second
+  std::uint64_t seed = 1;
+  std::string output = "holdfast-demo.svg";
+};
+
+// Reads `options` from the command line. A value is the exit status of a program that has nothing
+// more to do: help was asked for, or an argument was wrong and that has been said.
+std::optional<int> ParseOptions(int argc, char** argv, Options& options);
+
+}  // namespace demo
+
+#endif  // HOLDFAST_EXAMPLES_DEMO_OPTIONS_H_

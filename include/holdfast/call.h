@@ -1,0 +1,137 @@
+// One logical request on its way through a stack, retries included: what policies may know of it.
+//
+//   Verdict Before(Call& call, State&) {
+//     if (call.now() < opens_at_) return Verdict::Wait(opens_at_);
+//     return Verdict::Proceed();
+//   }
+#ifndef HOLDFAST_CALL_H_
+#define HOLDFAST_CALL_H_
+
+#include <absl/base/optimization.h>
+#include <absl/random/bit_gen_ref.h>
+#include <absl/status/status.h>
+
+#include <optional>
+#include <stop_token>
+#include <string_view>
+
+#include "holdfast/report.h"
+#include "holdfast/time.h"
+#include "holdfast/waker.h"
+
+namespace holdfast {
+
+// What a caller may say about one call. What it points to must outlive the call.
+struct CallOptions {
+  TimePoint deadline = TimePoint::max();  // on the clock of the stack
+  std::stop_token stop = {};              // ends every wait; the call then returns kCancelled
+  std::string_view key = {};              // whom or what the call is for, to keyed policies
+  Report* report = nullptr;               // where to write what happened; null: nowhere
+};
+
+// How a call ended for the states that are destroyed without having seen a result.
+enum class Abandonment : signed char {
+  kNone,       // it has not, or a policy's own callback threw
+  kThrew,      // the executor threw
+  kCancelled,  // the caller stopped it
+};
+
+// Made by a driver and used by one thread at a time.
+class Call {
+ public:
+  Call(const Call&) = delete;
+  Call& operator=(const Call&) = delete;
+
+  // The time, read from the clock at most once between two waits or attempts, and only if somebody
+  // asks: all policies share the reading.
+  TimePoint now() {
+    if (!now_known_) {
+      now_ = internal::ReadClock(clock_);
+      now_known_ = true;
+    }
+    return now_;
+  }
+
+  // No wait may end after it. An executor reads it to know how long it may take; Timeout sets it
+  // for what is below, and puts it back.
+  TimePoint deadline() const { return deadline_; }
+  void set_deadline(TimePoint deadline) { deadline_ = deadline; }
+
+  const std::stop_token& stop() const { return options_.stop; }
+  std::string_view key() const { return options_.key; }
+
+  // How often the executor was run: the number of the present attempt, from 1, and 0 before it.
+  int attempt() const { return attempts_; }
+
+  // Whether the result on its way up is an inner policy's refusal, and when another try could
+  // succeed (TimePoint::min() if that is not known).
+  bool rejected() const { return rejected_; }
+  TimePoint retry_at() const { return rejected_ ? retry_at_ : TimePoint::min(); }
+
+  // Why states are being destroyed that never saw a result.
+  Abandonment abandonment() const { return abandonment_; }
+
+  // Says why a policy hands on a failure that it could have tried again, for the report.
+  void set_stopped(StopReason reason) { stopped_ = reason; }
+
+  // Wakes this call from its present or next wait.
+  virtual Waker& waker() = 0;
+
+  // The source of a policy's randomness; a simulation has its own, with a seed.
+  virtual absl::BitGenRef random();
+
+ protected:
+  // `clock` null: steady_clock.
+  Call(const CallOptions& options, Clock* clock)
+      : options_(options),
+        clock_(clock),
+        deadline_(options.deadline),
+        reporting_(options.report != nullptr) {}
+  ~Call() = default;
+
+  Clock* clock() const { return clock_; }
+  void ForgetNow() { now_known_ = false; }
+
+ private:
+  template <class R, class... Policies>
+  friend class Machine;
+
+  void BeginAttempt() {
+    ++attempts_;
+    rejected_ = false;
+    stopped_ = kNotStopped;
+    if (ABSL_PREDICT_FALSE(reporting_)) ReportAttempt();
+  }
+
+  void Rejected(TimePoint retry_at, StopReason reason) {
+    rejected_ = true;
+    retry_at_ = retry_at;
+    stopped_ = reason;
+  }
+
+  // For a call that has a report; out of line.
+  void ReportStart();
+  void ReportWait(TimePoint from);
+  void ReportAttempt();
+  void ReportOutcome(const absl::Status& outcome);
+  void ReportEnd(const absl::Status& result, std::optional<Duration> retry_after);
+
+  static constexpr StopReason kNotStopped{-1};  // by anything but the result
+
+  const CallOptions& options_;
+  Clock* clock_;
+  TimePoint deadline_;
+  TimePoint now_;       // when now_known_
+  TimePoint retry_at_;  // when rejected_
+  Duration waited_;     // since the attempt before, when reporting_
+  int attempts_ = 0;
+  bool now_known_ = false;
+  bool rejected_ = false;
+  bool reporting_;
+  Abandonment abandonment_ = Abandonment::kNone;
+  StopReason stopped_ = kNotStopped;
+};
+
+}  // namespace holdfast
+
+#endif  // HOLDFAST_CALL_H_

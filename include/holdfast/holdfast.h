@@ -1,0 +1,28 @@
+// All of Holdfast's core: policies, policy objects, and the Stack that puts them around a call.
+#ifndef HOLDFAST_HOLDFAST_H_
+#define HOLDFAST_HOLDFAST_H_
+
+#include "holdfast/any_executor.h"     // IWYU pragma: export
+#include "holdfast/backoff.h"          // IWYU pragma: export
+#include "holdfast/blocking_driver.h"  // IWYU pragma: export
+#include "holdfast/bulkhead.h"         // IWYU pragma: export
+#include "holdfast/call.h"             // IWYU pragma: export
+#include "holdfast/circuit_break.h"    // IWYU pragma: export
+#include "holdfast/circuit_breaker.h"  // IWYU pragma: export
+#include "holdfast/fallback.h"         // IWYU pragma: export
+#include "holdfast/machine.h"          // IWYU pragma: export
+#include "holdfast/rate_limit.h"       // IWYU pragma: export
+#include "holdfast/rejection.h"        // IWYU pragma: export
+#include "holdfast/report.h"           // IWYU pragma: export
+#include "holdfast/result.h"           // IWYU pragma: export
+#include "holdfast/retry.h"            // IWYU pragma: export
+#include "holdfast/retry_budget.h"     // IWYU pragma: export
+#include "holdfast/semaphore.h"        // IWYU pragma: export
+#include "holdfast/stack.h"            // IWYU pragma: export
+#include "holdfast/time.h"             // IWYU pragma: export
+#include "holdfast/timeout.h"          // IWYU pragma: export
+#include "holdfast/token_bucket.h"     // IWYU pragma: export
+#include "holdfast/verdict.h"          // IWYU pragma: export
+#include "holdfast/waker.h"            // IWYU pragma: export
+
+#endif  // HOLDFAST_HOLDFAST_H_

@@ -1,0 +1,16 @@
+// All of holdfast::http, and all of the core: policies around calls over cpp-httplib.
+//
+//   holdfast::http::Transport orders("https://orders.example.com");
+//   auto fetch = holdfast::Stack(holdfast::Timeout(10s),
+//                                holdfast::Retry({.max_attempts = 4}),
+//                                holdfast::Timeout(2s))
+//                    .Around(orders);
+//   absl::StatusOr<httplib::Response> response = fetch(request);
+#ifndef HOLDFAST_HTTP_H_
+#define HOLDFAST_HTTP_H_
+
+#include "holdfast/holdfast.h"        // IWYU pragma: export
+#include "holdfast/http/result.h"     // IWYU pragma: export
+#include "holdfast/http/transport.h"  // IWYU pragma: export
+
+#endif  // HOLDFAST_HTTP_H_

@@ -1,0 +1,88 @@
+// How Holdfast reads cpp-httplib's results, so that any call that returns one can be wrapped as it
+// is.
+//
+//   auto fetch = holdfast::Stack(holdfast::Retry({.max_attempts = 4}))
+//                    .Around([&](const std::string& path) { return client.Get(path); });
+//   httplib::Result result = fetch("/orders/7");
+//
+// An answer is a success whatever it says, 404 and 501 included, except 429 (kResourceExhausted)
+// and the other codes from 500 up (kUnavailable), which say that the server could not answer now.
+// What kept an answer from coming has the codes that transport.h lists.
+#ifndef HOLDFAST_HTTP_RESULT_H_
+#define HOLDFAST_HTTP_RESULT_H_
+
+#include <absl/status/status.h>
+#include <absl/status/statusor.h>
+#include <httplib.h>
+
+#include <chrono>
+#include <optional>
+#include <string_view>
+
+#include "holdfast/result.h"
+#include "holdfast/time.h"
+
+namespace holdfast {
+namespace http {
+
+// The longest that a server can ask to be left alone with Retry-After; more counts as this much.
+inline constexpr Duration kMaxRetryAfter = std::chrono::hours(24);
+
+// What a Retry-After header asks for, in seconds or as any date of RFC 9110, 5.6.7: zero for a date
+// that has passed, nullopt for what is neither. A date is compared with the wall clock; nothing
+// else in Holdfast reads it.
+std::optional<Duration> ParseRetryAfter(std::string_view value);
+
+namespace internal {
+
+// Of the policies' default rules, which are those of hashicorp/go-retryablehttp.
+constexpr bool IsFailure(int code) { return code == 429 || (code >= 500 && code != 501); }
+
+absl::Status StatusOfFailure(const httplib::Response& response);
+
+inline absl::Status StatusOf(const httplib::Response& response) {
+  return IsFailure(response.status) ? StatusOfFailure(response) : absl::OkStatus();
+}
+
+std::optional<Duration> RetryAfter(const httplib::Response& response);
+
+// For a result that has no response.
+absl::Status StatusOfEmpty(const httplib::Result& result);
+httplib::Result EmptyResult(const absl::Status& status);
+
+}  // namespace internal
+}  // namespace http
+
+// Of what Transport returns.
+template <>
+struct ResultTraits<absl::StatusOr<httplib::Response>> {
+  using Result = absl::StatusOr<httplib::Response>;
+
+  static absl::Status StatusOf(const Result& result) {
+    return result.ok() ? http::internal::StatusOf(*result) : result.status();
+  }
+  static Result FromStatus(absl::Status status) { return status; }
+  static std::optional<Duration> RetryAfter(const Result& result) {
+    return result.ok() ? http::internal::RetryAfter(*result) : std::nullopt;
+  }
+};
+
+// Of what httplib::Client returns. A policy's refusal comes as a result without a response, with
+// the nearest httplib::Error (Canceled, ConnectionTimeout or Connection); its text, and whether it
+// is a rejection, remain: ask StatusOf. An Error::Read may be a read timeout: httplib doesn't say.
+template <>
+struct ResultTraits<httplib::Result> {
+  static absl::Status StatusOf(const httplib::Result& result) {
+    return result ? http::internal::StatusOf(*result) : http::internal::StatusOfEmpty(result);
+  }
+  static httplib::Result FromStatus(const absl::Status& status) {
+    return http::internal::EmptyResult(status);
+  }
+  static std::optional<Duration> RetryAfter(const httplib::Result& result) {
+    return result ? http::internal::RetryAfter(*result) : std::nullopt;
+  }
+};
+
+}  // namespace holdfast
+
+#endif  // HOLDFAST_HTTP_RESULT_H_

@@ -1,0 +1,103 @@
+// A Transport makes HTTP requests to one origin over connections that it keeps: the executor at the
+// bottom of a stack.
+//
+//   holdfast::http::Transport transport("http://localhost:8080", {.max_idle = 4});
+//   auto fetch = holdfast::Stack(holdfast::Retry({}), holdfast::Timeout(2s)).Around(transport);
+//
+//   httplib::Request request;
+//   request.method = "GET";
+//   request.path = "/orders/7";
+//   absl::StatusOr<httplib::Response> response = fetch(request);
+#ifndef HOLDFAST_HTTP_TRANSPORT_H_
+#define HOLDFAST_HTTP_TRANSPORT_H_
+
+#include <absl/status/status.h>
+#include <absl/status/statusor.h>
+#include <httplib.h>
+
+#include <chrono>
+#include <cstdint>
+#include <memory>
+#include <string>
+#include <string_view>
+
+#include "holdfast/call.h"
+#include "holdfast/http/result.h"  // IWYU pragma: export
+#include "holdfast/time.h"
+
+namespace holdfast::http {
+
+// The timeouts bound one step each, to the millisecond and up to a day; what bounds a whole
+// exchange is the call's deadline.
+struct TransportOptions {
+  std::int64_t max_idle = 16;                          // connections kept between calls; >= 0
+  Duration idle_timeout = std::chrono::seconds(30);    // an older idle one is not used again
+  Duration connect_timeout = std::chrono::seconds(5);  // to connect; the same for each TLS step
+  Duration read_timeout = std::chrono::seconds(30);    // of silence while an answer is awaited
+  Duration write_timeout = std::chrono::seconds(30);   // in which nothing can be sent
+  std::string ca_file = {};                            // PEM; empty: the system's authorities
+  bool verify = true;                                  // the certificate and the host name in it
+};
+
+// OK if every timeout is > 0 and max_idle >= 0.
+absl::Status Validate(const TransportOptions& options);
+
+// Counted when an exchange ends.
+struct TransportStats {
+  std::int64_t opened = 0;  // connections
+  std::int64_t reused = 0;  // exchanges over one that an earlier exchange had opened
+  std::int64_t idle = 0;    // connections, now
+  std::int64_t in_use = 0;  // exchanges, now
+};
+
+namespace internal {
+class Pool;
+}  // namespace internal
+
+// A handle: copies share the connections, and all of them may be used by all threads at once. One
+// exchange has a connection to itself; a new one is opened if none is idle, and one is kept if its
+// exchange ended cleanly. An idle connection that the server closed is replaced without notice; one
+// that it closes as the request arrives is not, since the server may have acted on the request.
+//
+// The request is sent as it is, each time: its body, headers and content provider, with a Host
+// header if it has none. Redirects are not followed. Responses are decompressed.
+//
+// At the call's deadline, and at once when its stop token is asked to stop, the exchange is cut off
+// whatever it is doing and its connection closed: while it connects, shakes hands, writes or
+// reads, however slowly the server drips. Only the system's name resolution runs to its own
+// end. One thread per Transport watches the deadlines; the first call that has one starts it. A
+// connection takes two file descriptors, one of them for that. SIGPIPE is kept from the program,
+// and what the program does about it is left alone.
+//
+// Errors, each with a message that names the origin and says which:
+//   kInvalidArgument     the origin is no URL, or the request has no valid method, path or headers
+//   kUnavailable         the host can't be resolved or reached, the connection is refused, times
+//                        out or is lost, or the TLS handshake fails
+//   kFailedPrecondition  the certificate is not trusted or not for this host; or ca_file can't be
+//                        read
+//   kResourceExhausted   this process has no file descriptor or local port left
+//   kDeadlineExceeded    the call's deadline has passed
+//   kCancelled           the call was asked to stop, or a callback of the request refused to go on
+// An HTTP status is no error here: see result.h for those that policies count as failures. What a
+// callback of the request throws passes through, and the connection is closed.
+class Transport {
+ public:
+  // `origin` is scheme://host[:port], with http or https and IPv6 in brackets. As it usually comes
+  // from a configuration, a wrong one does not throw: every call then says what is wrong with it.
+  // Throws std::invalid_argument with the text of Validate for the options.
+  explicit Transport(std::string_view origin, TransportOptions options = {});
+
+  absl::StatusOr<httplib::Response> operator()(const httplib::Request& request, Call& call) const;
+
+  // Without a deadline.
+  absl::StatusOr<httplib::Response> operator()(const httplib::Request& request) const;
+
+  TransportStats stats() const;
+
+ private:
+  std::shared_ptr<internal::Pool> pool_;
+};
+
+}  // namespace holdfast::http
+
+#endif  // HOLDFAST_HTTP_TRANSPORT_H_

@@ -1,0 +1,301 @@
+// The machine walks one call down through the policies of a stack to the executor and its result
+// back up. It never waits and never runs the executor by itself: it tells its driver what to do
+// next. For those who write a driver; everybody else uses stack.h.
+//
+//   Machine<R, Policies...> machine(policies, call);
+//   Step step = machine.Start();
+//   while (step != Step::kDone) {
+//     step = step == Step::kExecute ? machine.Execute(attempt)
+//                                   : (WaitUntil(machine.wait_until()), machine.Resume());
+//   }
+//   return std::move(machine).TakeResult();
+#ifndef HOLDFAST_MACHINE_H_
+#define HOLDFAST_MACHINE_H_
+
+#include <absl/base/attributes.h>
+#include <absl/base/optimization.h>
+#include <absl/status/status.h>
+
+#include <concepts>
+#include <cstddef>
+#include <memory>
+#include <new>
+#include <string>
+#include <string_view>
+#include <tuple>
+#include <type_traits>
+#include <utility>
+
+#include "holdfast/call.h"
+#include "holdfast/rejection.h"
+#include "holdfast/result.h"
+#include "holdfast/verdict.h"
+
+namespace holdfast {
+
+// What a driver has to do next.
+enum class Step {
+  kExecute,  // run the executor by Execute()
+  kWait,     // wait until wait_until(), a wake or a stop request, then Resume()
+  kDone,     // TakeResult()
+};
+
+// The shape of a policy: see README.md, "Your own policy".
+template <class P>
+concept Policy = std::is_default_constructible_v<typename P::State> &&
+                 requires(P& policy, Call& call, typename P::State& state) {
+                   { policy.Before(call, state) } -> std::same_as<Verdict>;
+                 };
+
+namespace internal {
+
+// Room for a T whose life the machine begins and ends.
+template <class T>
+union Slot {
+  Slot() {}   // NOLINT(modernize-use-equals-default): a union member has a constructor
+  ~Slot() {}  // NOLINT(modernize-use-equals-default)
+  T value;
+};
+
+template <class P>
+std::string_view PolicyName() {
+  if constexpr (requires { std::string_view(P::kName); }) {
+    return P::kName;
+  } else {
+    return "policy";
+  }
+}
+
+// The refusals of the machine itself, made once for each type of policy.
+template <class P>
+const absl::Status& DeadlineRejection() {
+  static const absl::Status status = MakeRejection(
+      absl::StatusCode::kDeadlineExceeded,
+      {.kind = RejectionKind::kDeadline, .policy = std::string(PolicyName<P>())},
+      std::string(PolicyName<P>()) + ": the wait would end after the call's deadline");
+  return status;
+}
+
+const absl::Status& DeadlinePassedRejection();  // of a call that has no time left to run anything
+const absl::Status& CancelledRejection();       // of the caller's stop token
+
+}  // namespace internal
+
+// One call's way through `policies`. States live in the machine, one for each policy that the call
+// is in; a state ends when the result has passed its policy, and states that never see one end with
+// the machine or as soon as the call is abandoned, innermost first.
+//
+// The way down and up is unrolled at compile time, and no step recurses into one that was already
+// taken: a policy that says Again goes through the driver. Not thread-safe; a driver may move from
+// thread to thread between steps.
+template <class R, class... Policies>
+class Machine {
+ public:
+  Machine(std::tuple<Policies...>& policies, Call& call) : policies_(policies), call_(call) {}
+  Machine(const Machine&) = delete;
+  Machine& operator=(const Machine&) = delete;
+  ~Machine() {
+    DestroyStates();
+    DropResult();
+  }
+
+  ABSL_ATTRIBUTE_ALWAYS_INLINE Step Start() {
+    if (ABSL_PREDICT_FALSE(reporting())) call_.ReportStart();
+    if (ABSL_PREDICT_FALSE(call_.stop().stop_requested())) return Cancel();
+    return Down<0>();
+  }
+
+  // Runs the executor as `attempt()`, which returns an R. What it throws passes through, with every
+  // state ended first.
+  template <class F>
+  ABSL_ATTRIBUTE_ALWAYS_INLINE Step Execute(F&& attempt) {
+    call_.BeginAttempt();
+    try {
+      SetResult(std::forward<F>(attempt));
+    } catch (...) {
+      call_.ForgetNow();
+      Abandon(Abandonment::kThrew);
+      throw;
+    }
+    call_.ForgetNow();
+    if (ABSL_PREDICT_FALSE(reporting())) call_.ReportOutcome(status());
+    return Up<kDepth>();
+  }
+
+  // The end of the wait that the last step asked for.
+  TimePoint wait_until() const { return wait_until_; }
+
+  // Goes on after a wait, at the policy that asked for it.
+  ABSL_ATTRIBUTE_NOINLINE Step Resume() {
+    call_.ForgetNow();
+    if (reporting()) call_.ReportWait(wait_began_);
+    if (call_.stop().stop_requested()) return Cancel();
+    if (again_ && call_.now() < wait_until_) return Wait(wait_until_);
+    return ResumeAt(std::make_index_sequence<kDepth>());
+  }
+
+  R TakeResult() && { return std::move(result_.value); }
+
+ private:
+  static constexpr std::size_t kDepth = sizeof...(Policies);
+
+  // Sends the call down from policy I; at the bottom it is the executor's turn.
+  template <std::size_t I>
+  ABSL_ATTRIBUTE_ALWAYS_INLINE Step Down() {
+    if constexpr (I == kDepth) {
+      if (ABSL_PREDICT_FALSE(call_.deadline() != TimePoint::max() &&
+                             call_.now() > call_.deadline())) {
+        return Reject<I>(internal::DeadlinePassedRejection());
+      }
+      return Step::kExecute;
+    } else {
+      std::construct_at(&state<I>());
+      depth_ = I + 1;
+      return Ask<I>();
+    }
+  }
+
+  // Asks policy I, which is entered, on the way down.
+  template <std::size_t I>
+  ABSL_ATTRIBUTE_ALWAYS_INLINE Step Ask() {
+    Verdict verdict = policy<I>().Before(call_, state<I>());
+    if (ABSL_PREDICT_TRUE(verdict.kind() == Verdict::Kind::kProceed)) return Down<I + 1>();
+    return Stay<I>(std::move(verdict));
+  }
+
+  template <std::size_t I>
+  ABSL_ATTRIBUTE_NOINLINE Step Stay(Verdict verdict) {
+    const TimePoint time = verdict.time();
+    if (verdict.kind() == Verdict::Kind::kReject) {
+      Leave<I>();
+      return Reject<I>(std::move(verdict).TakeStatus(), time);
+    }
+    if (time > call_.deadline()) {
+      Leave<I>();
+      return Reject<I>(internal::DeadlineRejection<PolicyAt<I>>(), time);
+    }
+    again_ = false;
+    resume_ = I;
+    return Wait(time);
+  }
+
+  // Makes a refusal the result, seen by the policies outside of I.
+  template <std::size_t I>
+  Step Reject(absl::Status status, TimePoint retry_at = TimePoint::min()) {
+    call_.Rejected(retry_at, status.code() == absl::StatusCode::kDeadlineExceeded
+                                 ? StopReason::kDeadline
+                                 : StopReason::kRejected);
+    SetResult([&] { return ResultTraits<R>::FromStatus(std::move(status)); });
+    return Up<I>();
+  }
+
+  // Hands the result up through the `N` outermost policies.
+  template <std::size_t N>
+  ABSL_ATTRIBUTE_ALWAYS_INLINE Step Up() {
+    if constexpr (N == 0) {
+      if (ABSL_PREDICT_FALSE(reporting())) Report();
+      return Step::kDone;
+    } else {
+      const Next next = policy<N - 1>().After(call_, state<N - 1>(), result_.value);
+      if (ABSL_PREDICT_FALSE(next.again())) return Again<N - 1>(next.at());
+      Leave<N - 1>();
+      return Up<N - 1>();
+    }
+  }
+
+  template <std::size_t I>
+  ABSL_ATTRIBUTE_NOINLINE Step Again(TimePoint at) {
+    if (at > call_.deadline()) {
+      call_.set_stopped(StopReason::kDeadline);
+      Leave<I>();
+      return Up<I>();
+    }
+    DropResult();
+    again_ = true;
+    resume_ = I;
+    return Wait(at);
+  }
+
+  Step Wait(TimePoint until) {
+    wait_until_ = until;
+    if (reporting()) wait_began_ = call_.now();
+    return Step::kWait;
+  }
+
+  template <std::size_t... I>
+  ABSL_ATTRIBUTE_NOINLINE Step ResumeAt(std::index_sequence<I...>) {
+    Step step = Step::kDone;
+    (void)((resume_ == I && (step = again_ ? Down<I + 1>() : Ask<I>(), true)) || ...);
+    return step;
+  }
+
+  ABSL_ATTRIBUTE_NOINLINE Step Cancel() {
+    Abandon(Abandonment::kCancelled);
+    DropResult();
+    call_.Rejected(TimePoint::min(), StopReason::kCancelled);
+    SetResult([] { return ResultTraits<R>::FromStatus(internal::CancelledRejection()); });
+    return Up<0>();
+  }
+
+  void Abandon(Abandonment how) {
+    call_.abandonment_ = how;
+    DestroyStates();
+  }
+
+  template <std::size_t I>
+  ABSL_ATTRIBUTE_ALWAYS_INLINE void Leave() {
+    depth_ = I;
+    std::destroy_at(&state<I>());
+  }
+
+  void DestroyStates() {
+    [this]<std::size_t... I>(std::index_sequence<I...>) {
+      ((depth_ > kDepth - 1 - I ? Leave<kDepth - 1 - I>() : void()), ...);
+    }(std::make_index_sequence<kDepth>());
+  }
+
+  // Builds the result in place, so that it need not be movable before it is handed on.
+  template <class F>
+  ABSL_ATTRIBUTE_ALWAYS_INLINE void SetResult(F&& make) {
+    ::new (static_cast<void*>(std::addressof(result_.value))) R(std::forward<F>(make)());
+    has_result_ = true;
+  }
+
+  void DropResult() {
+    if (std::exchange(has_result_, false)) std::destroy_at(std::addressof(result_.value));
+  }
+
+  bool reporting() const { return call_.reporting_; }
+  absl::Status status() const { return ResultTraits<R>::StatusOf(result_.value); }
+
+  ABSL_ATTRIBUTE_NOINLINE void Report() {
+    call_.ReportEnd(status(), ResultTraits<R>::RetryAfter(result_.value));
+  }
+
+  template <std::size_t I>
+  using PolicyAt = std::tuple_element_t<I, std::tuple<Policies...>>;
+  template <std::size_t I>
+  PolicyAt<I>& policy() {
+    return std::get<I>(policies_);
+  }
+  template <std::size_t I>
+  auto& state() {
+    return std::get<I>(states_).value;
+  }
+
+  std::tuple<Policies...>& policies_;
+  Call& call_;
+  std::tuple<internal::Slot<typename Policies::State>...> states_;
+  internal::Slot<R> result_;
+  unsigned depth_ = 0;  // how many states are alive: those of the outermost policies
+  bool has_result_ = false;
+  // Of a wait; set by who asks for it.
+  bool again_;       // it is one on the way up
+  unsigned resume_;  // the policy that asked for it
+  TimePoint wait_until_;
+  TimePoint wait_began_;  // when reporting
+};
+
+}  // namespace holdfast
+
+#endif  // HOLDFAST_MACHINE_H_

@@ -1,0 +1,49 @@
+// What happened to one call: how often it was tried, what it waited for, and why it stopped.
+//
+//   holdfast::Report report;
+//   auto result = fetch.With({.report = &report}, request);
+//   log(report.attempts, " attempts, stopped by ", ToString(report.stopped));
+#ifndef HOLDFAST_REPORT_H_
+#define HOLDFAST_REPORT_H_
+
+#include <absl/status/status.h>
+
+#include <string_view>
+#include <vector>
+
+#include "holdfast/time.h"
+
+namespace holdfast {
+
+enum class StopReason : signed char {
+  kSuccess,
+  kNotRetryable,  // the last result is a failure that no policy wanted to try again
+  kAttempts,      // as many attempts as Retry allows
+  kElapsed,       // as long as Retry allows
+  kDeadline,      // the call's deadline, or a Timeout's
+  kBudget,        // the retry budget is spent
+  kRejected,      // a policy refused
+  kCancelled,     // the caller's stop token
+};
+
+std::string_view ToString(StopReason reason);
+
+// One run of the executor.
+struct Attempt {
+  TimePoint start = {};
+  Duration delay = {};        // slept before it, since the attempt before or the call's start
+  absl::Status outcome = {};  // kUnknown while it has not returned, so also when it threw
+};
+
+// Filled only when asked for, by CallOptions::report; it is cleared when the call starts.
+struct Report {
+  int attempts = 0;
+  StopReason stopped = StopReason::kSuccess;
+  Duration waited = {};                   // in all policies together
+  TimePoint retry_at = TimePoint::min();  // the earliest time another try can succeed; min: any
+  std::vector<Attempt> history = {};
+};
+
+}  // namespace holdfast
+
+#endif  // HOLDFAST_REPORT_H_

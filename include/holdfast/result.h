@@ -1,0 +1,68 @@
+// How Holdfast reads a result: ResultTraits turns it into a status and a rejection into it.
+//
+//   template <>
+//   struct holdfast::ResultTraits<Reply> {
+//     static absl::Status StatusOf(const Reply& reply);
+//     static Reply FromStatus(absl::Status status);
+//     static std::optional<holdfast::Duration> RetryAfter(const Reply&) { return std::nullopt; }
+//   };
+#ifndef HOLDFAST_RESULT_H_
+#define HOLDFAST_RESULT_H_
+
+#include <absl/status/status.h>
+#include <absl/status/statusor.h>
+
+#include <concepts>
+#include <optional>
+#include <utility>
+
+#include "holdfast/time.h"
+
+namespace holdfast {
+
+// Specialise it for a result type of your own; absl::Status and absl::StatusOr<T> are here.
+//   StatusOf    OK for a success, otherwise the failure; called once by every policy that asks, so
+//               cheap for a success
+//   FromStatus  a result that says what a policy refused
+//   RetryAfter  how long the backend asked to be left alone, where it did
+template <class R>
+struct ResultTraits;
+
+template <>
+struct ResultTraits<absl::Status> {
+  static const absl::Status& StatusOf(const absl::Status& result) { return result; }
+  static absl::Status FromStatus(absl::Status status) { return status; }
+  static std::optional<Duration> RetryAfter(const absl::Status&) { return std::nullopt; }
+};
+
+template <class T>
+struct ResultTraits<absl::StatusOr<T>> {
+  static const absl::Status& StatusOf(const absl::StatusOr<T>& result) { return result.status(); }
+  static absl::StatusOr<T> FromStatus(absl::Status status) { return status; }
+  static std::optional<Duration> RetryAfter(const absl::StatusOr<T>&) { return std::nullopt; }
+};
+
+template <class R>
+concept HasResultTraits = requires(const R& result, absl::Status status) {
+  { ResultTraits<R>::StatusOf(result) } -> std::convertible_to<absl::Status>;
+  { ResultTraits<R>::FromStatus(std::move(status)) } -> std::convertible_to<R>;
+  { ResultTraits<R>::RetryAfter(result) } -> std::convertible_to<std::optional<Duration>>;
+};
+
+// Whether a failure may pass by itself, so that trying again is worth it: unavailable, exhausted,
+// too slow, or aborted by a conflict (the retryable codes of absl/status/status.h).
+inline bool IsTransient(const absl::Status& status) {
+  switch (status.code()) {
+    case absl::StatusCode::kUnavailable:
+    case absl::StatusCode::kResourceExhausted:
+    case absl::StatusCode::kDeadlineExceeded:
+    case absl::StatusCode::kAborted:
+      return true;
+    default:
+      return false;
+  }
+}
+
+}  // namespace holdfast
+
+#endif  // HOLDFAST_RESULT_H_

@@ -1,0 +1,66 @@
+// A RetryBudget keeps retries from becoming the load that keeps a service down: they spend what
+// successes earn.
+//
+//   auto budget = std::make_shared<holdfast::RetryBudget>(
+//       holdfast::RetryBudget::Options{.capacity = 50, .per_success = 0.1});
+//   holdfast::Retry reads({.budget = budget}), writes({.budget = budget});   // share it
+#ifndef HOLDFAST_RETRY_BUDGET_H_
+#define HOLDFAST_RETRY_BUDGET_H_
+
+#include <absl/status/status.h>
+
+#include <algorithm>
+#include <atomic>
+#include <cstdint>
+#include <memory>
+#include <string>
+
+namespace holdfast {
+
+// Starts full. A retry withdraws 1, a success deposits `per_success`: in the long run there are at
+// most per_success retries for each success, and `capacity` more in one bad moment. The scheme is
+// that of gRPC's retry throttling (gRFC A6) and of the AWS SDKs, whose standard mode comes to the
+// defaults here: 500 tokens at 5 a retry, and 1 back for a success. Thread-safe and lock-free.
+class RetryBudget {
+ public:
+  struct Options {
+    std::int64_t capacity = 100;  // retries, 0 (none at all) to kMaxCapacity
+    double per_success = 0.2;     // retries earned by a success, 0 to 1
+    std::string name = {};        // for messages
+  };
+  static constexpr std::int64_t kMaxCapacity = 1'000'000'000;
+
+  // Throws std::invalid_argument with the text of Validate.
+  explicit RetryBudget(Options options);
+
+  // A new one with default options: what a Retry has unless it is given another.
+  static std::shared_ptr<RetryBudget> Default();
+
+  // Takes one retry out if there is a whole one.
+  bool TryWithdraw();
+
+  // Repays for one success.
+  void Deposit() {
+    std::int64_t balance = balance_.load(std::memory_order_relaxed);
+    while (balance < capacity_ &&
+           !balance_.compare_exchange_weak(balance, std::min(capacity_, balance + deposit_),
+                                           std::memory_order_relaxed)) {
+    }
+  }
+
+  double balance() const;  // retries there are, fractions included
+  const std::string& name() const { return name_; }
+
+ private:
+  // In millionths of a retry. Relaxed throughout: the number is all there is to agree on.
+  std::atomic<std::int64_t> balance_;
+  std::int64_t capacity_;
+  std::int64_t deposit_;
+  std::string name_;
+};
+
+absl::Status Validate(const RetryBudget::Options& options);
+
+}  // namespace holdfast
+
+#endif  // HOLDFAST_RETRY_BUDGET_H_

@@ -1,0 +1,201 @@
+// A Semaphore bounds how many things happen at once: it hands out up to `limit` permits and takes
+// them back.
+//
+//   holdfast::Semaphore connections({.limit = 100});
+//   absl::StatusOr<holdfast::Permit> permit = connections.Acquire();   // waits its turn
+//   if (permit.ok()) connect();                                       // and gives it back at the
+//   end
+//
+// Most callers want Bulkhead (bulkhead.h) in a stack.
+#ifndef HOLDFAST_SEMAPHORE_H_
+#define HOLDFAST_SEMAPHORE_H_
+
+#include <absl/status/status.h>
+#include <absl/status/statusor.h>
+
+#include <atomic>
+#include <cstdint>
+#include <limits>
+#include <mutex>
+#include <optional>
+#include <string>
+#include <utility>
+
+#include "holdfast/internal/refusals.h"
+#include "holdfast/time.h"
+#include "holdfast/waker.h"
+
+namespace holdfast {
+
+class Semaphore;
+
+// Proof of admission; move-only. What it holds goes back once: by Release, or when it is destroyed.
+// Its semaphore must outlive it.
+class [[nodiscard]] Permit {
+ public:
+  Permit() = default;  // holds nothing
+  Permit(Permit&& other) noexcept
+      : semaphore_(std::exchange(other.semaphore_, nullptr)), n_(other.n_) {}
+  Permit& operator=(Permit&& other) noexcept {
+    if (this != &other) {
+      Release();
+      semaphore_ = std::exchange(other.semaphore_, nullptr);
+      n_ = other.n_;
+    }
+    return *this;
+  }
+  ~Permit() { Release(); }
+
+  void Release();
+
+ private:
+  friend class Bulkhead;
+  friend class Semaphore;
+  Permit(Semaphore* semaphore, std::int64_t n) : semaphore_(semaphore), n_(n) {}
+
+  Semaphore* semaphore_ = nullptr;
+  std::int64_t n_ = 0;
+};
+
+// First come, first served: nobody passes a waiter, however little they ask for. Thread-safe; it
+// takes no lock while nobody waits.
+class Semaphore {
+ public:
+  struct Options {
+    std::int64_t limit = 0;  // permits, 1 to kMaxLimit
+    std::string name = {};   // for messages
+    Clock* clock = nullptr;  // of Acquire; must outlive the semaphore
+  };
+  static constexpr std::int64_t kMaxLimit = (std::int64_t{1} << 31) - 1;
+
+  class Waiter;
+
+  // Throws std::invalid_argument with the text of Validate.
+  explicit Semaphore(Options options);
+  Semaphore(const Semaphore&) = delete;
+  Semaphore& operator=(const Semaphore&) = delete;
+
+  // `n` permits if they are free and nobody waits; nullopt otherwise, and for n < 1.
+  std::optional<Permit> TryAcquire(std::int64_t n = 1) {
+    if (!TryTake(n)) return std::nullopt;
+    return Permit(this, n);
+  }
+
+  // Blocks until it has `n` permits. Errors, with nothing held:
+  //   kInvalidArgument    n < 1 or n > limit(), at once; also where SetLimit makes it so meanwhile
+  //   kCancelled          stopped
+  //   kDeadlineExceeded   the deadline has passed
+  absl::StatusOr<Permit> Acquire(std::int64_t n = 1, const WaitOptions& options = {});
+
+  // Permits that are out stay out: a smaller limit holds as soon as enough came back. Waiters that
+  // now fit are served. Throws std::invalid_argument for what Options would refuse.
+  void SetLimit(std::int64_t limit);
+
+  std::int64_t limit() const { return Limit(word_.load(std::memory_order_acquire)); }
+  std::int64_t in_use() const { return InUse(word_.load(std::memory_order_acquire)); }
+  std::int64_t queued() const;  // waiters, not permits
+
+  const std::string& name() const { return name_; }
+  const internal::Refusals& refusals() const { return refusals_; }
+
+ private:
+  friend class Bulkhead;
+  friend class Permit;
+
+  // One word holds the limit (31 bits), what is in use (32) and whether anybody waits (1), so that
+  // taking is one compare-and-swap against all three and real concurrency never passes the limit.
+  // Who finds somebody waiting goes through the mutex. A waiter sets kWaiting, under the mutex,
+  // before it looks whether it can be served at once, and every change of the word is a
+  // read-modify-write: so a permit that comes back is seen either by that look, or by whoever gives
+  // it back, who sees kWaiting and serves. No wake-up is lost.
+  static constexpr std::uint64_t kWaiting = 1;
+  static constexpr std::uint64_t kOne = 2;
+  static constexpr int kLimitShift = 33;
+
+  static std::int64_t Limit(std::uint64_t word) {
+    return static_cast<std::int64_t>(word >> kLimitShift);
+  }
+  static std::int64_t InUse(std::uint64_t word) {
+    return static_cast<std::int64_t>((word >> 1) & 0xffff'ffff);
+  }
+  static bool Fits(std::uint64_t word, std::int64_t n) { return InUse(word) + n <= Limit(word); }
+
+  bool TryTake(std::int64_t n) {
+    if (n < 1) return false;
+    std::uint64_t word = word_.load(std::memory_order_relaxed);
+    while ((word & kWaiting) == 0 && Fits(word, n)) {
+      if (word_.compare_exchange_weak(word, word + kOne * static_cast<std::uint64_t>(n),
+                                      std::memory_order_acquire, std::memory_order_relaxed)) {
+        return true;
+      }
+    }
+    return false;
+  }
+
+  void GiveBack(std::int64_t n) {
+    const std::uint64_t before =
+        word_.fetch_sub(kOne * static_cast<std::uint64_t>(n), std::memory_order_acq_rel);
+    if ((before & kWaiting) != 0) ServeWaiters();
+  }
+
+  void ServeWaiters();
+  void ServeWaitersLocked();
+
+  std::atomic<std::uint64_t> word_;
+  mutable std::mutex mutex_;
+  Waiter* first_ = nullptr;  // the queue, in order of arrival; kWaiting is set while there is one
+  Waiter* last_ = nullptr;
+  std::int64_t queued_ = 0;
+
+  const std::string name_;
+  Clock* const clock_;
+  const internal::Refusals refusals_;
+};
+
+absl::Status Validate(const Semaphore::Options& options);
+
+inline void Permit::Release() {
+  if (Semaphore* semaphore = std::exchange(semaphore_, nullptr)) semaphore->GiveBack(n_);
+}
+
+// A place in a semaphore's queue, for a driver that waits in its own way: enter it, wait for the
+// waker, ask Take(). Destroyed, it leaves the queue and gives back what it was given meanwhile.
+// Used by one thread at a time; its semaphore must outlive it.
+class Semaphore::Waiter {
+ public:
+  Waiter() = default;
+  Waiter(const Waiter&) = delete;
+  Waiter& operator=(const Waiter&) = delete;
+  ~Waiter() {
+    if (semaphore_ != nullptr) Leave();
+  }
+
+  // Queues for `n` permits, 1 <= n <= limit(), unless `max_queue` waiters are there already;
+  // `waker` is rung when Take would no longer be empty.
+  bool TryEnter(Semaphore& semaphore, std::int64_t n, Waker& waker,
+                std::int64_t max_queue = std::numeric_limits<std::int64_t>::max());
+  bool entered() const { return semaphore_ != nullptr; }
+
+  // The permits, once it is their turn, or why there will be none (SetLimit made it impossible);
+  // nullopt while it waits. Whatever it returns ends the waiting.
+  std::optional<absl::StatusOr<Permit>> Take();
+
+ private:
+  friend class Semaphore;
+  enum class Fate { kWaiting, kServed, kImpossible };
+
+  void Leave();
+  void UnlinkLocked();
+
+  Semaphore* semaphore_ = nullptr;
+  Waker* waker_ = nullptr;
+  std::int64_t n_ = 0;
+  // Guarded by the semaphore's mutex.
+  Waiter* previous_ = nullptr;
+  Waiter* next_ = nullptr;
+  Fate fate_ = Fate::kWaiting;
+};
+
+}  // namespace holdfast
+
+#endif  // HOLDFAST_SEMAPHORE_H_

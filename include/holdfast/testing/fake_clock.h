@@ -1,0 +1,53 @@
+// FakeClock is a clock that a test turns by hand, so that an hour passes in no time.
+//
+//   holdfast::testing::FakeClock clock;
+//   auto fetch = holdfast::Stack(holdfast::Retry({})).Around(executor, &clock);
+//   fetch();                        // the waits of its retries are over at once
+//   clock.Advance(1h);
+#ifndef HOLDFAST_TESTING_FAKE_CLOCK_H_
+#define HOLDFAST_TESTING_FAKE_CLOCK_H_
+
+#include <condition_variable>
+#include <mutex>
+#include <vector>
+
+#include "holdfast/time.h"
+#include "holdfast/waker.h"
+
+namespace holdfast::testing {
+
+// Thread-safe. A wait on it moves the time to its end and is over at once; after
+// set_auto_advance(false) it lasts until somebody else Advances the time so far, or wakes it. A
+// wait without an end (TimePoint::max()) always lasts until it is woken.
+class FakeClock : public Clock {
+ public:
+  explicit FakeClock(TimePoint start = {}) : now_(start) {}
+
+  TimePoint Now() const override;
+  void WaitUntil(TimePoint until, Parker& parker) override;
+
+  // Moves the time forward, and back for a negative `step`, and ends the waits whose time has come.
+  void Advance(Duration step);
+
+  void set_auto_advance(bool auto_advance);
+
+  // Blocks until `n` threads or more wait on this clock: so that a test advances the time only
+  // after they do.
+  void AwaitWaiters(int n) const;
+
+ private:
+  struct Sleeper {
+    TimePoint until;
+    Parker* parker;
+  };
+
+  mutable std::mutex mutex_;
+  mutable std::condition_variable sleepers_changed_;
+  TimePoint now_;
+  bool auto_advance_ = true;
+  std::vector<Sleeper> sleepers_;
+};
+
+}  // namespace holdfast::testing
+
+#endif  // HOLDFAST_TESTING_FAKE_CLOCK_H_

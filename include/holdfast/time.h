@@ -1,0 +1,77 @@
+// Time as Holdfast sees it: monotonic nanoseconds, read from a clock that a test can replace.
+//
+//   holdfast::TokenBucket bucket({.rate = 10, .burst = 5, .clock = &fake_clock});
+//
+// Null stands for SteadyClock() wherever a Clock* is taken.
+#ifndef HOLDFAST_TIME_H_
+#define HOLDFAST_TIME_H_
+
+#include <chrono>
+#include <stop_token>
+
+namespace holdfast {
+
+class Parker;
+
+using Duration = std::chrono::nanoseconds;
+using TimePoint = std::chrono::time_point<std::chrono::steady_clock, Duration>;
+
+// t + d, held within what a TimePoint can say instead of overflowing.
+constexpr TimePoint SaturatingAdd(TimePoint t, Duration d) {
+  Duration::rep sum = 0;
+  if (!__builtin_add_overflow(t.time_since_epoch().count(), d.count(), &sum)) {
+    return TimePoint(Duration(sum));
+  }
+  return d.count() > 0 ? TimePoint::max() : TimePoint::min();
+}
+
+// a - b, held within what a Duration can say.
+constexpr Duration SaturatingSub(TimePoint a, TimePoint b) {
+  Duration::rep difference = 0;
+  if (!__builtin_sub_overflow(a.time_since_epoch().count(), b.time_since_epoch().count(),
+                              &difference)) {
+    return Duration(difference);
+  }
+  return a > b ? Duration::max() : Duration::min();
+}
+
+// A source of time and the one way in which a thread waits for it. Thread-safe.
+class Clock {
+ public:
+  virtual ~Clock() = default;
+
+  virtual TimePoint Now() const = 0;
+
+  // Blocks until Now() >= until or until `parker` is woken, whichever comes first; it may return
+  // early. TimePoint::max() means until woken.
+  virtual void WaitUntil(TimePoint until, Parker& parker) = 0;
+};
+
+// std::chrono::steady_clock; never null, never destroyed.
+Clock* SteadyClock();
+
+// How long a blocking method of a policy object may wait, and what may interrupt it.
+struct WaitOptions {
+  TimePoint deadline = TimePoint::max();
+  std::stop_token stop = {};
+};
+
+namespace internal {
+
+// The clock to read for `clock`: steady_clock's own function where no other was asked for, so that
+// the usual case makes no virtual call.
+inline TimePoint ReadClock(const Clock* clock) {
+  return clock == nullptr ? std::chrono::time_point_cast<Duration>(std::chrono::steady_clock::now())
+                          : clock->Now();
+}
+
+// Null for the steady clock, for ReadClock.
+inline Clock* NullIfSteady(Clock* clock) { return clock == SteadyClock() ? nullptr : clock; }
+
+// Sleeps on `clock` (null: steady) until `until` or a stop request; false where it was stopped.
+bool SleepUntil(Clock* clock, TimePoint until, const std::stop_token& stop);
+
+}  // namespace internal
+}  // namespace holdfast
+
+#endif  // HOLDFAST_TIME_H_

@@ -1,0 +1,68 @@
+// What a policy answers: a Verdict on the way down, a Next on the way up.
+//
+//   Verdict Before(Call& call, State&) {
+//     return quota_->Take() ? Verdict::Proceed() : Verdict::Reject(refused_);
+//   }
+#ifndef HOLDFAST_VERDICT_H_
+#define HOLDFAST_VERDICT_H_
+
+#include <absl/status/status.h>
+
+#include <utility>
+
+#include "holdfast/time.h"
+
+namespace holdfast {
+
+class Verdict {
+ public:
+  enum class Kind { kProceed, kWait, kReject };
+
+  // Go down to the next policy.
+  static Verdict Proceed() { return Verdict(Kind::kProceed, TimePoint::min(), absl::Status()); }
+
+  // Ask again at `until`, or when call.waker() is woken. The machine refuses a wait that ends after
+  // the call's deadline.
+  static Verdict Wait(TimePoint until) { return Verdict(Kind::kWait, until, absl::Status()); }
+
+  // Refuse, with a status made beforehand by MakeRejection. `retry_at` is the earliest time at
+  // which another try can succeed, as far as it is known.
+  static Verdict Reject(absl::Status status, TimePoint retry_at = TimePoint::min()) {
+    return Verdict(Kind::kReject, retry_at, std::move(status));
+  }
+
+  Kind kind() const { return kind_; }
+  TimePoint time() const { return time_; }  // the end of the wait, or retry_at
+  absl::Status TakeStatus() && { return std::move(status_); }
+
+ private:
+  Verdict(Kind kind, TimePoint time, absl::Status status)
+      : kind_(kind), time_(time), status_(std::move(status)) {}
+
+  Kind kind_;
+  TimePoint time_;
+  absl::Status status_;
+};
+
+class Next {
+ public:
+  // Hand the result on.
+  static Next Done() { return Next(false, TimePoint::min()); }
+
+  // Drop the result, wait until `at` and send the call down once more from this policy. The machine
+  // refuses where that is after the call's deadline, and the result in hand stands.
+  static Next Again(TimePoint at) { return Next(true, at); }
+
+  bool again() const { return again_; }
+  TimePoint at() const { return at_; }
+
+ private:
+  Next(bool again, TimePoint at) : again_(again), at_(at) {}
+
+  bool again_;
+  TimePoint at_;
+};
+
+}  // namespace holdfast
+
+#endif  // HOLDFAST_VERDICT_H_

@@ -1,0 +1,35 @@
+#include "holdfast/bulkhead.h"
+
+#include <algorithm>
+
+namespace holdfast {
+
+absl::Status Validate(const BulkheadOptions& options) {
+  if (options.max_wait < Duration::zero()) {
+    return absl::InvalidArgumentError("Bulkhead: max_wait must be >= 0");
+  }
+  if (options.max_queue < 0) return absl::InvalidArgumentError("Bulkhead: max_queue must be >= 0");
+  return absl::OkStatus();
+}
+
+Verdict Bulkhead::Queue(Call& call, State& state) const {
+  const internal::Refusals& refusals = semaphore_->refusals();
+  if (!state.waiter_) {
+    state.give_up_at_ = SaturatingAdd(call.now(), options_.max_wait);
+    if (options_.max_wait == Duration::zero() ||
+        !state.waiter_.emplace().TryEnter(*semaphore_, 1, call.waker(), options_.max_queue)) {
+      return Verdict::Reject(refusals.exhausted);
+    }
+  }
+  if (auto taken = state.waiter_->Take()) {
+    if (!taken->ok()) return Verdict::Reject(taken->status());
+    state.permit_ = *std::move(*taken);
+    return Verdict::Proceed();
+  }
+  const TimePoint until = std::min(state.give_up_at_, call.deadline());
+  if (until == TimePoint::max() || call.now() < until) return Verdict::Wait(until);
+  return Verdict::Reject(call.deadline() <= state.give_up_at_ ? refusals.deadline
+                                                              : refusals.exhausted);
+}
+
+}  // namespace holdfast

@@ -1,0 +1,55 @@
+#include "holdfast/call.h"
+
+#include <absl/random/random.h>
+
+#include <array>
+#include <cstddef>
+#include <utility>
+
+namespace holdfast {
+
+std::string_view ToString(StopReason reason) {
+  constexpr std::array<std::string_view, 8> kNames = {
+      "success",  "not retryable", "attempts", "elapsed",
+      "deadline", "budget",        "rejected", "cancelled",
+  };
+  return kNames[static_cast<size_t>(reason)];
+}
+
+absl::BitGenRef Call::random() {
+  thread_local absl::InsecureBitGen gen;
+  return gen;
+}
+
+void Call::ReportStart() {
+  *options_.report = Report{};
+  waited_ = Duration::zero();
+}
+
+void Call::ReportWait(TimePoint from) {
+  const Duration slept = SaturatingSub(now(), from);
+  waited_ += slept;
+  options_.report->waited += slept;
+}
+
+void Call::ReportAttempt() {
+  options_.report->attempts = attempts_;
+  options_.report->history.push_back({.start = now(),
+                                      .delay = std::exchange(waited_, Duration{}),
+                                      .outcome = absl::UnknownError("the attempt did not return")});
+}
+
+void Call::ReportOutcome(const absl::Status& outcome) {
+  options_.report->history.back().outcome = outcome;
+}
+
+void Call::ReportEnd(const absl::Status& result, std::optional<Duration> retry_after) {
+  Report& report = *options_.report;
+  report.stopped = stopped_ != kNotStopped ? stopped_
+                   : result.ok()           ? StopReason::kSuccess
+                                           : StopReason::kNotRetryable;
+  report.retry_at = retry_at();
+  if (retry_after && !rejected_) report.retry_at = SaturatingAdd(now(), *retry_after);
+}
+
+}  // namespace holdfast

@@ -1,0 +1,141 @@
+#include "holdfast/http/transport.h"
+
+#include <absl/strings/ascii.h>
+#include <absl/strings/escaping.h>
+#include <absl/strings/str_cat.h>
+
+#include <algorithm>
+#include <stop_token>
+#include <utility>
+
+#include "holdfast/internal/validate.h"
+#include "origin.h"
+#include "pool.h"
+#include "sigpipe.h"
+#include "watchdog.h"
+
+namespace holdfast::http {
+namespace {
+
+using internal::Interruption;
+
+// A token of RFC 9110, 5.6.2.
+bool IsToken(const std::string& text) {
+  return !text.empty() && std::all_of(text.begin(), text.end(), [](unsigned char c) {
+    return absl::ascii_isalnum(c) ||
+           std::string_view("!#$%&'*+-.^_`|~").find(c) != std::string_view::npos;
+  });
+}
+
+// cpp-httplib writes headers as they are: a line break in one would begin another, or a request.
+bool HasBreak(const std::string& text) {
+  return text.find_first_of(std::string_view("\r\n\0", 3)) != std::string::npos;
+}
+
+std::string WhatIsWrong(const httplib::Request& request) {
+  if (!IsToken(request.method)) {
+    return absl::StrCat("the request's method \"", absl::CHexEscape(request.method), "\" is none");
+  }
+  const bool asterisk = request.method == "OPTIONS" && request.path == "*";
+  if (!asterisk && (request.path.empty() || request.path.front() != '/')) {
+    return absl::StrCat("the request's path \"", absl::CHexEscape(request.path),
+                        "\" must begin with /");
+  }
+  for (const auto& [name, value] : request.headers) {
+    if (!IsToken(name) || HasBreak(value)) {
+      return absl::StrCat("the request's header \"", absl::CHexEscape(name), "\" is malformed");
+    }
+  }
+  return "";
+}
+
+absl::Status DeadlineExceeded(const internal::Origin& origin) {
+  return absl::DeadlineExceededError(
+      absl::StrCat(origin.url, ": no answer before the call's deadline"));
+}
+
+absl::Status Cancelled(const internal::Origin& origin) {
+  return absl::CancelledError(absl::StrCat(origin.url, ": the caller stopped the call"));
+}
+
+// `deadline` is on the steady clock.
+absl::StatusOr<httplib::Response> Exchange(internal::Pool& pool, const httplib::Request& request,
+                                           TimePoint deadline, const std::stop_token& stop) {
+  const internal::Origin& origin = *pool.origin();
+  httplib::Request copy = request;  // cpp-httplib adds to what it sends
+  if (!copy.has_header("Host")) copy.headers.emplace("Host", origin.host_header);
+  httplib::Response response;
+  absl::Status status;
+
+  const internal::SigpipeGuard guard;
+  internal::Pool::Lease connection(pool);
+  {
+    const std::stop_callback cancel(stop, [&] { connection->Interrupt(Interruption::kCancelled); });
+    const internal::Watchdog::Watch watch(pool.watchdog(), deadline, *connection);
+    status = connection->Send(copy, response);
+  }
+  using Fate = internal::Pool::Fate;
+  // Authorities that could not be loaded are not loaded again by the same client.
+  connection.Decide(absl::IsFailedPrecondition(status) ? Fate::kDestroy : Fate::kClose);
+  // An interrupted exchange may look complete: a body may end with its connection.
+  switch (connection->interruption()) {
+    case Interruption::kDeadline:
+      return DeadlineExceeded(origin);
+    case Interruption::kCancelled:
+      return Cancelled(origin);
+    case Interruption::kNone:
+      break;
+  }
+  if (!status.ok()) return status;
+  // What follows a response that is not final is not the response to the next request.
+  if (response.status >= 200 && connection->Quiet()) connection.Decide(Fate::kKeep);
+  return response;
+}
+
+}  // namespace
+
+absl::Status Validate(const TransportOptions& options) {
+  const auto wrong = [](absl::string_view what) {
+    return absl::InvalidArgumentError(absl::StrCat("Transport: ", what));
+  };
+  if (options.max_idle < 0) return wrong("max_idle must be >= 0");
+  if (options.idle_timeout <= Duration::zero()) return wrong("idle_timeout must be > 0");
+  if (options.connect_timeout <= Duration::zero()) return wrong("connect_timeout must be > 0");
+  if (options.read_timeout <= Duration::zero()) return wrong("read_timeout must be > 0");
+  if (options.write_timeout <= Duration::zero()) return wrong("write_timeout must be > 0");
+  return absl::OkStatus();
+}
+
+Transport::Transport(std::string_view origin, TransportOptions options)
+    : pool_(std::make_shared<internal::Pool>(internal::ParseOrigin(origin),
+                                             holdfast::internal::Validated(std::move(options)))) {}
+
+absl::StatusOr<httplib::Response> Transport::operator()(const httplib::Request& request,
+                                                        Call& call) const {
+  if (!pool_->origin().ok()) return pool_->origin().status();
+  const internal::Origin& origin = *pool_->origin();
+  if (const std::string wrong = WhatIsWrong(request); !wrong.empty()) {
+    return absl::InvalidArgumentError(absl::StrCat(origin.url, ": ", wrong));
+  }
+  if (call.stop().stop_requested()) return Cancelled(origin);
+  TimePoint deadline = TimePoint::max();
+  if (call.deadline() != TimePoint::max()) {
+    // The call's clock may be any; the network's is the steady one.
+    const Duration left = SaturatingSub(call.deadline(), call.now());
+    if (left <= Duration::zero()) return DeadlineExceeded(origin);
+    deadline = SaturatingAdd(holdfast::internal::ReadClock(nullptr), left);
+  }
+  return Exchange(*pool_, request, deadline, call.stop());
+}
+
+absl::StatusOr<httplib::Response> Transport::operator()(const httplib::Request& request) const {
+  if (!pool_->origin().ok()) return pool_->origin().status();
+  if (const std::string wrong = WhatIsWrong(request); !wrong.empty()) {
+    return absl::InvalidArgumentError(absl::StrCat(pool_->origin()->url, ": ", wrong));
+  }
+  return Exchange(*pool_, request, TimePoint::max(), {});
+}
+
+TransportStats Transport::stats() const { return pool_->stats(); }
+
+}  // namespace holdfast::http

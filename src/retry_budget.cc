@@ -1,0 +1,55 @@
+#include "holdfast/retry_budget.h"
+
+#include <absl/strings/str_cat.h>
+
+#include <cmath>
+
+#include "holdfast/internal/validate.h"
+
+namespace holdfast {
+namespace {
+
+constexpr std::int64_t kOneRetry = 1'000'000;
+
+}  // namespace
+
+absl::Status Validate(const RetryBudget::Options& options) {
+  if (options.capacity < 0 || options.capacity > RetryBudget::kMaxCapacity) {
+    return absl::InvalidArgumentError(absl::StrCat(
+        "RetryBudget ", options.name, ": capacity must be in [0, 1e9], not ", options.capacity));
+  }
+  if (!(options.per_success >= 0 && options.per_success <= 1)) {
+    return absl::InvalidArgumentError(absl::StrCat("RetryBudget ", options.name,
+                                                   ": per_success must be in [0, 1], not ",
+                                                   options.per_success));
+  }
+  return absl::OkStatus();
+}
+
+RetryBudget::RetryBudget(Options options) : name_(options.name) {
+  internal::ThrowIfInvalid(Validate(options));
+  capacity_ = options.capacity * kOneRetry;
+  deposit_ = std::llround(options.per_success * static_cast<double>(kOneRetry));
+  balance_.store(capacity_, std::memory_order_relaxed);
+}
+
+std::shared_ptr<RetryBudget> RetryBudget::Default() {
+  return std::make_shared<RetryBudget>(Options{});
+}
+
+bool RetryBudget::TryWithdraw() {
+  std::int64_t balance = balance_.load(std::memory_order_relaxed);
+  while (balance >= kOneRetry) {
+    if (balance_.compare_exchange_weak(balance, balance - kOneRetry, std::memory_order_relaxed)) {
+      return true;
+    }
+  }
+  return false;
+}
+
+double RetryBudget::balance() const {
+  return static_cast<double>(balance_.load(std::memory_order_relaxed)) /
+         static_cast<double>(kOneRetry);
+}
+
+}  // namespace holdfast

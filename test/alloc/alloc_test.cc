@@ -1,0 +1,120 @@
+// What a call costs that every policy lets through: no allocation, and one look at the clock.
+#include <absl/status/status.h>
+#include <absl/status/statusor.h>
+
+#include <atomic>
+#include <cstddef>
+#include <cstdint>
+#include <cstdlib>
+#include <new>
+
+#include "holdfast/holdfast.h"
+#include "test/support/catch.h"
+
+namespace {
+
+thread_local std::int64_t allocations = 0;
+
+void* CountedAllocation(std::size_t size) {
+  ++allocations;
+  if (void* memory = std::malloc(size == 0 ? 1 : size)) return memory;
+  throw std::bad_alloc();
+}
+
+}  // namespace
+
+void* operator new(std::size_t size) { return CountedAllocation(size); }
+void* operator new[](std::size_t size) { return CountedAllocation(size); }
+void operator delete(void* memory) noexcept { std::free(memory); }
+void operator delete[](void* memory) noexcept { std::free(memory); }
+void operator delete(void* memory, std::size_t) noexcept { std::free(memory); }
+void operator delete[](void* memory, std::size_t) noexcept { std::free(memory); }
+
+namespace holdfast {
+namespace {
+
+using namespace std::chrono_literals;
+
+class CountingClock final : public Clock {
+ public:
+  TimePoint Now() const override {
+    ++reads;
+    return TimePoint{1s};
+  }
+  void WaitUntil(TimePoint, Parker&) override {}
+
+  mutable int reads = 0;
+};
+
+auto SixPolicies(CircuitBreaker::Options breaker = {}) {
+  return Stack(Timeout(10s), Retry({.max_attempts = 4}), CircuitBreak(std::move(breaker)),
+               RateLimit(TokenBucket::Options{.rate = 1e9, .burst = 1'000'000'000}),
+               Bulkhead(Semaphore::Options{.limit = 100}), Timeout(2s));
+}
+
+TEST_CASE("the counter counts") {
+  const std::int64_t before = allocations;
+  delete new int(1);
+  CHECK(allocations == before + 1);
+}
+
+TEST_CASE("a success through six policies allocates nothing") {
+  const auto call = SixPolicies().Around([](int i) -> absl::StatusOr<int> { return i + 1; });
+  CHECK(call(0).value() == 1);
+  const std::int64_t before = allocations;
+  int sum = 0;
+  for (int i = 0; i < 1000; ++i) sum += *call(i);
+  CHECK(allocations == before);
+  CHECK(sum == 500'500);
+}
+
+TEST_CASE("a refusal allocates nothing") {
+  const auto refused = GENERATE(0, 1, 2);
+  auto breaker = std::make_shared<CircuitBreaker>(
+      CircuitBreaker::Options{.ready_to_trip = [](const BreakerCounts&) { return true; }});
+  auto semaphore = std::make_shared<Semaphore>(Semaphore::Options{.limit = 1});
+  auto bucket = std::make_shared<TokenBucket>(TokenBucket::Options{.rate = 0.001, .burst = 1});
+  const auto permit = semaphore->TryAcquire();
+  REQUIRE(bucket->Allow());
+  breaker->Admit()->Done(Outcome::kFailure);
+
+  const auto count = [](const auto& stack) {
+    const auto call = stack.Around([] { return absl::OkStatus(); });
+    CHECK_FALSE(call().ok());
+    const std::int64_t before = allocations;
+    for (int i = 0; i < 100; ++i) (void)call();
+    return allocations - before;
+  };
+  if (refused == 0) CHECK(count(Stack(CircuitBreak(breaker))) == 0);
+  if (refused == 1) CHECK(count(Stack(Bulkhead(semaphore, {.max_wait = 0s}))) == 0);
+  if (refused == 2) CHECK(count(Stack(RateLimit(bucket, {.max_wait = 0s}))) == 0);
+}
+
+TEST_CASE("a success through six policies reads the clock once") {
+  CountingClock clock;
+  const auto call = SixPolicies().Around([] { return absl::OkStatus(); }, &clock);
+  CHECK(call().ok());
+  CHECK(clock.reads == 1);
+}
+
+TEST_CASE("it reads the clock twice where a policy needs to know when it ended") {
+  CountingClock clock;
+  const bool slow_calls = GENERATE(true, false);
+  const auto call = SixPolicies(slow_calls ? CircuitBreaker::Options{.slow_call = 1s}
+                                           : CircuitBreaker::Options{.interval = 1s})
+                        .Around([] { return absl::OkStatus(); }, &clock);
+  CHECK(call().ok());
+  clock.reads = 0;
+  CHECK(call().ok());
+  CHECK(clock.reads == 2);
+}
+
+TEST_CASE("a failure, which the breaker dates, reads the clock twice") {
+  CountingClock clock;
+  const auto call = SixPolicies().Around([] { return absl::NotFoundError("no"); }, &clock);
+  CHECK(call().code() == absl::StatusCode::kNotFound);
+  CHECK(clock.reads == 2);
+}
+
+}  // namespace
+}  // namespace holdfast

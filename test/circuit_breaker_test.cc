@@ -1,0 +1,413 @@
+#include "holdfast/circuit_breaker.h"
+
+#include <absl/status/statusor.h>
+
+#include <atomic>
+#include <limits>
+#include <stdexcept>
+#include <string>
+#include <thread>
+#include <vector>
+
+#include "holdfast/testing/fake_clock.h"
+#include "test/support/catch.h"
+
+namespace holdfast {
+namespace {
+
+using namespace std::chrono_literals;
+using Options = CircuitBreaker::Options;
+using testing::FakeClock;
+
+constexpr TimePoint At(Duration d) { return TimePoint{d}; }
+
+void Record(CircuitBreaker& breaker, TimePoint now, Outcome outcome, int times = 1) {
+  for (int i = 0; i < times; ++i) {
+    auto ticket = breaker.AdmitAt(now);
+    REQUIRE(ticket.ok());
+    ticket->DoneAt(now, outcome);
+  }
+}
+
+// Trips on the first failure.
+Options Touchy() {
+  return {.timeout = 10s, .ready_to_trip = [](const BreakerCounts&) { return true; }};
+}
+
+TEST_CASE("a breaker trips on the sixth failure in a row, unless told otherwise") {
+  CircuitBreaker breaker({});
+  Record(breaker, At(0s), Outcome::kFailure, 5);
+  Record(breaker, At(0s), Outcome::kSuccess);
+  Record(breaker, At(0s), Outcome::kFailure, 5);
+  CHECK(breaker.StateAt(At(0s)) == BreakerState::kClosed);
+  Record(breaker, At(0s), Outcome::kFailure);
+  CHECK(breaker.StateAt(At(0s)) == BreakerState::kOpen);
+}
+
+TEST_CASE("counts are of the present generation") {
+  CircuitBreaker breaker({.max_requests = 2});
+  Record(breaker, At(0s), Outcome::kSuccess, 3);
+  Record(breaker, At(0s), Outcome::kFailure, 2);
+  Record(breaker, At(0s), Outcome::kIgnored);
+  auto open_ticket = breaker.AdmitAt(At(0s));
+  BreakerCounts counts = breaker.CountsAt(At(0s));
+  CHECK(counts.requests == 7);
+  CHECK(counts.successes == 3);
+  CHECK(counts.failures == 2);
+  CHECK(counts.ignored == 1);
+  CHECK(counts.consecutive_failures == 2);
+  CHECK(counts.consecutive_successes == 0);
+  Record(breaker, At(0s), Outcome::kSuccess, 2);
+  counts = breaker.CountsAt(At(0s));
+  CHECK(counts.consecutive_failures == 0);
+  CHECK(counts.consecutive_successes == 2);
+  CHECK(counts.successes == 5);
+  Record(breaker, At(0s), Outcome::kFailure, 6);
+  CHECK(breaker.StateAt(At(0s)) == BreakerState::kOpen);
+  CHECK(breaker.CountsAt(At(0s)).requests == 0);
+}
+
+TEST_CASE("open, it refuses until its timeout is over, and says when that is") {
+  CircuitBreaker breaker(Touchy());
+  CHECK(breaker.retry_at() == TimePoint::min());
+  Record(breaker, At(1s), Outcome::kFailure);
+  const auto refused = breaker.AdmitAt(At(2s));
+  CHECK(refused.status().code() == absl::StatusCode::kUnavailable);
+  CHECK(RejectionOf(refused.status())->kind == RejectionKind::kCircuitOpen);
+  CHECK(breaker.retry_at() == At(11s + 1ns));
+  CHECK_FALSE(breaker.AdmitAt(At(11s)).ok());  // strictly after, as gobreaker's
+  CHECK(breaker.StateAt(At(11s)) == BreakerState::kOpen);
+  CHECK(breaker.StateAt(At(11s + 1ns)) == BreakerState::kHalfOpen);
+  CHECK(breaker.retry_at() == TimePoint::min());
+}
+
+TEST_CASE("half-open, successes and probes together never exceed max_requests") {
+  Options options = Touchy();
+  options.max_requests = 2;
+  CircuitBreaker breaker(options);
+  Record(breaker, At(0s), Outcome::kFailure);
+  auto first = breaker.AdmitAt(At(11s));
+  REQUIRE(first.ok());
+  first->DoneAt(At(11s), Outcome::kSuccess);
+  auto second = breaker.AdmitAt(At(11s));
+  REQUIRE(second.ok());
+  const auto third = breaker.AdmitAt(At(11s));
+  CHECK(third.status().code() == absl::StatusCode::kUnavailable);
+  CHECK(RejectionOf(third.status())->kind == RejectionKind::kTooManyProbes);
+  CHECK(breaker.StateAt(At(11s)) == BreakerState::kHalfOpen);
+  second->DoneAt(At(12s), Outcome::kSuccess);
+  CHECK(breaker.StateAt(At(12s)) == BreakerState::kClosed);
+}
+
+TEST_CASE("half-open, one failure opens it again for as long") {
+  CircuitBreaker breaker(Touchy());
+  Record(breaker, At(0s), Outcome::kFailure);
+  Record(breaker, At(11s), Outcome::kFailure);
+  CHECK(breaker.StateAt(At(21s)) == BreakerState::kOpen);
+  CHECK(breaker.StateAt(At(21s + 1ns)) == BreakerState::kHalfOpen);
+}
+
+TEST_CASE("an ignored or a dropped probe gives its place back") {
+  CircuitBreaker breaker(Touchy());
+  Record(breaker, At(0s), Outcome::kFailure);
+  Record(breaker, At(11s), Outcome::kIgnored, 3);
+  {
+    auto dropped = breaker.AdmitAt(At(11s));
+  }
+  CHECK(breaker.StateAt(At(11s)) == BreakerState::kHalfOpen);
+  CHECK(breaker.CountsAt(At(11s)).ignored == 4);
+  Record(breaker, At(11s), Outcome::kSuccess);
+  CHECK(breaker.StateAt(At(11s)) == BreakerState::kClosed);
+}
+
+TEST_CASE("stale outcomes change nothing, in any state") {
+  CircuitBreaker breaker(Touchy());
+  std::vector<Ticket> of_closed;
+  for (int i = 0; i < 4; ++i) of_closed.push_back(*breaker.AdmitAt(At(0s)));
+  Record(breaker, At(0s), Outcome::kFailure);
+
+  of_closed[0].DoneAt(At(1s), Outcome::kSuccess);
+  CHECK(breaker.StateAt(At(1s)) == BreakerState::kOpen);
+  of_closed[1].DoneAt(At(11s), Outcome::kSuccess);  // the stale success that closes others
+  CHECK(breaker.StateAt(At(11s)) == BreakerState::kHalfOpen);
+  of_closed[2].DoneAt(At(11s), Outcome::kFailure);  // and the stale failure
+  CHECK(breaker.StateAt(At(11s)) == BreakerState::kHalfOpen);
+  auto probe = breaker.AdmitAt(At(11s));
+  REQUIRE(probe.ok());
+  of_closed[3].DoneAt(At(11s), Outcome::kIgnored);  // a stale drop must not free a place
+  CHECK_FALSE(breaker.AdmitAt(At(11s)).ok());
+  probe->DoneAt(At(11s), Outcome::kSuccess);
+  CHECK(breaker.CountsAt(At(11s)).requests == 0);
+}
+
+TEST_CASE("the first Done counts, and no other") {
+  Options options = Touchy();
+  options.max_requests = 3;
+  CircuitBreaker breaker(options);
+  Record(breaker, At(0s), Outcome::kFailure);
+  auto probe = breaker.AdmitAt(At(11s));
+  for (int i = 0; i < 3; ++i) probe->DoneAt(At(11s), Outcome::kSuccess);
+  CHECK(breaker.StateAt(At(11s)) == BreakerState::kHalfOpen);
+  Ticket moved = *std::move(probe);
+  moved.DoneAt(At(11s), Outcome::kSuccess);
+  CHECK(breaker.CountsAt(At(11s)).successes == 1);
+  CHECK_NOTHROW(Ticket().Done(Outcome::kSuccess));
+}
+
+TEST_CASE("a ticket assigned over is dropped") {
+  CircuitBreaker breaker({});
+  Ticket ticket = *breaker.AdmitAt(At(0s));
+  ticket = *breaker.AdmitAt(At(0s));
+  CHECK(breaker.CountsAt(At(0s)).ignored == 1);
+  ticket.DoneAt(At(0s), Outcome::kSuccess);
+  CHECK(breaker.CountsAt(At(0s)).successes == 1);
+}
+
+TEST_CASE("a fixed window clears the counts, and drops what began before") {
+  CircuitBreaker breaker({.interval = 10s});
+  Record(breaker, At(100s), Outcome::kFailure, 5);
+  auto late = breaker.AdmitAt(At(100s));
+  CHECK(breaker.CountsAt(At(110s)).failures == 5);  // at exactly its end it still stands
+  CHECK(breaker.CountsAt(At(110s + 1ns)).failures == 0);
+  late->DoneAt(At(110s + 1ns), Outcome::kFailure);
+  CHECK(breaker.CountsAt(At(110s + 1ns)).failures == 0);
+  Record(breaker, At(111s), Outcome::kFailure, 5);
+  CHECK(breaker.StateAt(At(111s)) == BreakerState::kClosed);
+}
+
+TEST_CASE("a success that ends after its fixed window is dropped") {
+  CircuitBreaker breaker({.interval = 10s});
+  auto ticket = breaker.AdmitAt(At(0s));
+  ticket->DoneAt(At(10s + 1ns), Outcome::kSuccess);
+  CHECK(breaker.CountsAt(At(10s + 1ns)).successes == 0);
+}
+
+TEST_CASE("a rolling window forgets bucket by bucket") {
+  CircuitBreaker breaker({.interval = 10s,
+                          .bucket_period = 2s,
+                          .ready_to_trip = [](const BreakerCounts&) { return false; }});
+  for (int second = 0; second < 10; ++second) {
+    Record(breaker, At(100s + second * 1s), Outcome::kFailure);
+  }
+  CHECK(breaker.CountsAt(At(109s)).failures == 10);
+  CHECK(breaker.CountsAt(At(110s)).failures == 8);
+  CHECK(breaker.CountsAt(At(105s)).failures == 8);  // an older time brings nothing back
+  CHECK(breaker.CountsAt(At(117s)).failures == 2);
+  CHECK(breaker.CountsAt(At(1000s)).failures == 0);
+  CHECK(breaker.CountsAt(At(1000s)).requests == 0);
+}
+
+TEST_CASE("a late result belongs to the bucket its call began in, or to none") {
+  CircuitBreaker breaker({.interval = 4s, .bucket_period = 1s});
+  auto soon = breaker.AdmitAt(At(0s));
+  auto late = breaker.AdmitAt(At(0s));
+  soon->DoneAt(At(3s), Outcome::kFailure);
+  CHECK(breaker.CountsAt(At(3s)).failures == 1);
+  CHECK(breaker.CountsAt(At(4s)).failures == 0);
+  late->DoneAt(At(4s), Outcome::kFailure);
+  CHECK(breaker.CountsAt(At(4s)).failures == 0);
+  CHECK(breaker.CountsAt(At(4s)).consecutive_failures == 1);
+}
+
+TEST_CASE("sparse failures trip a breaker with a rolling window") {
+  // In gobreaker the window takes them out of the run, and it never trips.
+  CircuitBreaker breaker({.interval = 10s, .bucket_period = 1s});
+  for (int i = 0; i < 6; ++i) Record(breaker, At(i * 2s), Outcome::kFailure);
+  CHECK(breaker.StateAt(At(10s)) == BreakerState::kOpen);
+}
+
+TEST_CASE("slow calls are counted") {
+  CircuitBreaker breaker({.slow_call = 1s});
+  for (const Duration took : {500ms, 1000ms, 1001ms, 3000ms}) {
+    breaker.AdmitAt(At(0s))->DoneAt(At(took), Outcome::kSuccess);
+  }
+  breaker.AdmitAt(At(0s))->DoneAt(At(2s), Outcome::kFailure);
+  breaker.AdmitAt(At(0s))->DoneAt(At(2s), Outcome::kIgnored);
+  const BreakerCounts counts = breaker.CountsAt(At(3s));
+  CHECK(counts.slow == 3);
+  CHECK(counts.successes == 4);
+}
+
+TEST_CASE("each change is told once, in order, by the breaker's name") {
+  std::vector<std::string> told;
+  Options options = Touchy();
+  options.name = "api";
+  options.on_state_change = [&](std::string_view name, BreakerState from, BreakerState to) {
+    told.push_back(std::string(name) + ": " + std::string(ToString(from)) + " to " +
+                   std::string(ToString(to)));
+  };
+  CircuitBreaker breaker(options);
+  Record(breaker, At(0s), Outcome::kFailure);
+  Record(breaker, At(11s), Outcome::kFailure);
+  Record(breaker, At(22s), Outcome::kSuccess);
+  CHECK(told == std::vector<std::string>{"api: closed to open", "api: open to half-open",
+                                         "api: half-open to open", "api: open to half-open",
+                                         "api: half-open to closed"});
+}
+
+TEST_CASE("callbacks may call back into the breaker, and may throw") {
+  int changes = 0;
+  CircuitBreaker* self = nullptr;
+  CircuitBreaker breaker({.timeout = 10s,
+                          .ready_to_trip =
+                              [&](const BreakerCounts& counts) {
+                                CHECK(self->CountsAt(At(0s)).failures == counts.failures);
+                                if (counts.failures == 1) throw std::runtime_error("undecided");
+                                return true;
+                              },
+                          .on_state_change =
+                              [&](std::string_view, BreakerState, BreakerState to) {
+                                ++changes;
+                                CHECK(self->StateAt(At(0s)) == to);
+                                throw std::runtime_error("tired");
+                              }});
+  self = &breaker;
+  CHECK_NOTHROW(Record(breaker, At(0s), Outcome::kFailure));
+  CHECK(breaker.StateAt(At(0s)) == BreakerState::kClosed);
+  CHECK_NOTHROW(Record(breaker, At(0s), Outcome::kFailure));
+  CHECK(breaker.StateAt(At(0s)) == BreakerState::kOpen);
+  CHECK(changes == 1);
+}
+
+TEST_CASE("a change that a callback makes is told after the one it was told of") {
+  std::vector<BreakerState> told;
+  CircuitBreaker* self = nullptr;
+  Options options = Touchy();
+  options.on_state_change = [&](std::string_view, BreakerState, BreakerState to) {
+    if (to == BreakerState::kHalfOpen) Record(*self, At(11s), Outcome::kSuccess);
+    told.push_back(to);
+  };
+  CircuitBreaker breaker(options);
+  self = &breaker;
+  Record(breaker, At(0s), Outcome::kFailure);
+  (void)breaker.StateAt(At(11s));
+  CHECK(told == std::vector<BreakerState>{BreakerState::kOpen, BreakerState::kHalfOpen,
+                                          BreakerState::kClosed});
+}
+
+TEST_CASE("Execute counts what the function returns, and lets exceptions pass") {
+  FakeClock clock;
+  Options options = Touchy();
+  options.clock = &clock;
+  CircuitBreaker breaker(options);
+  CHECK(breaker.Execute([]() -> absl::StatusOr<int> { return 7; }).value() == 7);
+  CHECK(breaker.Execute([] { return absl::CancelledError("never mind"); }).code() ==
+        absl::StatusCode::kCancelled);
+  CHECK(breaker.counts().ignored == 1);
+  CHECK_THROWS_AS(breaker.Execute([]() -> absl::Status { throw std::runtime_error("boom"); }),
+                  std::runtime_error);
+  CHECK(breaker.state() == BreakerState::kOpen);
+  bool ran = false;
+  const absl::StatusOr<int> refused = breaker.Execute([&]() -> absl::StatusOr<int> {
+    ran = true;
+    return 1;
+  });
+  CHECK_FALSE(ran);
+  CHECK(RejectionOf(refused.status())->policy == "CircuitBreak");
+}
+
+TEST_CASE("a throwing probe opens the breaker, and does not wedge it") {
+  FakeClock clock;
+  Options options = Touchy();
+  options.clock = &clock;
+  CircuitBreaker breaker(options);
+  (void)breaker.Execute([] { return absl::InternalError("down"); });
+  clock.Advance(11s);
+  CHECK_THROWS(breaker.Execute([]() -> absl::Status { throw 1; }));
+  CHECK(breaker.state() == BreakerState::kOpen);
+  clock.Advance(11s);
+  CHECK(breaker.Execute([] { return absl::OkStatus(); }).ok());
+  CHECK(breaker.state() == BreakerState::kClosed);
+}
+
+TEST_CASE("a user's classification decides what is a failure") {
+  CircuitBreaker breaker({.classify = [](const absl::Status& status) {
+    return status.code() == absl::StatusCode::kNotFound ? Outcome::kSuccess : Outcome::kIgnored;
+  }});
+  (void)breaker.Execute([] { return absl::NotFoundError("no such thing"); });
+  (void)breaker.Execute([] { return absl::InternalError("boom"); });
+  CHECK(breaker.counts().successes == 1);
+  CHECK(breaker.counts().ignored == 1);
+}
+
+TEST_CASE("a classification that throws leaves no trace but an ignored call") {
+  CircuitBreaker breaker(
+      {.classify = [](const absl::Status&) -> Outcome { throw std::runtime_error("what"); }});
+  CHECK_THROWS(breaker.Execute([] { return absl::OkStatus(); }));
+  CHECK(breaker.counts().ignored == 1);
+}
+
+TEST_CASE("a breaker refuses options that make no sense") {
+  const std::vector<std::pair<Options, std::string>> wrong = {
+      {{.max_requests = 0}, "max_requests"},
+      {{.interval = -1s}, "interval"},
+      {{.interval = 1s, .bucket_period = -1s}, "bucket_period"},
+      {{.bucket_period = 1s}, "bucket_period needs an interval"},
+      {{.interval = 24h, .bucket_period = 1ms}, "at most 10000"},
+      {{.timeout = 0s}, "timeout"},
+      {{.slow_call = -1s}, "slow_call"},
+  };
+  for (const auto& [options, text] : wrong) {
+    CHECK_THAT(std::string(Validate(options).message()), test::ContainsSubstring(text));
+    CHECK_THROWS_WITH(CircuitBreaker(options), std::string(Validate(options).message()));
+  }
+  CHECK_NOTHROW(CircuitBreaker({.timeout = Duration::max()}));
+}
+
+// Real threads over a breaker that opens and closes all the time: probes in flight never exceed the
+// quota, and counts add up whenever they can be known.
+TEST_CASE("threads never pass the probes of a half-open breaker") {
+  constexpr int kProbes = 2;
+  std::atomic<int> opened = 0;
+  CircuitBreaker breaker(
+      {.max_requests = kProbes,
+       .timeout = 50us,
+       .ready_to_trip = [](const BreakerCounts& counts) { return counts.failures >= 3; },
+       .on_state_change =
+           [&](std::string_view, BreakerState, BreakerState to) {
+             if (to == BreakerState::kOpen) ++opened;
+           }});
+  std::atomic<int> admitted = 0;
+  {
+    std::vector<std::jthread> threads;
+    for (int t = 0; t < 4; ++t) {
+      threads.emplace_back([&, t] {
+        for (int i = 0; i < 20'000; ++i) {
+          auto ticket = breaker.Admit();
+          if (!ticket.ok()) continue;
+          ++admitted;
+          const int what = (i + t) % 7;
+          if (what == 6) continue;  // dropped
+          ticket->Done(what == 0 ? Outcome::kFailure : Outcome::kSuccess);
+          const BreakerCounts counts = breaker.counts();
+          if (counts.successes + counts.failures + counts.ignored > counts.requests) std::abort();
+        }
+      });
+    }
+  }
+  CHECK(admitted > 0);
+  CHECK(opened > 0);
+}
+
+TEST_CASE("threads that only succeed are all counted") {
+  CircuitBreaker breaker({.ready_to_trip = [](const BreakerCounts&) { return false; }});
+  {
+    std::vector<std::jthread> threads;
+    for (int t = 0; t < 4; ++t) {
+      threads.emplace_back([&, t] {
+        for (int i = 0; i < 10'000; ++i) {
+          auto ticket = breaker.AdmitAt(At(1s));
+          const bool fails = t == 0 && i % 100 == 0;
+          ticket->DoneAt(At(1s), fails ? Outcome::kFailure : Outcome::kSuccess);
+        }
+      });
+    }
+  }
+  const BreakerCounts counts = breaker.CountsAt(At(1s));
+  CHECK(counts.requests == 40'000);
+  CHECK(counts.failures == 100);
+  CHECK(counts.successes == 39'900);
+}
+
+}  // namespace
+}  // namespace holdfast

@@ -1,0 +1,175 @@
+#include "holdfast/http/result.h"
+
+#include <absl/strings/string_view.h>
+#include <absl/time/clock.h>
+#include <absl/time/time.h>
+
+#include <chrono>
+#include <memory>
+#include <optional>
+#include <string>
+#include <utility>
+
+#include "holdfast/rejection.h"
+#include "test/support/catch.h"
+
+namespace holdfast::http {
+namespace {
+
+using namespace std::chrono_literals;  // NOLINT(google-build-using-namespace)
+using Code = absl::StatusCode;
+using Answer = absl::StatusOr<httplib::Response>;
+
+httplib::Response Response(int status, const std::string& reason = "") {
+  httplib::Response response;
+  response.status = status;
+  response.reason = reason;
+  return response;
+}
+
+TEST_CASE("an answer is a success, except 429 and 5xx but 501") {
+  const auto [http, code] = GENERATE(table<int, Code>({{200, Code::kOk},
+                                                       {204, Code::kOk},
+                                                       {301, Code::kOk},
+                                                       {400, Code::kOk},
+                                                       {404, Code::kOk},
+                                                       {408, Code::kOk},
+                                                       {429, Code::kResourceExhausted},
+                                                       {499, Code::kOk},
+                                                       {500, Code::kUnavailable},
+                                                       {501, Code::kOk},
+                                                       {502, Code::kUnavailable},
+                                                       {503, Code::kUnavailable},
+                                                       {504, Code::kUnavailable},
+                                                       {599, Code::kUnavailable}}));
+  CAPTURE(http);
+  CHECK(ResultTraits<Answer>::StatusOf(Response(http)).code() == code);
+  const httplib::Result result(std::make_unique<httplib::Response>(Response(http)),
+                               httplib::Error::Success);
+  CHECK(ResultTraits<httplib::Result>::StatusOf(result).code() == code);
+}
+
+TEST_CASE("a failure's message is its status line") {
+  const auto message = [](const httplib::Response& response) {
+    return std::string(ResultTraits<Answer>::StatusOf(response).message());
+  };
+  CHECK(message(Response(503)) == "HTTP 503 Service Unavailable");
+  CHECK(message(Response(429, "whatever")) == "HTTP 429 Too Many Requests");
+  CHECK(message(Response(599, "Odd")) == "HTTP 599 Odd");
+  CHECK(message(Response(599)) == "HTTP 599");
+}
+
+TEST_CASE("a status that is no answer stays what it is") {
+  const Answer answer = absl::InternalError("no");
+  CHECK(ResultTraits<Answer>::StatusOf(answer) == absl::InternalError("no"));
+  CHECK(ResultTraits<Answer>::FromStatus(absl::InternalError("no")).status() ==
+        absl::InternalError("no"));
+  CHECK(ResultTraits<Answer>::RetryAfter(answer) == std::nullopt);
+}
+
+TEST_CASE("an httplib::Result without a response has the status of its error") {
+  const auto [error, code] = GENERATE(table<httplib::Error, Code>({
+      {httplib::Error::Connection, Code::kUnavailable},
+      {httplib::Error::ConnectionTimeout, Code::kUnavailable},
+      {httplib::Error::Read, Code::kUnavailable},
+      {httplib::Error::Write, Code::kUnavailable},
+      {httplib::Error::Canceled, Code::kCancelled},
+      {httplib::Error::ExceedRedirectCount, Code::kFailedPrecondition},
+      {httplib::Error::SSLConnection, Code::kUnavailable},
+      {httplib::Error::SSLServerVerification, Code::kFailedPrecondition},
+      {httplib::Error::SSLLoadingCerts, Code::kFailedPrecondition},
+      {httplib::Error::Unknown, Code::kUnavailable},
+      {httplib::Error::Success, Code::kUnavailable},
+  }));
+  const httplib::Result result(nullptr, error);
+  CHECK(ResultTraits<httplib::Result>::StatusOf(result).code() == code);
+  CHECK(ResultTraits<httplib::Result>::RetryAfter(result) == std::nullopt);
+}
+
+TEST_CASE("a rejection survives as an httplib::Result") {
+  const absl::Status open =
+      MakeRejection(Code::kUnavailable,
+                    {.kind = RejectionKind::kCircuitOpen, .policy = "CircuitBreak", .name = "b"},
+                    "CircuitBreak b: the circuit is open");
+  const httplib::Result result = ResultTraits<httplib::Result>::FromStatus(open);
+  CHECK_FALSE(result);
+  CHECK(result.error() == httplib::Error::Connection);
+  const absl::Status status = ResultTraits<httplib::Result>::StatusOf(result);
+  CHECK(status == open);
+  REQUIRE(RejectionOf(status).has_value());
+  CHECK(RejectionOf(status)->policy == "CircuitBreak");
+  CHECK(RejectionOf(status)->name == "b");
+  using Traits = ResultTraits<httplib::Result>;
+  CHECK(Traits::FromStatus(absl::CancelledError("")).error() == httplib::Error::Canceled);
+  CHECK(Traits::FromStatus(absl::DeadlineExceededError("")).error() ==
+        httplib::Error::ConnectionTimeout);
+}
+
+TEST_CASE("Retry-After in seconds") {
+  const auto [text, delay] = GENERATE(table<std::string, std::optional<Duration>>({
+      {"0", 0s},
+      {"2", 2s},
+      {"  120 ", 120s},
+      {"007", 7s},
+      {"86400", kMaxRetryAfter},
+      {"86401", kMaxRetryAfter},
+      {"9223372037", kMaxRetryAfter},
+      {"99999999999999999999999999", kMaxRetryAfter},
+      {"", std::nullopt},
+      {" ", std::nullopt},
+      {"-1", std::nullopt},
+      {"+2", std::nullopt},
+      {"2.5", std::nullopt},
+      {"2s", std::nullopt},
+      {"soon", std::nullopt},
+      {"inf", std::nullopt},
+  }));
+  CAPTURE(text);
+  CHECK(ParseRetryAfter(text) == delay);
+}
+
+TEST_CASE("Retry-After as a date that has passed asks for nothing") {
+  const std::string text = GENERATE("Sun, 06 Nov 1994 08:49:37 GMT",   //
+                                    "Sunday, 06-Nov-94 08:49:37 GMT",  //
+                                    "Sun Nov  6 08:49:37 1994");
+  CAPTURE(text);
+  CHECK(ParseRetryAfter(text) == Duration::zero());
+}
+
+TEST_CASE("Retry-After as a date to come asks for the time until then") {
+  const char* const format = GENERATE("%a, %d %b %Y %H:%M:%S GMT",  //
+                                      "%A, %d-%b-%y %H:%M:%S GMT",  //
+                                      "%a %b %e %H:%M:%S %Y");
+  const auto in = [&](absl::Duration delay) {
+    return ParseRetryAfter(absl::FormatTime(format, absl::Now() + delay, absl::UTCTimeZone()));
+  };
+  const auto delay = in(absl::Seconds(100));
+  REQUIRE(delay.has_value());
+  CHECK(*delay > 90s);  // whole seconds, and time goes by
+  CHECK(*delay <= 100s);
+  CHECK(in(absl::Hours(1000)) == kMaxRetryAfter);
+}
+
+TEST_CASE("Retry-After as no date of RFC 9110") {
+  for (const char* const text :
+       {"Sun, 06 Nov 1994 08:49:37 PST", "Sun, 06 Nov 1994 08:49:37", "1994-11-06T08:49:37Z",
+        "Sun, 32 Nov 1994 08:49:37 GMT", "infinite-future", "infinite-past"}) {
+    CAPTURE(text);
+    CHECK(ParseRetryAfter(text) == std::nullopt);
+  }
+}
+
+TEST_CASE("Retry-After is read from any response") {
+  httplib::Response response = Response(503);
+  CHECK(ResultTraits<Answer>::RetryAfter(response) == std::nullopt);
+  response.set_header("retry-after", "3");
+  CHECK(ResultTraits<Answer>::RetryAfter(response) == Duration(3s));
+  response.status = 429;
+  CHECK(ResultTraits<Answer>::RetryAfter(response) == Duration(3s));
+  const httplib::Result result(std::make_unique<httplib::Response>(std::move(response)),
+                               httplib::Error::Success);
+  CHECK(ResultTraits<httplib::Result>::RetryAfter(result) == Duration(3s));
+}
+
+}  // namespace
+}  // namespace holdfast::http

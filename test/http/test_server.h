@@ -1,0 +1,92 @@
+#ifndef HOLDFAST_TEST_HTTP_TEST_SERVER_H_
+#define HOLDFAST_TEST_HTTP_TEST_SERVER_H_
+
+// A real server on loopback, for the tests of holdfast::http.
+
+#include <httplib.h>
+#include <sys/socket.h>
+
+#include <cstddef>
+#include <mutex>
+#include <set>
+#include <string>
+#include <thread>
+#include <utility>
+
+namespace holdfast::test {
+
+// Base is httplib::Server or httplib::SSLServer. Add handlers, then Start(). Declare it before its
+// clients: it stops at once when their connections are closed.
+template <class Base>
+class BasicTestServer : public Base {
+ public:
+  template <class... Args>
+  explicit BasicTestServer(Args&&... args) : Base(std::forward<Args>(args)...) {
+    // One thread serves one connection to its end.
+    this->new_task_queue = [] { return new httplib::ThreadPool(64); };
+    this->set_keep_alive_max_count(1'000'000);
+    this->set_keep_alive_timeout(1);
+    this->set_tcp_nodelay(true);
+    this->set_pre_routing_handler([this](const httplib::Request& request, httplib::Response&) {
+      const std::lock_guard lock(mutex_);
+      ++requests_;
+      connections_.insert(request.remote_port);
+      return httplib::Server::HandlerResponse::Unhandled;
+    });
+  }
+  ~BasicTestServer() override { Stop(); }
+
+  // 0: on any port that is free.
+  void Start(int port = 0) {
+    if (port == 0) {
+      port_ = this->bind_to_any_port("127.0.0.1");
+    } else {
+      port_ = this->bind_to_port("127.0.0.1", port) ? port : -1;
+    }
+    ::listen(this->svr_sock_, 512);  // its own backlog of 5 loses connections
+    thread_ = std::thread([this] { this->listen_after_bind(); });
+    // It has nothing to wait for but this; to stop it earlier has no effect.
+    while (!this->is_running()) std::this_thread::yield();
+  }
+
+  void Stop() {
+    if (!thread_.joinable()) return;
+    this->stop();
+    thread_.join();
+  }
+
+  std::string Host() const { return "127.0.0.1:" + std::to_string(port_); }
+  int port() const { return port_; }
+
+  std::size_t requests() const {
+    const std::lock_guard lock(mutex_);
+    return requests_;
+  }
+  // That made a request; told apart by the client's port.
+  std::size_t connections() const {
+    const std::lock_guard lock(mutex_);
+    return connections_.size();
+  }
+
+ private:
+  int port_ = 0;
+  std::thread thread_;
+  mutable std::mutex mutex_;
+  std::size_t requests_ = 0;
+  std::set<int> connections_;
+};
+
+using TestServer = BasicTestServer<httplib::Server>;
+
+inline httplib::Request MakeRequest(const std::string& method, const std::string& path,
+                                    const std::string& body = "") {
+  httplib::Request request;
+  request.method = method;
+  request.path = path;
+  request.body = body;
+  return request;
+}
+
+}  // namespace holdfast::test
+
+#endif  // HOLDFAST_TEST_HTTP_TEST_SERVER_H_

@@ -1,0 +1,183 @@
+#include <sys/resource.h>
+#include <unistd.h>
+
+#include <chrono>
+#include <cstdint>
+#include <string>
+
+#include "holdfast/http.h"
+#include "test/http/fault_server.h"
+#include "test/http/test_server.h"
+#include "test/support/catch.h"
+
+// What goes wrong comes back as a status that says which.
+
+namespace holdfast::http {
+namespace {
+
+using namespace std::chrono_literals;  // NOLINT(google-build-using-namespace)
+using Code = absl::StatusCode;
+using test::BlackHole;
+using test::ContainsSubstring;
+using test::DefaultSigpipe;
+using test::FaultServer;
+using test::kHello;
+using test::Listener;
+using test::MakeRequest;
+using test::Peer;
+
+std::string Message(const absl::Status& status) { return std::string(status.message()); }
+
+absl::Status Get(const Transport& transport) { return transport(MakeRequest("GET", "/")).status(); }
+
+TEST_CASE("a bad URL is said to be one by every call") {
+  const auto [url, what] = GENERATE(table<std::string, std::string>({
+      {"", "scheme://host"},
+      {"localhost:80", "scheme://host"},
+      {"ftp://host", "http or https"},
+      {"http://", "host is missing"},
+      {"http://:80", "host is missing"},
+      {"http://ho st", "host is missing or malformed"},
+      {"http://[::1", "host is missing or malformed"},
+      {"http://[host]", "host is missing or malformed"},
+      {"http://host:", "port"},
+      {"http://host:0", "port"},
+      {"http://host:65536", "port"},
+      {"http://host:-1", "port"},
+      {"http://host:80x", "port"},
+      {"http://[::1]80", "port"},
+      {"http://host/path", "no path"},
+      {"http://host?query", "no path"},
+  }));
+  CAPTURE(url);
+  const Transport transport(url);
+  for (int i = 0; i < 2; ++i) {
+    const absl::Status status = Get(transport);
+    CHECK(status.code() == Code::kInvalidArgument);
+    CHECK_THAT(Message(status), ContainsSubstring("\"" + url + "\"") && ContainsSubstring(what));
+  }
+  CHECK(transport.stats().opened == 0);
+}
+
+TEST_CASE("a password in a URL is refused and not repeated") {
+  const absl::Status status = Get(Transport("http://user:secret@host"));
+  CHECK(status.code() == Code::kInvalidArgument);
+  CHECK_THAT(Message(status), ContainsSubstring("http://...@host"));
+  CHECK_THAT(Message(status), !ContainsSubstring("secret"));
+}
+
+TEST_CASE("a bad request is said to be one") {
+  const Transport transport("http://127.0.0.1:1");
+  const auto check = [&](const httplib::Request& request, const std::string& what) {
+    const absl::Status status = transport(request).status();
+    CHECK(status.code() == Code::kInvalidArgument);
+    CHECK_THAT(Message(status), ContainsSubstring(what));
+  };
+  check(MakeRequest("", "/"), "method");
+  check(MakeRequest("GET /x HTTP/1.1\r\n", "/"), "method");
+  check(MakeRequest("GET", ""), "path");
+  check(MakeRequest("GET", "http://host/"), "path");
+  httplib::Request request = MakeRequest("GET", "/");
+  request.headers.emplace("Token", "a\r\nInjected: b");
+  check(request, "\"Token\"");
+}
+
+TEST_CASE("a host that can't be resolved") {
+  // No label of a name is that long, so that no name server is asked.
+  const std::string host = std::string(70, 'x') + ".invalid";
+  const absl::Status status = Get(Transport("http://" + host));
+  CHECK(status.code() == Code::kUnavailable);
+  CHECK_THAT(Message(status), ContainsSubstring("\"" + host + "\" can't be resolved"));
+}
+
+TEST_CASE("a refused connection") {
+  std::string host;
+  {
+    host = Listener(1).Host();
+  }
+  const absl::Status status = Get(Transport("http://" + host));
+  CHECK(status.code() == Code::kUnavailable);
+  CHECK(Message(status) == "http://" + host + ": the connection was refused");
+}
+
+TEST_CASE("an unreachable host") {
+  const absl::Status status = Get(Transport("http://255.255.255.255:80"));
+  CHECK(status.code() == Code::kUnavailable);
+  CHECK_THAT(Message(status), ContainsSubstring("http://255.255.255.255: the host is unreachable"));
+}
+
+TEST_CASE("a host that doesn't answer is given up after connect_timeout") {
+  const BlackHole hole;
+  const absl::Status status = Get(Transport("http://" + hole.Host(), {.connect_timeout = 50ms}));
+  CHECK(status.code() == Code::kUnavailable);
+  CHECK(Message(status) == "http://" + hole.Host() + ": connecting timed out");
+}
+
+TEST_CASE("no file descriptor left") {
+  const int more = GENERATE(0, 1);  // none for a socket, none to be able to interrupt one
+  const Listener listener(1);
+  const Transport transport("http://" + listener.Host());
+  rlimit before = {};
+  ::getrlimit(RLIMIT_NOFILE, &before);
+  const int next = ::dup(listener.fd());
+  ::close(next);
+  rlimit few = before;
+  few.rlim_cur = static_cast<rlim_t>(next) + static_cast<rlim_t>(more);
+  ::setrlimit(RLIMIT_NOFILE, &few);
+  const absl::Status status = Get(transport);
+  ::setrlimit(RLIMIT_NOFILE, &before);
+  CHECK(status.code() == Code::kResourceExhausted);
+  CHECK_THAT(Message(status), ContainsSubstring("can't open another connection"));
+}
+
+TEST_CASE("a connection that is lost, or silent for longer than read_timeout") {
+  const auto script = GENERATE(
+      as<FaultServer::Script>(),  //
+      [](const Peer&) {},         // FIN at once
+      [](const Peer& peer) { peer.ResetAtEnd(); },
+      [](const Peer& peer) {
+        peer.ReadRequest();
+        peer.Write("HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\nhalf");
+      },
+      [](const Peer& peer) {
+        peer.ReadRequest();
+        peer.Write("not HTTP\r\n\r\n");
+      },
+      [](const Peer& peer) { peer.ReadAll(); });
+  FaultServer server(script);
+  const Transport transport("http://" + server.Host(), {.read_timeout = 50ms});
+  const absl::Status status = Get(transport);
+  CHECK(status.code() == Code::kUnavailable);
+  CHECK_THAT(Message(status),
+             ContainsSubstring("http://" + server.Host() + ": connection lost, or "));
+  CHECK(transport.stats().idle == 0);
+}
+
+TEST_CASE("a peer that goes away during a write doesn't end the process") {
+  const DefaultSigpipe sigpipe;
+  FaultServer server([](const Peer& peer) {
+    peer.ReadRequest();
+    peer.ResetAtEnd();
+  });
+  const Transport transport("http://" + server.Host());
+  const httplib::Request request = MakeRequest("POST", "/", std::string(8'000'000, 'x'));
+  for (int i = 0; i < 3; ++i) {
+    CHECK(transport(request).status().code() == Code::kUnavailable);
+  }
+}
+
+TEST_CASE("a callback of the request that refuses to go on cancels it") {
+  FaultServer server([](const Peer& peer) {
+    peer.ReadRequest();
+    peer.Write(kHello);
+    peer.ReadAll();
+  });
+  const Transport transport("http://" + server.Host());
+  httplib::Request request = MakeRequest("GET", "/");
+  request.progress = [](std::uint64_t, std::uint64_t) { return false; };
+  CHECK(transport(request).status().code() == Code::kCancelled);
+  CHECK(transport.stats().idle == 0);
+}
+
+}  // namespace
+}  // namespace holdfast::http
