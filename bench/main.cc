@@ -1,5 +1,6 @@
 // Runs the benchmarks, and prints the ratio that the stack is judged by.
 #include <benchmark/benchmark.h>
+#include <unistd.h>
 
 #include <map>
 #include <ostream>
@@ -10,6 +11,8 @@ namespace {
 
 class RatioReporter final : public benchmark::ConsoleReporter {
  public:
+  RatioReporter() : ConsoleReporter(isatty(STDOUT_FILENO) != 0 ? OO_Defaults : OO_None) {}
+
   void ReportRuns(const std::vector<Run>& runs) override {
     ConsoleReporter::ReportRuns(runs);
     for (const Run& run : runs) {

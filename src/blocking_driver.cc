@@ -8,8 +8,10 @@ Parker& BlockingCall::parker() { return parker_ ? *parker_ : parker_.emplace(); 
 
 void BlockingCall::Wait(TimePoint until) {
   if (until <= now()) return;
-  const std::stop_callback wake(stop(), [this] { parker().Wake(); });
-  (clock() == nullptr ? SteadyClock() : clock())->WaitUntil(until, parker());
+  // Made before the callback can run in another thread.
+  Parker& bell = parker();
+  const std::stop_callback wake(stop(), [&bell] { bell.Wake(); });
+  (clock() == nullptr ? SteadyClock() : clock())->WaitUntil(until, bell);
 }
 
 }  // namespace holdfast::internal

@@ -36,7 +36,9 @@ Next RetryPlan::Again(Call& call, const State& state, std::optional<Duration> de
   if (at > call.deadline()) return stop(StopReason::kDeadline);
   if (at == TimePoint::max()) return stop(StopReason::kRejected);
   if (SaturatingSub(at, state.began) > options_.max_elapsed) return stop(StopReason::kElapsed);
-  if (options_.budget != nullptr && !options_.budget->TryWithdraw()) {
+  // What a policy below refused has cost the backend nothing, and this would be the first to reach
+  // it.
+  if (options_.budget != nullptr && !call.rejected() && !options_.budget->TryWithdraw()) {
     return stop(StopReason::kBudget);
   }
   return Next::Again(at);

@@ -154,6 +154,20 @@ TEST_CASE("a retry that the deadline rules out costs no budget") {
   CHECK(budget->balance() == 3);
 }
 
+TEST_CASE("a retry of what a policy below refused costs no budget") {
+  FakeClock clock;
+  auto budget = std::make_shared<RetryBudget>(RetryBudget::Options{.capacity = 10});
+  auto breaker = std::make_shared<CircuitBreaker>(CircuitBreaker::Options{
+      .timeout = 10s, .ready_to_trip = [](const BreakerCounts&) { return true; }});
+  breaker->AdmitAt(clock.Now())->DoneAt(clock.Now(), Outcome::kFailure);
+  const auto call = Stack(Retry({.budget = budget}), CircuitBreak(breaker))
+                        .Around([] { return absl::OkStatus(); }, &clock);
+  Report report;
+  CHECK(call.With({.report = &report}).ok());
+  CHECK(report.waited == 10s + 1ns);
+  CHECK(budget->balance() == 10);
+}
+
 TEST_CASE("successes repay the budget") {
   auto budget = std::make_shared<RetryBudget>(RetryBudget::Options{.capacity = 2});
   REQUIRE(budget->TryWithdraw());

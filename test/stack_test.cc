@@ -3,12 +3,14 @@
 #include <absl/status/status.h>
 #include <absl/status/statusor.h>
 
+#include <atomic>
 #include <functional>
 #include <memory>
 #include <optional>
 #include <stdexcept>
 #include <stop_token>
 #include <string>
+#include <thread>
 #include <tuple>
 #include <type_traits>
 #include <vector>
@@ -276,6 +278,22 @@ TEST_CASE("a call stopped during a wait ends at once, and no policy sees a resul
   CHECK(call.With({.stop = stop.get_token()}).code() == absl::StatusCode::kCancelled);
   CHECK(clock.Now() == TimePoint{0s});
   CHECK(log.Take() == Lines{"before a", "before b", "end b", "end a"});
+}
+
+TEST_CASE("calls stopped at any moment of their waits end") {
+  const auto call = Stack(Log().At("a", [](Call& c) {
+                      return Verdict::Wait(c.now() + 1h);
+                    })).Around([] { return absl::OkStatus(); });
+  std::atomic<int> cancelled = 0;
+  for (int i = 0; i < 200; ++i) {
+    std::stop_source stop;
+    std::jthread caller([&] {
+      cancelled += call.With({.stop = stop.get_token()}).code() == absl::StatusCode::kCancelled;
+    });
+    for (int spin = 0; spin < i * 20; ++spin) std::this_thread::yield();
+    stop.request_stop();
+  }
+  CHECK(cancelled == 200);
 }
 
 TEST_CASE("arguments reach every attempt unchanged, and are never moved from") {

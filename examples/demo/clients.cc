@@ -63,15 +63,13 @@ holdfast::CircuitBreaker::Options BreakerOptions(Recorder& recorder) {
 }
 
 // An outage of some seconds costs a call two tries for each half second that the breaker is open:
-// one refused, and one refused because another call's probe is out. The breaker keeps them away
-// from the server meanwhile; the budget is for what a breaker can't see, a server that fails most
-// requests but never ten in a row.
-holdfast::RetryOptions RetryingThroughOutages(double rate) {
-  const auto ten_seconds = static_cast<std::int64_t>(rate * 10) + 100;
+// one refused, and one refused because another call's probe is out. Those are free of the budget,
+// since they never reach the server; one request in four that fails on a good day is not.
+holdfast::RetryOptions RetryingThroughOutages() {
   return {.max_attempts = 20,
           .backoff = holdfast::Backoff::Exponential({.initial = 50ms, .max = 500ms}),
           .budget = std::make_shared<holdfast::RetryBudget>(
-              holdfast::RetryBudget::Options{.capacity = ten_seconds, .per_success = 1})};
+              holdfast::RetryBudget::Options{.capacity = 200, .per_success = 0.5})};
 }
 
 // Room for retries, and to catch up after an outage without falling over a server that is just back
@@ -83,7 +81,7 @@ holdfast::TokenBucket::Options FourTimes(double rate) {
 
 Fetch MakeFetch(const Url& url, const Traffic& traffic, Recorder& recorder) {
   return holdfast::Stack(holdfast::Timeout(kPatience),  // the whole call
-                         holdfast::Retry(RetryingThroughOutages(traffic.rate)),
+                         holdfast::Retry(RetryingThroughOutages()),
                          Watch(recorder),  // from here on, each attempt
                          holdfast::CircuitBreak(BreakerOptions(recorder)),
                          holdfast::RateLimit(FourTimes(traffic.rate)),

@@ -53,11 +53,13 @@ class RetryDecision {
 };
 
 struct RetryOptions {
-  int max_attempts = 4;  // >= 1, the first one included
+  // Tries, the first one included; >= 1. What a policy below refuses is one as well.
+  int max_attempts = 4;
   Backoff backoff = {};
-  std::shared_ptr<RetryBudget> budget = RetryBudget::Default();  // null: none
-  Duration max_elapsed =
-      Duration::max();  // no retry starts later than this after the first attempt
+  // Each retry of what reached the executor spends from it, each success repays; null: none.
+  std::shared_ptr<RetryBudget> budget = RetryBudget::Default();
+  // No retry starts later than this after the first attempt; >= 0.
+  Duration max_elapsed = Duration::max();
 };
 
 absl::Status Validate(const RetryOptions& options);

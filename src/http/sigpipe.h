@@ -6,10 +6,10 @@
 
 namespace holdfast::http::internal {
 
-// Neither cpp-httplib's client nor OpenSSL asks for MSG_NOSIGNAL, and a library may not change what
-// a program does about a signal. So it is blocked in this thread while the guard lives, and one
-// that came meanwhile is taken away; a write then fails with EPIPE. As the signal goes to the
-// thread that wrote, nobody else's is touched.
+// Neither cpp-httplib's client nor OpenSSL asks for MSG_NOSIGNAL, a write that is interrupted
+// raises it too, and a library may not change what a program does about a signal. So it is blocked
+// in this thread while the guard lives, and one that came meanwhile is taken away; a write then
+// fails with EPIPE. As the signal goes to the thread that wrote, nobody else's is touched.
 class SigpipeGuard {
  public:
   SigpipeGuard();
