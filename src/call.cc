@@ -43,7 +43,11 @@ void Call::ReportOutcome(const absl::Status& outcome) {
   options_.report->history.back().outcome = outcome;
 }
 
-void Call::ReportEnd(const absl::Status& result, std::optional<Duration> retry_after) {
+void Call::End(const absl::Status& result, std::optional<Duration> retry_after) {
+  if (options_.outer != nullptr && rejected_ && !result.ok()) {
+    options_.outer->Rejected(retry_at_, StopReason::kRejected);
+  }
+  if (!reporting_) return;
   Report& report = *options_.report;
   report.stopped = stopped_ != kNotStopped ? stopped_
                    : result.ok()           ? StopReason::kSuccess

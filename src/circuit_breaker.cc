@@ -76,6 +76,8 @@ absl::StatusOr<Ticket> CircuitBreaker::AdmitOtherwise(TimePoint now) {
         admitted = too_many_probes_;
       } else {
         ++probes_;
+        expiry_.store(SaturatingAdd(now, options_.timeout).time_since_epoch().count(),
+                      std::memory_order_release);
         admitted = Ticket(this, generation, now, window_.age());
       }
     } else {
@@ -131,12 +133,20 @@ void CircuitBreaker::RecordSlowly(const Ticket& ticket, TimePoint now, Outcome o
 }
 
 void CircuitBreaker::Advance(TimePoint now) {
-  if (state_ == BreakerState::kOpen) {
-    if (now > open_until()) BeginGeneration(BreakerState::kHalfOpen, now);
-  } else if (now.time_since_epoch().count() > expiry_.load(std::memory_order_relaxed)) {
-    BeginGeneration(BreakerState::kClosed, now);
+  const auto expiry = [this] {
+    return TimePoint(Duration(expiry_.load(std::memory_order_relaxed)));
+  };
+  if (state_ == BreakerState::kHalfOpen && probes_ > 0 && now > expiry()) {
+    // As if the probe that hangs had failed then.
+    BeginGeneration(BreakerState::kOpen, expiry());
   }
-  if (state_ == BreakerState::kClosed) window_.Roll(now, counts_);
+  if (state_ == BreakerState::kOpen && now > open_until()) {
+    BeginGeneration(BreakerState::kHalfOpen, now);
+  }
+  if (state_ == BreakerState::kClosed) {
+    if (now > expiry()) BeginGeneration(BreakerState::kClosed, now);
+    window_.Roll(now, counts_);
+  }
 }
 
 void CircuitBreaker::BeginGeneration(BreakerState state, TimePoint now) {

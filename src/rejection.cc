@@ -9,7 +9,6 @@
 #include <vector>
 
 #include "holdfast/internal/string_view.h"
-#include "holdfast/machine.h"
 
 namespace holdfast {
 namespace {
@@ -52,21 +51,4 @@ absl::Status MakeRejection(absl::StatusCode code, const Rejection& rejection,
   return status;
 }
 
-namespace internal {
-
-const absl::Status& DeadlinePassedRejection() {
-  static const absl::Status status = MakeRejection(
-      absl::StatusCode::kDeadlineExceeded, {.kind = RejectionKind::kDeadline, .policy = "Stack"},
-      "the call's deadline has passed");
-  return status;
-}
-
-const absl::Status& CancelledRejection() {
-  static const absl::Status status = MakeRejection(
-      absl::StatusCode::kCancelled, {.kind = RejectionKind::kCancelled, .policy = "Stack"},
-      "the caller stopped the call");
-  return status;
-}
-
-}  // namespace internal
 }  // namespace holdfast

@@ -34,7 +34,9 @@ Next RetryPlan::Again(Call& call, const State& state, std::optional<Duration> de
   // A refusal says when it will be over; before that there is nothing to ask.
   const TimePoint at = std::max(SaturatingAdd(call.now(), wait), call.retry_at());
   if (at > call.deadline()) return stop(StopReason::kDeadline);
-  if (at == TimePoint::max()) return stop(StopReason::kRejected);
+  if (at == TimePoint::max()) {  // never
+    return stop(call.rejected() ? StopReason::kRejected : StopReason::kElapsed);
+  }
   if (SaturatingSub(at, state.began) > options_.max_elapsed) return stop(StopReason::kElapsed);
   // What a policy below refused has cost the backend nothing, and this would be the first to reach
   // it.

@@ -25,9 +25,12 @@ Semaphore::Semaphore(Options options)
 absl::StatusOr<Permit> Semaphore::Acquire(std::int64_t n, const WaitOptions& options) {
   if (n < 1 || n > limit()) return refusals_.impossible;
   if (options.stop.stop_requested()) return refusals_.cancelled;
+  Clock* const clock = clock_ == nullptr ? SteadyClock() : clock_;
+  if (options.deadline != TimePoint::max() && clock->Now() > options.deadline) {
+    return refusals_.deadline;
+  }
   if (TryTake(n)) return Permit(this, n);
 
-  Clock* const clock = clock_ == nullptr ? SteadyClock() : clock_;
   Parker parker;
   const std::stop_callback wake(options.stop, [&parker] { parker.Wake(); });
   Waiter waiter;

@@ -43,12 +43,17 @@ Scale ExactScale(std::int64_t rate) {
   return {kNanosPerSecond / divisor, static_cast<std::uint64_t>(rate / divisor), 0};
 }
 
-// rate = mantissa * 2^exponent exactly, so what is lost is only the end of the division by 1e9.
+// rate = mantissa * 2^exponent exactly. With 10^9 * 2^n units per token the division by 10^9 leaves
+// no rest; where a bit is lost all the same, it comes to less than a unit within the horizon.
 Scale FineScale(double rate, std::int64_t burst) {
   const double most = std::floor(static_cast<double>(kMaxBurstUnits) /
                                  static_cast<double>(std::max<std::int64_t>(burst, 1)));
-  const auto units_per_token = static_cast<std::int64_t>(
+  auto units_per_token = static_cast<std::int64_t>(
       std::clamp(std::floor(kUnitsPerNano * kNanosPerSecond / rate), 1.0, most));
+  if (units_per_token > kNanosPerSecond) {
+    const auto multiple = static_cast<std::uint64_t>(units_per_token / kNanosPerSecond);
+    units_per_token = static_cast<std::int64_t>(std::bit_floor(multiple)) * kNanosPerSecond;
+  }
   int exponent = 0;
   const auto mantissa = static_cast<std::uint64_t>(std::ldexp(std::frexp(rate, &exponent), 53));
   Uint128 product = Uint128{mantissa} * static_cast<std::uint64_t>(units_per_token);
@@ -162,13 +167,15 @@ TokenBucket::TokenBucket(Options options)
 }
 
 std::uint64_t TokenBucket::Load(Axis& axis) const {
-  std::uint64_t word = spent_.load(std::memory_order_acquire);
-  while ((word & kFrozen) != 0) {
-    const std::lock_guard settled(mutex_);
-    word = spent_.load(std::memory_order_acquire);
+  for (;;) {
+    const std::uint64_t word = spent_.load(std::memory_order_acquire);
+    if ((word & kFrozen) != 0) {
+      const std::lock_guard settled(mutex_);
+      continue;
+    }
+    axis = ReadAxis();
+    if (spent_.load(std::memory_order_acquire) == word) return word;
   }
-  axis = ReadAxis();
-  return word;
 }
 
 TokenBucket::Axis TokenBucket::ReadAxis() const {
@@ -198,7 +205,8 @@ TokenBucket::Decision TokenBucket::Decide(const Axis& axis, std::uint64_t word, 
   return {wait == Duration::zero() ? now : SaturatingAdd(std::max(now, axis.begin), wait), next};
 }
 
-// The same arithmetic as Decide's, without what only a wait needs.
+// The same arithmetic as Decide's, without what only a wait needs. The fields may be of two epochs:
+// then it comes to nonsense, without overflow, and the compare-and-swap fails.
 bool TokenBucket::TryAllow(TimePoint now, std::int64_t n) {
   std::uint64_t word = spent_.load(std::memory_order_acquire);
   const std::uint64_t multiplier = multiplier_.load(std::memory_order_acquire);
@@ -211,15 +219,17 @@ bool TokenBucket::TryAllow(TimePoint now, std::int64_t n) {
       n < 0 || n > burst) {
     return false;
   }
-  const std::int64_t units = units_per_token_.load(std::memory_order_acquire);
+  const auto units = static_cast<std::uint64_t>(units_per_token_.load(std::memory_order_acquire));
   const Uint128 refill = Uint128{multiplier} * elapsed + carry_.load(std::memory_order_acquire);
   const std::uint64_t generated =
       generated_.load(std::memory_order_acquire) +
       2 * static_cast<std::uint64_t>(refill >> shift_.load(std::memory_order_acquire));
-  const std::int64_t left = std::min(Distance(word, generated), burst * units) - n * units;
-  return left >= 0 &&
-         spent_.compare_exchange_strong(word, generated - 2 * static_cast<std::uint64_t>(left),
-                                        std::memory_order_acq_rel, std::memory_order_relaxed);
+  const auto full = static_cast<std::int64_t>(static_cast<std::uint64_t>(burst) * units);
+  const std::uint64_t left = static_cast<std::uint64_t>(std::min(Distance(word, generated), full)) -
+                             static_cast<std::uint64_t>(n) * units;
+  return static_cast<std::int64_t>(left) >= 0 &&
+         spent_.compare_exchange_strong(word, generated - 2 * left, std::memory_order_acq_rel,
+                                        std::memory_order_relaxed);
 }
 
 Reservation TokenBucket::ReserveAt(TimePoint now, std::int64_t n, Duration max_wait) {
@@ -316,17 +326,17 @@ void TokenBucket::Settle(TimePoint now, double new_rate, std::int64_t new_burst)
 
 void TokenBucket::SetAxis(TimePoint begin, double new_rate, std::int64_t new_burst) {
   const Scale scale = ScaleFor(new_rate, new_burst);
-  const Uint128 horizon = scale.multiplier == 0 || scale.multiplier == kInfinite
-                              ? Uint128{static_cast<std::uint64_t>(Duration::max().count())}
-                              : (Uint128{1} << (kHorizonBits + scale.shift)) / scale.multiplier;
+  // At most half of all time, so that the first epoch is always over when the bucket is first used.
+  Uint128 horizon = static_cast<std::uint64_t>(Duration::max().count() / 2);
+  if (scale.multiplier != 0 && scale.multiplier != kInfinite) {
+    horizon = std::min(horizon, (Uint128{1} << (kHorizonBits + scale.shift)) / scale.multiplier);
+  }
   multiplier_.store(scale.multiplier, std::memory_order_release);
   shift_.store(scale.shift, std::memory_order_release);
   epoch_begin_.store(begin.time_since_epoch().count(), std::memory_order_release);
   epoch_.store(epoch_.load(std::memory_order_relaxed) + 1, std::memory_order_release);
   units_per_token_.store(scale.units_per_token, std::memory_order_release);
-  horizon_.store(static_cast<Duration::rep>(std::min<Uint128>(
-                     horizon, static_cast<std::uint64_t>(Duration::max().count()))),
-                 std::memory_order_release);
+  horizon_.store(static_cast<Duration::rep>(horizon), std::memory_order_release);
   rate_.store(new_rate, std::memory_order_release);
   burst_.store(new_burst, std::memory_order_release);
 }
@@ -335,8 +345,8 @@ void TokenBucket::Cancel(const Reservation& reservation, TimePoint now) {
   if (reservation.tokens_ == 0) return;
   const std::lock_guard lock(mutex_);
   // Who has forgotten a cancellation because its time had passed must not go back to before it.
-  last_cancel_ = std::max(last_cancel_, now);
-  if (last_cancel_ > reservation.ready_at_) return;
+  if (std::max(now, last_cancel_) > reservation.ready_at_) return;
+  last_cancel_ = std::max(now, last_cancel_);
   while (!cancelled_.empty() && cancelled_.begin()->first < last_cancel_) {
     cancelled_.erase(cancelled_.begin());
   }

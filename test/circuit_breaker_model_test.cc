@@ -44,6 +44,7 @@ class Model {
       if (taken >= settings_.max_requests) return -1;
     }
     calls_.push_back({generation_, Age(now), false, Outcome::kIgnored, false});
+    lease_end_ = now + kTimeout;
     return static_cast<int>(calls_.size()) - 1;
   }
 
@@ -104,7 +105,15 @@ class Model {
     return !Rolling() || age_ - call.age < settings_.interval / settings_.period;
   }
 
+  bool ProbesAreOut() const {
+    return std::any_of(calls_.begin(), calls_.end(),
+                       [&](const CallRecord& c) { return c.generation == generation_ && !c.done; });
+  }
+
   void Advance(TimePoint now) {
+    if (state_ == BreakerState::kHalfOpen && ProbesAreOut() && now > lease_end_) {
+      Begin(BreakerState::kOpen, lease_end_);
+    }
     if (state_ == BreakerState::kOpen && now > began_ + kTimeout) {
       Begin(BreakerState::kHalfOpen, now);
     } else if (state_ == BreakerState::kClosed && !touched_) {
@@ -129,6 +138,7 @@ class Model {
   bool touched_ = false;
   BreakerState state_ = BreakerState::kClosed;
   TimePoint began_;
+  TimePoint lease_end_;  // of the last probe
   std::int64_t age_ = 0;
   int generation_ = 0;
   std::uint64_t run_of_failures_ = 0;

@@ -120,6 +120,30 @@ TEST_CASE("an ignored or a dropped probe gives its place back") {
   CHECK(breaker.StateAt(At(11s)) == BreakerState::kClosed);
 }
 
+TEST_CASE("a hung probe has failed when it takes longer than the timeout, and wedges nothing") {
+  std::vector<BreakerState> told;
+  Options options = Touchy();
+  options.on_state_change = [&](std::string_view, BreakerState, BreakerState to) {
+    told.push_back(to);
+  };
+  CircuitBreaker breaker(options);
+  Record(breaker, At(0s), Outcome::kFailure);
+  auto hung = breaker.AdmitAt(At(11s));
+  REQUIRE(hung.ok());
+  CHECK_FALSE(breaker.AdmitAt(At(21s)).ok());
+  CHECK(breaker.StateAt(At(21s)) == BreakerState::kHalfOpen);
+  CHECK(breaker.StateAt(At(21s + 1ns)) == BreakerState::kOpen);
+  CHECK(breaker.retry_at() == At(31s + 1ns));
+  auto next = breaker.AdmitAt(At(24h * 365));
+  REQUIRE(next.ok());
+  hung->DoneAt(At(24h * 365), Outcome::kSuccess);
+  CHECK(breaker.StateAt(At(24h * 365)) == BreakerState::kHalfOpen);
+  next->DoneAt(At(24h * 365), Outcome::kSuccess);
+  CHECK(breaker.StateAt(At(24h * 365)) == BreakerState::kClosed);
+  CHECK(told == std::vector{BreakerState::kOpen, BreakerState::kHalfOpen, BreakerState::kOpen,
+                            BreakerState::kHalfOpen, BreakerState::kClosed});
+}
+
 TEST_CASE("stale outcomes change nothing, in any state") {
   CircuitBreaker breaker(Touchy());
   std::vector<Ticket> of_closed;

@@ -85,6 +85,20 @@ TEST_CASE("an open breaker is not hammered by retry") {
   CHECK(report.history[1].start >= report.history[0].start + 10s);
 }
 
+TEST_CASE("a retry around a stack of its own executor learns when its breaker may be asked again") {
+  FakeClock clock;
+  const auto breaker = TouchyBreaker();
+  breaker->AdmitAt(clock.Now())->DoneAt(clock.Now(), Outcome::kFailure);
+  const auto inner = Stack(CircuitBreak(breaker)).Around(kSucceed, &clock);
+  const AnyExecutor<absl::Status()> any = inner;
+  const auto call =
+      Stack(Retry({.max_attempts = 50, .backoff = Backoff::Constant(1ms)})).Around(any, &clock);
+  Report report;
+  CHECK(call.With({.report = &report}).ok());
+  CHECK(report.attempts == 2);
+  CHECK(clock.Now() == TimePoint{10s + 1ns});
+}
+
 TEST_CASE("a throw from the executor inside a half-open probe leaves the breaker usable") {
   FakeClock clock;
   const auto breaker = TouchyBreaker();

@@ -50,6 +50,17 @@ TEST_CASE("a token that would come after the deadline is refused at once, unchar
   CHECK(bucket->TokensAt(TimePoint{0s}) == 0);
 }
 
+TEST_CASE("a call whose deadline has passed takes no token") {
+  FakeClock clock(TimePoint{100s});
+  const auto bucket = Bucket(1, 5);
+  const auto call = Stack(RateLimit(bucket)).Around(kSucceed, &clock);
+  CHECK(call().ok());
+  for (int i = 0; i < 3; ++i) {
+    CHECK(call.With({.deadline = TimePoint{4s}}).code() == absl::StatusCode::kDeadlineExceeded);
+  }
+  CHECK(bucket->TokensAt(clock.Now()) == 4);
+}
+
 TEST_CASE("a token that takes longer than max_wait is refused at once, uncharged") {
   FakeClock clock;
   const auto bucket = Bucket(1, 1);

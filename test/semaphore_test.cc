@@ -64,6 +64,12 @@ TEST_CASE("more than the limit, or less than one, is refused for good") {
   CHECK_FALSE(semaphore.TryAcquire(3));
   CHECK_FALSE(semaphore.TryAcquire(0));
   CHECK_FALSE(semaphore.TryAcquire(-1));
+  CHECK_FALSE(semaphore.TryAcquire(std::numeric_limits<std::int64_t>::max()));
+  {
+    const auto one = semaphore.TryAcquire();
+    CHECK_FALSE(semaphore.TryAcquire(std::numeric_limits<std::int64_t>::max()));
+    CHECK_FALSE(semaphore.TryAcquire(2));
+  }
   CHECK(semaphore.Acquire(3).status().code() == absl::StatusCode::kInvalidArgument);
   CHECK(semaphore.Acquire(0).status().code() == absl::StatusCode::kInvalidArgument);
   CHECK(semaphore.in_use() == 0);
@@ -178,6 +184,8 @@ TEST_CASE("Acquire waits until its deadline and holds nothing afterwards") {
   CHECK(semaphore.queued() == 0);
   held->Release();
   CHECK(semaphore.Acquire(1, {.deadline = TimePoint{5s}}).ok());
+  CHECK(semaphore.Acquire(1, {.deadline = TimePoint{4s}}).status().code() ==
+        absl::StatusCode::kDeadlineExceeded);
 }
 
 TEST_CASE("a stop request ends Acquire") {

@@ -238,6 +238,7 @@ TEST_CASE("an exception passes through, with every state ended, innermost first"
   CHECK(report.attempts == 1);
   REQUIRE(report.history.size() == 1);
   CHECK(report.history[0].outcome.code() == absl::StatusCode::kUnknown);
+  CHECK(report.stopped == StopReason::kNotRetryable);
 }
 
 TEST_CASE("an exception of a policy passes through as well") {

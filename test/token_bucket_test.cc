@@ -127,6 +127,15 @@ TEST_CASE("rates that are no whole numbers do not drift either") {
   CHECK_FALSE(never.ReserveAt(At(0s)).ok());
 }
 
+TEST_CASE("a bucket that takes a lifetime to fill is refilled all the same") {
+  TokenBucket slow({.rate = 1.0 / 65536, .burst = 1'000'000});
+  CHECK(slow.AllowAt(At(1h), 1'000'000));
+  CHECK_FALSE(slow.AllowAt(At(1h + 65535s)));
+  CHECK(slow.AllowAt(At(1h + 65536s)));
+  CHECK(slow.AllowAt(At(1h + 65536s * 5001), 5000));
+  CHECK_FALSE(slow.AllowAt(At(1h + 65536s * 5001)));
+}
+
 TEST_CASE("Every turns an interval into a rate") {
   CHECK(Every(100ms) == test::Approx(10));
   CHECK(Every(0s) == kInfiniteRate);
@@ -265,6 +274,14 @@ TEST_CASE("a second cancel, also of a copy, or one that comes too late, gives no
   CHECK(bucket.TokensAt(At(200ms)) == 0);
 }
 
+TEST_CASE("a cancel far too late does not spoil those in time") {
+  TokenBucket bucket({.rate = 10, .burst = 1});
+  CHECK(bucket.AllowAt(At(0s)));
+  bucket.ReserveAt(At(0s)).CancelAt(TimePoint::max());
+  bucket.ReserveAt(At(0s)).CancelAt(At(0s));
+  CHECK(bucket.TokensAt(At(0s)) == -1);
+}
+
 TEST_CASE("a clock that goes back does not cancel twice") {
   TokenBucket bucket({.rate = 10, .burst = 4});
   CHECK(bucket.AllowAt(At(0s), 4));
@@ -398,7 +415,7 @@ TEST_CASE("threads share a burst exactly, beside changes of the rate and the bur
     threads.emplace_back([&] {
       for (int i = 0; i < 2'000; ++i) {
         bucket.SetRateAt(At(1s), i % 2 == 0 ? 1e6 + i : 0);
-        bucket.SetBurstAt(At(1s), 20'000 + i % 3);
+        bucket.SetBurstAt(At(1s), i % 2 == 0 ? TokenBucket::kMaxBurst : 20'000);
       }
     });
   }

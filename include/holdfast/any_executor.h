@@ -34,7 +34,7 @@ class AnyExecutor<R(Args...)> {
   AnyExecutor(Executor executor)  // NOLINT(google-explicit-constructor): as std::function
       : model_(std::make_shared<Model<Executor>>(std::move(executor))) {}
 
-  R operator()(Args... args) const { return With(CallOptions{}, args...); }
+  R operator()(Args... args) const { return With(CallOptions{}, std::forward<Args>(args)...); }
   R With(const CallOptions& options, Args... args) const { return model_->Run(options, args...); }
 
  private:

@@ -44,7 +44,9 @@ template <class... Args, class Executor>
 decltype(auto) Attempt(Executor& executor, Call& call, Args... args) {
   if constexpr (TakesOptions<Executor, Args...>) {
     return executor.With(
-        CallOptions{.deadline = call.deadline(), .stop = call.stop(), .key = call.key()}, args...);
+        CallOptions{
+            .deadline = call.deadline(), .stop = call.stop(), .key = call.key(), .outer = &call},
+        args...);
   } else if constexpr (std::is_invocable_v<Executor&, Args..., Call&>) {
     return std::invoke(executor, args..., call);
   } else {

@@ -21,12 +21,17 @@
 
 namespace holdfast {
 
+class Call;
+
 // What a caller may say about one call. What it points to must outlive the call.
 struct CallOptions {
   TimePoint deadline = TimePoint::max();  // on the clock of the stack
   std::stop_token stop = {};              // ends every wait; the call then returns kCancelled
   std::string_view key = {};              // whom or what the call is for, to keyed policies
   Report* report = nullptr;               // where to write what happened; null: nowhere
+  // The call that this one is an attempt of, where a stack is the executor of another: it learns of
+  // a refusal, and when it will be over. Set by the outer stack.
+  Call* outer = nullptr;
 };
 
 // How a call ended for the states that are destroyed without having seen a result.
@@ -86,7 +91,8 @@ class Call {
       : options_(options),
         clock_(clock),
         deadline_(options.deadline),
-        reporting_(options.report != nullptr) {}
+        reporting_(options.report != nullptr),
+        watched_(options.report != nullptr || options.outer != nullptr) {}
   ~Call() = default;
 
   Clock* clock() const { return clock_; }
@@ -109,12 +115,13 @@ class Call {
     stopped_ = reason;
   }
 
+  void End(const absl::Status& result, std::optional<Duration> retry_after);
+
   // For a call that has a report; out of line.
   void ReportStart();
   void ReportWait(TimePoint from);
   void ReportAttempt();
   void ReportOutcome(const absl::Status& outcome);
-  void ReportEnd(const absl::Status& result, std::optional<Duration> retry_after);
 
   static constexpr StopReason kNotStopped{-1};  // by anything but the result
 
@@ -127,7 +134,8 @@ class Call {
   int attempts_ = 0;
   bool now_known_ = false;
   bool rejected_ = false;
-  bool reporting_;
+  bool reporting_;  // there is a report
+  bool watched_;    // somebody wants to know how it ended
   Abandonment abandonment_ = Abandonment::kNone;
   StopReason stopped_ = kNotStopped;
 };

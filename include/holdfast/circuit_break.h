@@ -9,6 +9,7 @@
 
 #include <absl/base/attributes.h>
 
+#include <concepts>
 #include <memory>
 #include <string_view>
 #include <utility>
@@ -28,8 +29,10 @@ class CircuitBreak {
  public:
   static constexpr std::string_view kName = "CircuitBreak";
 
-  // Throws std::invalid_argument for a null breaker.
-  explicit CircuitBreak(std::shared_ptr<CircuitBreaker> breaker)
+  // Throws std::invalid_argument for a null breaker. A template, so that CircuitBreak({}) means
+  // default options.
+  template <std::same_as<CircuitBreaker> B>
+  explicit CircuitBreak(std::shared_ptr<B> breaker)
       : breaker_(internal::NotNull(std::move(breaker))) {}
   explicit CircuitBreak(CircuitBreaker::Options breaker)
       : CircuitBreak(std::make_shared<CircuitBreaker>(std::move(breaker))) {}
@@ -58,8 +61,10 @@ class CircuitBreak {
   ABSL_ATTRIBUTE_ALWAYS_INLINE Next After(Call& call, State& state, R& result) const {
     const Outcome outcome =
         call.rejected() ? Outcome::kIgnored : breaker_->Classify(ResultTraits<R>::StatusOf(result));
-    const bool needs_time = outcome == Outcome::kFailure || breaker_->NeedsEndTime();
-    state.ticket_.DoneAt(needs_time ? call.now() : TimePoint::min(), outcome);
+    if (outcome == Outcome::kSuccess && breaker_->TrySucceedUntimed(state.ticket_)) {
+      return Next::Done();
+    }
+    state.ticket_.DoneAt(call.now(), outcome);
     return Next::Done();
   }
 

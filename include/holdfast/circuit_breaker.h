@@ -5,7 +5,8 @@
 //
 // Closed, it admits all and counts; when ready_to_trip says so it opens and refuses all for
 // `timeout`; then, half-open, it admits `max_requests` probes, closes when so many have succeeded
-// and opens again when one fails. Most callers want CircuitBreak (circuit_break.h) in a stack.
+// and opens again when one fails or does not come back. Most callers want CircuitBreak
+// (circuit_break.h) in a stack.
 #ifndef HOLDFAST_CIRCUIT_BREAKER_H_
 #define HOLDFAST_CIRCUIT_BREAKER_H_
 
@@ -97,7 +98,8 @@ class CircuitBreaker {
     Duration interval{0};           // while closed, counts are cleared every interval; 0: never
     Duration bucket_period{0};      // > 0: the interval, rounded up to whole periods, is a rolling
                                     // window of that many buckets, at most kMaxBuckets
-    Duration timeout = std::chrono::seconds(60);  // how long it stays open; > 0
+    // How long it stays open, and how long the last probe may take before it has failed; > 0.
+    Duration timeout = std::chrono::seconds(60);
     // Asked after each failure while closed; null: more than five failures in a row.
     std::function<bool(const BreakerCounts&)> ready_to_trip = {};
     // Told of each change, once and in order; by the thread that made it, or by one that is still
@@ -142,9 +144,6 @@ class CircuitBreaker {
   }
 
   Outcome Classify(const absl::Status& status) const;
-
-  // Whether a success needs to know when it was (for a window or for slow calls).
-  bool NeedsEndTime() const { return needs_end_time_; }
 
   const std::string& name() const { return options_.name; }
 
@@ -209,6 +208,13 @@ class CircuitBreaker {
     return false;
   }
 
+  // The same, where it does not matter when: there is no window, and no call is slow.
+  bool TrySucceedUntimed(Ticket& ticket) {
+    if (needs_end_time_ || !TrySucceedClosed(ticket, TimePoint::min())) return false;
+    ticket.breaker_ = nullptr;
+    return true;
+  }
+
   bool IsSlow(const Ticket& ticket, TimePoint now) const {
     return options_.slow_call > Duration::zero() &&
            SaturatingSub(now, ticket.admitted_at_) > options_.slow_call;
@@ -236,7 +242,9 @@ class CircuitBreaker {
   std::atomic<std::uint64_t> admitted_{0};
   std::atomic<std::uint64_t> succeeded_{kSlow};
   std::atomic<std::uint64_t> generation_{0};
-  std::atomic<TimePoint::rep> expiry_;      // the window's end while closed; max: none
+  // While closed, the end of the window; half-open, the time at which probes that are still out
+  // have failed; max: none.
+  std::atomic<TimePoint::rep> expiry_;
   std::atomic<TimePoint::rep> open_until_;  // min: not open
 
   std::mutex mutex_;

@@ -1,9 +1,8 @@
 // Fallback answers in place of a call that failed for good: outermost, so that it sees what every
 // other policy has left of the failure.
 //
-//   auto price = holdfast::Stack(holdfast::Fallback([](const absl::Status&) { return kLastKnown;
-//   }),
-//                                holdfast::Retry({}))
+//   auto last_known = [](const absl::Status& why) { return kLastKnownPrice; };
+//   auto price = holdfast::Stack(holdfast::Fallback(last_known), holdfast::Retry({}))
 //                    .Around(ask_price);
 #ifndef HOLDFAST_FALLBACK_H_
 #define HOLDFAST_FALLBACK_H_

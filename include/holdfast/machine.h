@@ -193,7 +193,7 @@ class Machine {
   template <std::size_t N>
   ABSL_ATTRIBUTE_ALWAYS_INLINE Step Up() {
     if constexpr (N == 0) {
-      if (ABSL_PREDICT_FALSE(reporting())) Report();
+      if (ABSL_PREDICT_FALSE(call_.watched_)) End();
       return Step::kDone;
     } else {
       const Next next = policy<N - 1>().After(call_, state<N - 1>(), result_.value);
@@ -268,8 +268,8 @@ class Machine {
   bool reporting() const { return call_.reporting_; }
   absl::Status status() const { return ResultTraits<R>::StatusOf(result_.value); }
 
-  ABSL_ATTRIBUTE_NOINLINE void Report() {
-    call_.ReportEnd(status(), ResultTraits<R>::RetryAfter(result_.value));
+  ABSL_ATTRIBUTE_NOINLINE void End() {
+    call_.End(status(), ResultTraits<R>::RetryAfter(result_.value));
   }
 
   template <std::size_t I>

@@ -54,8 +54,9 @@ class RateLimit {
   };
 
   ABSL_ATTRIBUTE_ALWAYS_INLINE Verdict Before(Call& call, State& state) const {
-    if (!state.reservation_ && bucket_->TryAllow(call.now(), 1)) return Verdict::Proceed();
-    return WaitForToken(call, state);
+    const bool first = !state.reservation_ && call.now() <= call.deadline();
+    return first && bucket_->TryAllow(call.now(), 1) ? Verdict::Proceed()
+                                                     : WaitForToken(call, state);
   }
 
   template <class R>

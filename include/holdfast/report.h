@@ -17,7 +17,7 @@ namespace holdfast {
 
 enum class StopReason : signed char {
   kSuccess,
-  kNotRetryable,  // the last result is a failure that no policy wanted to try again
+  kNotRetryable,  // a failure that no policy wanted to try again; also an exception
   kAttempts,      // as many attempts as Retry allows
   kElapsed,       // as long as Retry allows
   kDeadline,      // the call's deadline, or a Timeout's
@@ -38,7 +38,7 @@ struct Attempt {
 // Filled only when asked for, by CallOptions::report; it is cleared when the call starts.
 struct Report {
   int attempts = 0;
-  StopReason stopped = StopReason::kSuccess;
+  StopReason stopped = StopReason::kNotRetryable;
   Duration waited = {};                   // in all policies together
   TimePoint retry_at = TimePoint::min();  // the earliest time another try can succeed; min: any
   std::vector<Attempt> history = {};

@@ -1,11 +1,10 @@
 // Retry tries a call again that failed in a way that may pass.
 //
-//   auto fetch = holdfast::Stack(holdfast::Timeout(10s),
-//                                holdfast::Retry({.max_attempts = 4}, [](const holdfast::Call&,
-//                                                                        const Reply& reply) {
-//                                  return reply.code == Reply::kBusy;
-//                                }))
-//                    .Around(ask);
+//   auto fetch = holdfast::Stack(holdfast::Timeout(10s), holdfast::Retry({.max_attempts = 4}))
+//                    .Around(transport);
+//
+//   auto busy = [](const holdfast::Call&, const Reply& reply) { return reply.code == kBusy; };
+//   auto ask = holdfast::Stack(holdfast::Retry({}, busy)).Around(server);
 #ifndef HOLDFAST_RETRY_H_
 #define HOLDFAST_RETRY_H_
 

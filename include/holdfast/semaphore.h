@@ -2,9 +2,8 @@
 // them back.
 //
 //   holdfast::Semaphore connections({.limit = 100});
-//   absl::StatusOr<holdfast::Permit> permit = connections.Acquire();   // waits its turn
-//   if (permit.ok()) connect();                                       // and gives it back at the
-//   end
+//   absl::StatusOr<holdfast::Permit> permit = connections.Acquire();  // waits its turn
+//   if (permit.ok()) Connect();  // the permit goes back when it is destroyed
 //
 // Most callers want Bulkhead (bulkhead.h) in a stack.
 #ifndef HOLDFAST_SEMAPHORE_H_
@@ -118,7 +117,7 @@ class Semaphore {
   static std::int64_t InUse(std::uint64_t word) {
     return static_cast<std::int64_t>((word >> 1) & 0xffff'ffff);
   }
-  static bool Fits(std::uint64_t word, std::int64_t n) { return InUse(word) + n <= Limit(word); }
+  static bool Fits(std::uint64_t word, std::int64_t n) { return n <= Limit(word) - InUse(word); }
 
   bool TryTake(std::int64_t n) {
     if (n < 1) return false;

@@ -52,9 +52,9 @@ class Stack {
       : policies_(std::tuple_cat(internal::AsPolicies(std::move(parts))...)) {}
 
   // The executor with this stack around it, callable with the executor's own arguments. The
-  // executor is any callable that takes those arguments, or those and a Call&, and returns a type
-  // that has ResultTraits; it is copied (std::ref keeps it where it is). A null clock is
-  // SteadyClock(); the clock must outlive what is returned.
+  // executor is any callable that takes those arguments and a Call&, or else those arguments, and
+  // returns a type that has ResultTraits; it is copied (std::ref keeps it where it is). A null
+  // clock is SteadyClock(); the clock must outlive what is returned.
   template <class Executor>
   Decorated<Executor, Policies> Around(Executor executor, Clock* clock = nullptr) const {
     return Decorated<Executor, Policies>(policies_, std::move(executor), clock);

@@ -1,8 +1,9 @@
 // Timeout bounds how long what is below it may take: the whole call where it stands outside of
 // Retry, one attempt where it stands inside.
 //
-//   auto fetch = holdfast::Stack(holdfast::Timeout(10s), holdfast::Retry({}),
-//   holdfast::Timeout(2s))
+//   auto fetch = holdfast::Stack(holdfast::Timeout(10s),  // in all
+//                                holdfast::Retry({}),
+//                                holdfast::Timeout(2s))   // each attempt
 //                    .Around(transport);
 #ifndef HOLDFAST_TIMEOUT_H_
 #define HOLDFAST_TIMEOUT_H_

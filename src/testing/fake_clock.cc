@@ -10,31 +10,43 @@ TimePoint FakeClock::Now() const {
 }
 
 void FakeClock::WaitUntil(TimePoint until, Parker& parker) {
-  std::unique_lock lock(mutex_);
-  if (now_ >= until || parker.TryConsume()) return;
-  if (auto_advance_ && until != TimePoint::max()) {
-    now_ = until;
-    return;
+  {
+    const std::lock_guard lock(mutex_);
+    if (now_ >= until || parker.TryConsume()) return;
+    if (auto_advance_ && until != TimePoint::max()) return SetNowLocked(until);
+    sleepers_.push_back({until, &parker});
+    sleepers_changed_.notify_all();
   }
-  sleepers_.push_back({until, &parker});
-  sleepers_changed_.notify_all();
-  lock.unlock();
   parker.ParkUntil(TimePoint::max());
-  lock.lock();
+  // Still there if somebody else woke it.
+  const std::lock_guard lock(mutex_);
   std::erase_if(sleepers_, [&](const Sleeper& sleeper) { return sleeper.parker == &parker; });
+}
+
+// Sleepers whose time has come are sleepers no more, though their threads have yet to run.
+void FakeClock::SetNowLocked(TimePoint now) {
+  now_ = now;
+  std::erase_if(sleepers_, [now](const Sleeper& sleeper) {
+    if (sleeper.until > now) return false;
+    sleeper.parker->Wake();
+    return true;
+  });
 }
 
 void FakeClock::Advance(Duration step) {
   const std::lock_guard lock(mutex_);
-  now_ = SaturatingAdd(now_, step);
-  for (const Sleeper& sleeper : sleepers_) {
-    if (sleeper.until <= now_) sleeper.parker->Wake();
-  }
+  SetNowLocked(SaturatingAdd(now_, step));
 }
 
 void FakeClock::set_auto_advance(bool auto_advance) {
   const std::lock_guard lock(mutex_);
   auto_advance_ = auto_advance;
+  if (!auto_advance) return;
+  TimePoint last = now_;
+  for (const Sleeper& sleeper : sleepers_) {
+    if (sleeper.until != TimePoint::max()) last = std::max(last, sleeper.until);
+  }
+  SetNowLocked(last);
 }
 
 void FakeClock::AwaitWaiters(int n) const {

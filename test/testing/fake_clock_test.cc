@@ -54,6 +54,37 @@ TEST_CASE("without auto advance a wait lasts until somebody advances far enough"
   CHECK(woken_at == TimePoint{10s});
 }
 
+TEST_CASE("who has been woken does not count as waiting") {
+  for (int i = 0; i < 100; ++i) {
+    FakeClock clock;
+    clock.set_auto_advance(false);
+    std::jthread sleeper([&] {
+      Parker parker;
+      clock.WaitUntil(TimePoint{1s}, parker);
+      clock.WaitUntil(TimePoint{2s}, parker);
+    });
+    for (int wait = 0; wait < 2; ++wait) {
+      clock.AwaitWaiters(1);
+      clock.Advance(1s);
+    }
+    sleeper.join();
+    CHECK(clock.Now() == TimePoint{2s});
+  }
+}
+
+TEST_CASE("turned on, auto advance ends the waits there are") {
+  FakeClock clock;
+  clock.set_auto_advance(false);
+  std::jthread sleeper([&] {
+    Parker parker;
+    clock.WaitUntil(TimePoint{1h}, parker);
+  });
+  clock.AwaitWaiters(1);
+  clock.set_auto_advance(true);
+  sleeper.join();
+  CHECK(clock.Now() == TimePoint{1h});
+}
+
 TEST_CASE("a wait without an end lasts until it is woken") {
   FakeClock clock;
   Parker parker;

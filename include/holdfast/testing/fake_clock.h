@@ -29,6 +29,7 @@ class FakeClock : public Clock {
   // Moves the time forward, and back for a negative `step`, and ends the waits whose time has come.
   void Advance(Duration step);
 
+  // Turned on, it moves the time to the end of every wait that has one.
   void set_auto_advance(bool auto_advance);
 
   // Blocks until `n` threads or more wait on this clock: so that a test advances the time only
@@ -40,6 +41,8 @@ class FakeClock : public Clock {
     TimePoint until;
     Parker* parker;
   };
+
+  void SetNowLocked(TimePoint now);
 
   mutable std::mutex mutex_;
   mutable std::condition_variable sleepers_changed_;

@@ -1,0 +1,19 @@
+#include "holdfast/machine.h"
+
+namespace holdfast::internal {
+
+const absl::Status& DeadlinePassedRejection() {
+  static const absl::Status status = MakeRejection(
+      absl::StatusCode::kDeadlineExceeded, {.kind = RejectionKind::kDeadline, .policy = "Stack"},
+      "the call's deadline has passed");
+  return status;
+}
+
+const absl::Status& CancelledRejection() {
+  static const absl::Status status = MakeRejection(
+      absl::StatusCode::kCancelled, {.kind = RejectionKind::kCancelled, .policy = "Stack"},
+      "the caller stopped the call");
+  return status;
+}
+
+}  // namespace holdfast::internal
