@@ -3,81 +3,24 @@
 #include <absl/strings/str_cat.h>
 
 #include <algorithm>
-#include <bit>
 #include <cmath>
-#include <numeric>
 
 #include "holdfast/internal/validate.h"
+#include "token_scale.h"
 
 namespace holdfast {
 namespace {
 
-__extension__ using Int128 = __int128;
-__extension__ using Uint128 = unsigned __int128;
+using internal::Int128;
+using internal::kInfiniteMultiplier;
+using internal::kMaxBurstUnits;
+using internal::kMaxDebtUnits;
+using internal::Uint128;
 
-constexpr std::int64_t kNanosPerSecond = 1'000'000'000;
 constexpr double kMaxRate = 1e18;
-constexpr std::uint64_t kInfinite = ~std::uint64_t{0};  // the multiplier of kInfiniteRate
-
-// Bounds on the axis, in units, such that differences of positions are unambiguous on its circle.
-constexpr std::int64_t kMaxBurstUnits = std::int64_t{1} << 58;
-constexpr std::int64_t kMaxDebtUnits = std::int64_t{1} << 59;
-constexpr int kHorizonBits = 61;
-
-// A unit is at most a 32nd of what a nanosecond brings where the rate can't be counted exactly.
-constexpr double kUnitsPerNano = 32;
 
 std::int64_t Distance(std::uint64_t from, std::uint64_t to) {
   return static_cast<std::int64_t>(to - from) / 2;  // positions are doubled
-}
-
-// Units per token, and per nanosecond as multiplier / 2^shift.
-struct Scale {
-  std::int64_t units_per_token;
-  std::uint64_t multiplier;
-  int shift;
-};
-
-Scale ExactScale(std::int64_t rate) {
-  const std::int64_t divisor = std::gcd(rate, kNanosPerSecond);
-  return {kNanosPerSecond / divisor, static_cast<std::uint64_t>(rate / divisor), 0};
-}
-
-// rate = mantissa * 2^exponent exactly. With 10^9 * 2^n units per token the division by 10^9 leaves
-// no rest; where a bit is lost all the same, it comes to less than a unit within the horizon.
-Scale FineScale(double rate, std::int64_t burst) {
-  const double most = std::floor(static_cast<double>(kMaxBurstUnits) /
-                                 static_cast<double>(std::max<std::int64_t>(burst, 1)));
-  auto units_per_token = static_cast<std::int64_t>(
-      std::clamp(std::floor(kUnitsPerNano * kNanosPerSecond / rate), 1.0, most));
-  if (units_per_token > kNanosPerSecond) {
-    const auto multiple = static_cast<std::uint64_t>(units_per_token / kNanosPerSecond);
-    units_per_token = static_cast<std::int64_t>(std::bit_floor(multiple)) * kNanosPerSecond;
-  }
-  int exponent = 0;
-  const auto mantissa = static_cast<std::uint64_t>(std::ldexp(std::frexp(rate, &exponent), 53));
-  Uint128 product = Uint128{mantissa} * static_cast<std::uint64_t>(units_per_token);
-  const int room = std::countl_zero(static_cast<std::uint64_t>(product >> 64)) - 2;
-  const int fill = product >> 64 == 0 ? 62 : std::max(room, 0);
-  product = (product << fill) / static_cast<std::uint64_t>(kNanosPerSecond);
-  int shift = fill - (exponent - 53);
-  const auto drop = [&](int bits) {
-    product = bits < 128 ? product >> bits : 0;
-    shift -= bits;
-  };
-  if (shift > 62) drop(shift - 62);
-  while (product >> 62 != 0) drop(1);
-  return {units_per_token, static_cast<std::uint64_t>(product), shift};
-}
-
-Scale ScaleFor(double rate, std::int64_t burst) {
-  if (rate == kInfiniteRate) return {1, kInfinite, 0};
-  if (rate == 0) return {1, 0, 0};
-  if (rate <= kNanosPerSecond && rate == std::floor(rate)) {
-    const Scale scale = ExactScale(static_cast<std::int64_t>(rate));
-    if (burst <= kMaxBurstUnits / scale.units_per_token) return scale;
-  }
-  return FineScale(rate, burst);
 }
 
 std::int64_t FloorDiv(Int128 dividend, std::int64_t divisor) {
@@ -118,7 +61,7 @@ struct TokenBucket::Axis {
   std::int64_t burst;
   Duration horizon;
 
-  bool infinite() const { return multiplier == kInfinite; }
+  bool infinite() const { return multiplier == kInfiniteMultiplier; }
   std::int64_t burst_units() const { return burst * units_per_token; }
   Duration Elapsed(TimePoint now) const {
     return std::clamp(SaturatingSub(now, begin), Duration::zero(), horizon);
@@ -215,8 +158,8 @@ bool TokenBucket::TryAllow(TimePoint now, std::int64_t n) {
   const auto elapsed = static_cast<std::uint64_t>(now_count) - static_cast<std::uint64_t>(begin);
   const std::int64_t burst = burst_.load(std::memory_order_acquire);
   const auto horizon = static_cast<std::uint64_t>(horizon_.load(std::memory_order_acquire));
-  if ((word & kFrozen) != 0 || multiplier == kInfinite || now_count < begin || elapsed > horizon ||
-      n < 0 || n > burst) {
+  if ((word & kFrozen) != 0 || multiplier == kInfiniteMultiplier || now_count < begin ||
+      elapsed > horizon || n < 0 || n > burst) {
     return false;
   }
   const auto units = static_cast<std::uint64_t>(units_per_token_.load(std::memory_order_acquire));
@@ -325,11 +268,12 @@ void TokenBucket::Settle(TimePoint now, double new_rate, std::int64_t new_burst)
 }
 
 void TokenBucket::SetAxis(TimePoint begin, double new_rate, std::int64_t new_burst) {
-  const Scale scale = ScaleFor(new_rate, new_burst);
+  const internal::TokenScale scale = internal::ScaleFor(new_rate, new_burst);
   // At most half of all time, so that the first epoch is always over when the bucket is first used.
   Uint128 horizon = static_cast<std::uint64_t>(Duration::max().count() / 2);
-  if (scale.multiplier != 0 && scale.multiplier != kInfinite) {
-    horizon = std::min(horizon, (Uint128{1} << (kHorizonBits + scale.shift)) / scale.multiplier);
+  if (scale.multiplier != 0 && scale.multiplier != kInfiniteMultiplier) {
+    horizon = std::min(horizon,
+                       (Uint128{1} << (internal::kHorizonBits + scale.shift)) / scale.multiplier);
   }
   multiplier_.store(scale.multiplier, std::memory_order_release);
   shift_.store(scale.shift, std::memory_order_release);

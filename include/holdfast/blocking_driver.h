@@ -1,7 +1,7 @@
 // The blocking driver: runs a call in the calling thread, which sleeps where a policy waits. For
 // those who write a driver; everybody else calls what Stack::Around returns.
 //
-//   R result = internal::RunBlocking(policies, executor, clock, options, args...);
+//   R result = internal::RunBlocking<Args...>(policies, executor, clock, options, args...);
 #ifndef HOLDFAST_BLOCKING_DRIVER_H_
 #define HOLDFAST_BLOCKING_DRIVER_H_
 

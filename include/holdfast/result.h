@@ -25,6 +25,8 @@ namespace holdfast {
 //               cheap for a success
 //   FromStatus  a result that says what a policy refused
 //   RetryAfter  how long the backend asked to be left alone, where it did
+//   IsTransient (optional) whether this failure may pass by itself; without it, the function below
+//               judges by the status
 template <class R>
 struct ResultTraits;
 

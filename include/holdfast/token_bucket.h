@@ -97,7 +97,8 @@ class TokenBucket {
 
   // Takes `n` tokens, in advance if need be, and says when they may be acted on. Not ok, with
   // nothing taken, for n < 0 or n > burst(), where that is later than `max_wait` or never, and
-  // where the bucket is too deep in debt to count on (two thousand million tokens at the least).
+  // where the bucket is too deep in debt to count further: by half a billion tokens, or two hundred
+  // days of refill, at the least.
   Reservation Reserve(std::int64_t n = 1) { return ReserveAt(Now(), n); }
   Reservation ReserveAt(TimePoint now, std::int64_t n = 1, Duration max_wait = Duration::max());
 
@@ -142,7 +143,8 @@ class TokenBucket {
   // that succeeds proves that nothing changed since the word was read, and the fields that were
   // read after it belong to it: they are stored with release after the freezing and loaded with
   // acquire, hence who reads a new field also sees the word frozen or newer, and its
-  // compare-and-swap fails. The same value comes again only after the whole circle.
+  // compare-and-swap fails. The same value comes again only after the whole circle. (A reading of
+  // the fields may be of two epochs; Load tells by reading the word once more.)
   static constexpr std::uint64_t kFrozen = 1;
 
   struct Axis;      // a consistent reading of the fields, and its arithmetic

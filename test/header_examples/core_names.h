@@ -1,0 +1,54 @@
+// What the examples of core's headers call without saying what it is.
+#include <absl/random/random.h>
+
+#include "holdfast/holdfast.h"
+#include "holdfast/testing.h"
+
+using namespace std::chrono_literals;
+
+constexpr int kBusy = 503;
+constexpr double kLastKnownPrice = 9.99;
+
+struct Request {
+} request;
+
+struct Reply {
+  int code = 0;
+};
+
+template <>
+struct holdfast::ResultTraits<Reply> {
+  static absl::Status StatusOf(const Reply&) { return {}; }
+  static Reply FromStatus(const absl::Status&) { return {}; }
+  static std::optional<Duration> RetryAfter(const Reply&) { return std::nullopt; }
+};
+
+struct Executor {
+  absl::StatusOr<Reply> operator()() const { return Reply{}; }
+  absl::StatusOr<Reply> operator()(const Request&) const { return Reply{}; }
+} transport, executor;
+
+Reply server(const Request&) { return {}; }
+absl::StatusOr<double> ask_price() { return 1.0; }
+const auto fetch = holdfast::Stack().Around(transport);
+absl::StatusOr<Reply> result = fetch(request);
+
+using Order = int;
+struct Client {
+  absl::StatusOr<Order> GetOrder(int) { return 1; }
+} client;
+struct Queue {
+  void Add(holdfast::Waker*) {}
+} queue;
+
+const int id = 7;
+const holdfast::TimePoint soon, deadline;
+const std::stop_token token;
+const auto breaker =
+    std::make_shared<holdfast::CircuitBreaker>(holdfast::CircuitBreaker::Options{});
+holdfast::testing::FakeClock fake_clock;
+
+template <class... Parts>
+void log(const Parts&...) {}
+void serve(Request) {}
+void Connect() {}

@@ -1,0 +1,7 @@
+// What the examples of http's headers call without saying what it is.
+#include "holdfast/http.h"
+
+using namespace std::chrono_literals;
+
+httplib::Client client("localhost");
+httplib::Request request;

@@ -1,0 +1,1 @@
+#include "test/header_examples/core_names.h"
