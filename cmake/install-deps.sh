@@ -32,7 +32,7 @@ done
 
 as_root=()
 if ((EUID != 0)); then
-  command -v sudo >/dev/null || fail "not root and no sudo; as root: apt-get install ${missing[*]}"
+  command -v sudo >/dev/null || fail "not root and no sudo; as root: apt-get update && apt-get install --no-install-recommends ${missing[*]}"
   as_root=(sudo)
 fi
 

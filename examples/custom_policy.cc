@@ -16,7 +16,8 @@ using holdfast::Verdict;
 
 class KillSwitch {
  public:
-  explicit KillSwitch(std::shared_ptr<const std::atomic<bool>> thrown) : thrown_(thrown) {}
+  explicit KillSwitch(std::shared_ptr<const std::atomic<bool>> thrown)
+      : thrown_(std::move(thrown)) {}
 
   struct State {};  // of one call; what its destructor does happens however the call ends
   Verdict Before(Call&, State&) { return *thrown_ ? Verdict::Reject(off_) : Verdict::Proceed(); }

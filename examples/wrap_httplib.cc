@@ -12,12 +12,13 @@
 using namespace std::chrono_literals;
 
 int main(int argc, char** argv) {
-  if (argc != 3 || !std::string(argv[1]).starts_with("http")) {
+  const std::string origin = argc == 3 ? argv[1] : "";
+  if (!origin.starts_with("http://") && !origin.starts_with("https://")) {
     std::cerr << "usage: wrap_httplib http://host:port /path\n";
     return 2;
   }
   httplib::Client client(argv[1]);
-  client.set_connection_timeout(2s);  // these bound one try; Timeout bounds them all together
+  client.set_connection_timeout(2s);  // such a client knows nothing of deadlines: these end a try
   client.set_read_timeout(2s);
 
   auto get = holdfast::Stack(holdfast::Timeout(10s), holdfast::Retry({.max_attempts = 4}),

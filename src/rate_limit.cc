@@ -15,7 +15,7 @@ Verdict RateLimit::WaitForToken(Call& call, State& state) const {
   if (!state.reservation_) {
     const TimePoint now = call.now();
     const Duration left = SaturatingSub(call.deadline(), now);
-    Reservation reservation = bucket_->ReserveAt(now, 1, std::min(options_.max_wait, left));
+    const Reservation reservation = bucket_->ReserveAt(now, 1, std::min(options_.max_wait, left));
     if (!reservation.ok()) {
       const TimePoint retry_at = reservation.too_late_at();
       const internal::Refusals& refusals = bucket_->refusals();
@@ -24,7 +24,7 @@ Verdict RateLimit::WaitForToken(Call& call, State& state) const {
       return Verdict::Reject(late ? refusals.deadline : refusals.exhausted, retry_at);
     }
     state.call_ = &call;
-    state.reservation_.emplace(std::move(reservation));
+    state.reservation_ = reservation;
   }
   const TimePoint ready_at = state.reservation_->ready_at();
   if (call.now() < ready_at) return Verdict::Wait(ready_at);

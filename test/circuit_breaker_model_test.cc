@@ -114,12 +114,11 @@ class Model {
     if (state_ == BreakerState::kHalfOpen && ProbesAreOut() && now > lease_end_) {
       Begin(BreakerState::kOpen, lease_end_);
     }
+    const bool fixed_window = settings_.interval > 0s && !Rolling();
     if (state_ == BreakerState::kOpen && now > began_ + kTimeout) {
       Begin(BreakerState::kHalfOpen, now);
-    } else if (state_ == BreakerState::kClosed && !touched_) {
-      Begin(BreakerState::kClosed, now);
-    } else if (state_ == BreakerState::kClosed && settings_.interval > 0s && !Rolling() &&
-               now > began_ + settings_.interval) {
+    } else if (state_ == BreakerState::kClosed &&
+               (!touched_ || (fixed_window && now > began_ + settings_.interval))) {
       Begin(BreakerState::kClosed, now);
     }
     age_ = Age(now);

@@ -78,7 +78,7 @@ TEST_CASE("a stack without policies is the executor") {
 TEST_CASE("a call goes down outermost first and comes up again") {
   const Log log;
   const auto call = Stack(log.At("a"), log.At("b")).Around([&] {
-    log.lines->push_back("run");
+    log.lines->emplace_back("run");
     return absl::OkStatus();
   });
   CHECK(call().ok());
@@ -374,8 +374,8 @@ TEST_CASE("an executor with a stack obeys the deadline and the stop token of the
 
 TEST_CASE("AnyExecutor names one type for all") {
   std::vector<AnyExecutor<absl::StatusOr<int>(int)>> calls;
-  calls.push_back(Stack().Around([](int i) -> absl::StatusOr<int> { return i; }));
-  calls.push_back(Stack(Timeout(1s)).Around([](int i) -> absl::StatusOr<int> { return -i; }));
+  calls.emplace_back(Stack().Around([](int i) -> absl::StatusOr<int> { return i; }));
+  calls.emplace_back(Stack(Timeout(1s)).Around([](int i) -> absl::StatusOr<int> { return -i; }));
   CHECK(*calls[0](3) == 3);
   CHECK(*calls[1](3) == -3);
   Report report;
@@ -408,7 +408,7 @@ struct ResultTraits<Reply> {
   static absl::Status StatusOf(const Reply& reply) {
     return reply.code == 0 ? absl::OkStatus() : absl::InternalError(reply.why);
   }
-  static Reply FromStatus(absl::Status status) {
+  static Reply FromStatus(const absl::Status& status) {
     return {static_cast<int>(status.code()), std::string(status.message())};
   }
   static std::optional<Duration> RetryAfter(const Reply& reply) {

@@ -8,6 +8,8 @@
 #include <stdexcept>
 #include <utility>
 
+#include "holdfast/http.h"
+
 namespace demo {
 namespace {
 
@@ -27,6 +29,12 @@ Url ParseUrl(const std::string& text) {
   if (text.find_first_of(" \t\r\n") != std::string::npos) throw bad("has white space in it");
   std::string target = text.substr(path, text.find('#', path) - path);  // a fragment is not sent
   if (!target.starts_with('/')) target.insert(0, "/");
+  // A request without a method is refused before it is sent, but a bad origin before that.
+  const holdfast::http::Transport transport(text.substr(0, path));
+  const absl::Status refused = transport(httplib::Request()).status();
+  if (refused.message().find("bad URL") != absl::string_view::npos) {
+    throw bad("is no URL that can be asked");
+  }
   return {.origin = text.substr(0, path), .path = std::move(target)};
 }
 
@@ -81,9 +89,10 @@ std::optional<int> ParseOptions(int argc, char** argv, Options& options) {
     app.parse(argc, argv);
     if (app.count("--url") > 0) options.url = ParseUrl(url);
   } catch (const CLI::ParseError& error) {
-    return app.exit(error);
+    return app.exit(error) == 0 ? 0 : 2;
   } catch (const std::invalid_argument& error) {
-    return app.exit(CLI::ValidationError(error.what()));
+    app.exit(CLI::ValidationError(error.what()));
+    return 2;
   }
   return std::nullopt;
 }

@@ -166,7 +166,7 @@ absl::Status DrawTimeline(const std::string& path, const Run& plain, const Run& 
     return absl::NotFoundError("gnuplot is not installed (Debian: gnuplot-nox)");
   }
   const std::string script = GnuplotScript(path, plain, resilient);
-  std::FILE* gnuplot = popen("gnuplot", "w");
+  std::FILE* gnuplot = popen("gnuplot -d", "w");
   if (gnuplot == nullptr) return absl::UnavailableError("gnuplot can't be started");
   const bool written = std::fwrite(script.data(), 1, script.size(), gnuplot) == script.size();
   if (pclose(gnuplot) != 0 || !written) return absl::UnknownError("gnuplot failed");

@@ -35,8 +35,8 @@ auto AsPolicies(P policy) {
   return std::tuple<P>(std::move(policy));
 }
 template <class... Parts>
-auto AsPolicies(Stack<Parts...> stack) {
-  return stack.policies();
+auto AsPolicies(Stack<Parts...>&& stack) {
+  return std::move(stack).TakePolicies();
 }
 
 }  // namespace internal
@@ -60,7 +60,7 @@ class Stack {
     return Decorated<Executor, Policies>(policies_, std::move(executor), clock);
   }
 
-  const Policies& policies() const { return policies_; }
+  Policies TakePolicies() && { return std::move(policies_); }
 
  private:
   Policies policies_;

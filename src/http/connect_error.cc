@@ -64,12 +64,13 @@ absl::Status ConnectErrorStatus(int error, std::string_view url) {
   const std::string why = std::generic_category().message(error);
   switch (error) {
     case 0:  // it passed meanwhile
-    case ETIMEDOUT:
       return absl::UnavailableError(absl::StrCat(where, ": can't connect"));
     case ECONNREFUSED:
       return absl::UnavailableError(absl::StrCat(where, ": the connection was refused"));
     case ENETUNREACH:
     case EHOSTUNREACH:
+    case ETIMEDOUT:  // in the time that a refusal takes; who waits for nothing else is not asked
+                     // here
     case ENETDOWN:
     case EHOSTDOWN:
       return absl::UnavailableError(absl::StrCat(where, ": the host is unreachable: ", why));

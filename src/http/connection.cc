@@ -2,6 +2,7 @@
 
 #include <absl/strings/str_cat.h>
 #include <fcntl.h>
+#include <openssl/ssl.h>
 #include <openssl/x509.h>
 #include <sys/socket.h>
 #include <unistd.h>
@@ -9,6 +10,7 @@
 #include <algorithm>
 #include <cerrno>
 #include <chrono>
+#include <type_traits>
 #include <utility>
 
 #include "connect_error.h"
@@ -34,17 +36,40 @@ long VerifyResult(const Client& client) {
   }
 }
 
+// OpenSSL reads whole records, so the socket alone does not know whether a server has sent more
+// than its response. Where the client can't be asked, it is taken to have.
+template <class Client>
+std::unique_ptr<httplib::ClientImpl> MakeTlsClient(const Origin& origin,
+                                                   std::function<bool()>& surplus) {
+  if constexpr (std::is_final_v<Client>) {
+    surplus = [] { return true; };
+    return std::make_unique<Client>(origin.host, origin.port);
+  } else {
+    class Transparent final : public Client {
+     public:
+      using Client::Client;
+      bool HasPending() const {
+        return this->socket_.ssl == nullptr || SSL_has_pending(this->socket_.ssl) == 1;
+      }
+    };
+    auto client = std::make_unique<Transparent>(origin.host, origin.port);
+    surplus = [&transparent = *client] { return transparent.HasPending(); };
+    return client;
+  }
+}
+
 }  // namespace
 
 Connection::Connection(const Origin& origin, const TransportOptions& options) : origin_(origin) {
   // Not httplib::Client, whose parser of URLs takes only some IPv6 addresses.
   if (origin.tls) {
-    client_ = std::make_unique<httplib::SSLClient>(origin.host, origin.port);
+    client_ = MakeTlsClient<httplib::SSLClient>(origin, surplus_);
     client_->enable_server_certificate_verification(options.verify);
     if (!options.ca_file.empty()) client_->set_ca_cert_path(options.ca_file);
   } else {
     client_ = std::make_unique<httplib::ClientImpl>(origin.host, origin.port);
   }
+  client_->set_url_encode(false);  // it would make another path of some
   client_->set_keep_alive(true);
   client_->set_tcp_nodelay(true);
   client_->set_connection_timeout(PollTimeout(options.connect_timeout));
@@ -107,7 +132,7 @@ Interruption Connection::interruption() {
 }
 
 bool Connection::Quiet() const {
-  if (!client_->is_socket_open()) return false;
+  if (!client_->is_socket_open() || (surplus_ && surplus_())) return false;
   char byte = 0;
   return ::recv(client_->socket(), &byte, 1, MSG_PEEK | MSG_DONTWAIT) < 0 &&
          (errno == EAGAIN || errno == EWOULDBLOCK);

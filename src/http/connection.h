@@ -5,6 +5,7 @@
 #include <absl/status/status.h>
 #include <httplib.h>
 
+#include <functional>
 #include <memory>
 #include <mutex>
 
@@ -58,8 +59,9 @@ class Connection {
 
   const Origin origin_;
   std::unique_ptr<httplib::ClientImpl> client_;
-  int sockets_ = 0;          // made in this exchange, whether they were connected or not
-  int duplicate_error_ = 0;  // why the last one has no duplicate
+  std::function<bool()> surplus_;  // whether TLS has read beyond the response; null: no TLS
+  int sockets_ = 0;                // made in this exchange, whether they were connected or not
+  int duplicate_error_ = 0;        // why the last one has no duplicate
   bool opened_ = false;
   bool reused_ = false;
 

@@ -1,6 +1,7 @@
 #include "origin.h"
 
 #include <absl/strings/ascii.h>
+#include <absl/strings/escaping.h>
 #include <absl/strings/match.h>
 #include <absl/strings/numbers.h>
 #include <absl/strings/str_cat.h>
@@ -21,7 +22,8 @@ absl::Status Wrong(std::string_view url, absl::string_view what) {
     const auto begin = scheme < at ? scheme + 3 : 0;
     shown.replace(begin, at - begin, "...");  // a message is no place for a password
   }
-  return absl::InvalidArgumentError(absl::StrCat("bad URL \"", shown, "\": ", what));
+  return absl::InvalidArgumentError(
+      absl::StrCat("bad URL \"", absl::CHexEscape(shown), "\": ", what));
 }
 
 bool IsHost(std::string_view host) {
@@ -33,7 +35,8 @@ bool IsHost(std::string_view host) {
 bool IsIpv6(std::string_view host) {
   return host.find(':') != std::string_view::npos &&
          std::all_of(host.begin(), host.end(), [](unsigned char c) {
-           return absl::ascii_isalnum(c) || c == ':' || c == '.' || c == '%';
+           return absl::ascii_isalnum(c) || c == ':' || c == '.' || c == '%' || c == '-' ||
+                  c == '_';
          });
 }
 
@@ -86,7 +89,9 @@ absl::StatusOr<Origin> ParseOrigin(std::string_view url) {
     }
   }
   const bool ipv6 = origin.host.find(':') != std::string::npos;
-  origin.host_header = ipv6 ? absl::StrCat("[", origin.host, "]") : origin.host;
+  // A zone means something on this machine only (RFC 6874).
+  origin.host_header =
+      ipv6 ? absl::StrCat("[", origin.host.substr(0, origin.host.find('%')), "]") : origin.host;
   if (origin.port != standard_port) absl::StrAppend(&origin.host_header, ":", origin.port);
   origin.url = absl::StrCat(origin.tls ? "https://" : "http://", origin.host_header);
   return origin;

@@ -32,6 +32,16 @@ bool HasBreak(const std::string& text) {
   return text.find_first_of(std::string_view("\r\n\0", 3)) != std::string::npos;
 }
 
+// Not every release of cpp-httplib has them here.
+template <class Request>
+bool HasFiles(const Request& request) {
+  if constexpr (requires { request.files.empty(); }) {
+    return !request.files.empty();
+  } else {
+    return false;
+  }
+}
+
 std::string WhatIsWrong(const httplib::Request& request) {
   if (!IsToken(request.method)) {
     return absl::StrCat("the request's method \"", absl::CHexEscape(request.method), "\" is none");
@@ -40,6 +50,14 @@ std::string WhatIsWrong(const httplib::Request& request) {
   if (!asterisk && (request.path.empty() || request.path.front() != '/')) {
     return absl::StrCat("the request's path \"", absl::CHexEscape(request.path),
                         "\" must begin with /");
+  }
+  if (std::any_of(request.path.begin(), request.path.end(),
+                  [](unsigned char c) { return c <= ' ' || c == 0x7f; })) {
+    return absl::StrCat("the request's path \"", absl::CHexEscape(request.path),
+                        "\" must be encoded");
+  }
+  if (!request.params.empty() || HasFiles(request)) {
+    return "the request's params and files are for servers: use its path and body";
   }
   for (const auto& [name, value] : request.headers) {
     if (!IsToken(name) || HasBreak(value)) {
@@ -56,6 +74,14 @@ absl::Status DeadlineExceeded(const internal::Origin& origin) {
 
 absl::Status Cancelled(const internal::Origin& origin) {
   return absl::CancelledError(absl::StrCat(origin.url, ": the caller stopped the call"));
+}
+
+absl::Status Check(const absl::StatusOr<internal::Origin>& origin,
+                   const httplib::Request& request) {
+  if (!origin.ok()) return origin.status();
+  const std::string wrong = WhatIsWrong(request);
+  return wrong.empty() ? absl::OkStatus()
+                       : absl::InvalidArgumentError(absl::StrCat(origin->url, ": ", wrong));
 }
 
 // `deadline` is on the steady clock.
@@ -112,11 +138,8 @@ Transport::Transport(std::string_view origin, TransportOptions options)
 
 absl::StatusOr<httplib::Response> Transport::operator()(const httplib::Request& request,
                                                         Call& call) const {
-  if (!pool_->origin().ok()) return pool_->origin().status();
+  if (absl::Status wrong = Check(pool_->origin(), request); !wrong.ok()) return wrong;
   const internal::Origin& origin = *pool_->origin();
-  if (const std::string wrong = WhatIsWrong(request); !wrong.empty()) {
-    return absl::InvalidArgumentError(absl::StrCat(origin.url, ": ", wrong));
-  }
   if (call.stop().stop_requested()) return Cancelled(origin);
   TimePoint deadline = TimePoint::max();
   if (call.deadline() != TimePoint::max()) {
@@ -129,10 +152,7 @@ absl::StatusOr<httplib::Response> Transport::operator()(const httplib::Request& 
 }
 
 absl::StatusOr<httplib::Response> Transport::operator()(const httplib::Request& request) const {
-  if (!pool_->origin().ok()) return pool_->origin().status();
-  if (const std::string wrong = WhatIsWrong(request); !wrong.empty()) {
-    return absl::InvalidArgumentError(absl::StrCat(pool_->origin()->url, ": ", wrong));
-  }
+  if (absl::Status wrong = Check(pool_->origin(), request); !wrong.ok()) return wrong;
   return Exchange(*pool_, request, TimePoint::max(), {});
 }
 

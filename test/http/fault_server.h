@@ -56,6 +56,8 @@ class Peer {
   // From 1, in the order of arrival.
   int number() const { return number_; }
 
+  int fd() const { return fd_; }
+
   // Up to the end of the header; false where the client is gone.
   bool ReadRequest() const {
     std::string header;

@@ -43,6 +43,7 @@ class BasicTestServer : public Base {
     } else {
       port_ = this->bind_to_port("127.0.0.1", port) ? port : -1;
     }
+    if (port_ < 0) std::abort();     // nothing would ever run
     ::listen(this->svr_sock_, 512);  // its own backlog of 5 loses connections
     thread_ = std::thread([this] { this->listen_after_bind(); });
     // It has nothing to wait for but this; to stop it earlier has no effect.

@@ -82,6 +82,15 @@ TEST_CASE("a bad request is said to be one") {
   check(request, "\"Token\"");
 }
 
+TEST_CASE("what would be sent as something else is refused") {
+  const Transport transport("http://127.0.0.1:1");
+  httplib::Request request = MakeRequest("GET", "/not encoded");
+  CHECK_THAT(Message(transport(request).status()), ContainsSubstring("must be encoded"));
+  request.path = "/";
+  request.params.emplace("q", "lost");
+  CHECK_THAT(Message(transport(request).status()), ContainsSubstring("params and files"));
+}
+
 TEST_CASE("a host that can't be resolved") {
   // No label of a name is that long, so that no name server is asked.
   const std::string host = std::string(70, 'x') + ".invalid";

@@ -223,6 +223,17 @@ TEST_CASE("what a callback of the request throws passes through") {
   CHECK(transport(MakeRequest("POST", "/echo", "x")).ok());
 }
 
+TEST_CASE("a path is sent as it is") {
+  TestServer server;
+  std::string target;
+  server.Get("/s",
+             [&](const httplib::Request& request, httplib::Response&) { target = request.target; });
+  server.Start();
+  const Transport transport("http://" + server.Host());
+  REQUIRE(transport(MakeRequest("GET", "/s?q=a+b&t=it's,x;y%20z")).ok());
+  CHECK(target == "/s?q=a+b&t=it's,x;y%20z");
+}
+
 TEST_CASE("each attempt sends the same request") {
   TestServer server;
   std::vector<std::string> bodies;  // by one handler at a time

@@ -1,7 +1,9 @@
+#include <memory>
 #include <string>
 
 #include "holdfast/http.h"
 #include "test/http/certificate.h"
+#include "test/http/fault_server.h"
 #include "test/http/test_server.h"
 #include "test/support/catch.h"
 
@@ -43,6 +45,33 @@ TEST_CASE("a trusted certificate") {
   CHECK(server.connections() == 1);
   CHECK(transport.stats().opened == 1);
   CHECK(transport.stats().reused == 9);
+}
+
+// OpenSSL has read the surplus with the answer, and the socket does not show it.
+TEST_CASE("what a server sends beyond its answer in one TLS record is not taken for the next") {
+  const Certificate certificate("IP:127.0.0.1");
+  const std::unique_ptr<SSL_CTX, void (*)(SSL_CTX*)> context(SSL_CTX_new(TLS_server_method()),
+                                                             SSL_CTX_free);
+  SSL_CTX_use_certificate(context.get(), certificate.x509());
+  SSL_CTX_use_PrivateKey(context.get(), certificate.key());
+  test::FaultServer server([&](const test::Peer& peer) {
+    const std::unique_ptr<SSL, void (*)(SSL*)> tls(SSL_new(context.get()), SSL_free);
+    SSL_set_fd(tls.get(), peer.fd());
+    char request[4096];
+    if (SSL_accept(tls.get()) != 1 || SSL_read(tls.get(), request, sizeof request) <= 0) return;
+    const std::string two =
+        "HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\nhello"
+        "HTTP/1.1 200 OK\r\nContent-Length: 4\r\n\r\nevil";
+    SSL_write(tls.get(), two.data(), static_cast<int>(two.size()));
+    peer.ReadAll();
+  });
+  const Transport transport("https://" + server.Host(), {.verify = false});
+  for (int i = 0; i < 3; ++i) {
+    const auto response = Get(transport);
+    REQUIRE(response.ok());
+    CHECK(response->body == "hello");
+  }
+  CHECK(server.accepted() == 3);
 }
 
 TEST_CASE("a connection that TLS lost is opened again and verified again") {

@@ -59,15 +59,19 @@ class Pool;
 // exchange ended cleanly. An idle connection that the server closed is replaced without notice; one
 // that it closes as the request arrives is not, since the server may have acted on the request.
 //
-// The request is sent as it is, each time: its body, headers and content provider, with a Host
-// header if it has none. Redirects are not followed. Responses are decompressed.
+// The request is sent as it is, each time: its path, which must be encoded, its headers, and its
+// body or content provider; cpp-httplib adds Host, Accept and User-Agent where they are missing.
+// Redirects are not followed. Responses are decompressed. A Retry sends any method again: for one
+// that must not be acted on twice, give it a check that retries only what can't have reached the
+// server.
 //
 // At the call's deadline, and at once when its stop token is asked to stop, the exchange is cut off
 // whatever it is doing and its connection closed: while it connects, shakes hands, writes or
-// reads, however slowly the server drips. Only the system's name resolution runs to its own
-// end. One thread per Transport watches the deadlines; the first call that has one starts it. A
-// connection takes two file descriptors, one of them for that. SIGPIPE is kept from the program,
-// and what the program does about it is left alone.
+// reads, however slowly the server drips. Only the system's name resolution runs to its own end,
+// and so does the second connect, of at most 100 ms, that finds out why a first one failed. One
+// thread per Transport watches the deadlines; the first call that has one starts it. A connection
+// takes two file descriptors, one of them for that. SIGPIPE is kept from the program, and what the
+// program does about it is left alone.
 //
 // Errors, each with a message that names the origin and says which:
 //   kInvalidArgument     the origin is no URL, or the request has no valid method, path or headers
@@ -78,6 +82,8 @@ class Pool;
 //   kResourceExhausted   this process has no file descriptor or local port left
 //   kDeadlineExceeded    the call's deadline has passed
 //   kCancelled           the call was asked to stop, or a callback of the request refused to go on
+// Throws std::system_error where the system has no thread left for the watch.
+//
 // An HTTP status is no error here: see result.h for those that policies count as failures. What a
 // callback of the request throws passes through, and the connection is closed.
 class Transport {
