@@ -12,7 +12,8 @@ namespace {
 
 constexpr std::int64_t kNanosPerSecond = 1'000'000'000;
 
-// A unit is at most a 32nd of what a nanosecond brings where the rate can't be counted exactly.
+// Aimed at where the rate can't be counted exactly; the power of two below may halve it, and a
+// large burst at a slow rate leaves room for fewer.
 constexpr double kUnitsPerNano = 32;
 
 TokenScale ExactScale(std::int64_t rate) {
