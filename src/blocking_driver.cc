@@ -6,12 +6,13 @@ Waker& BlockingCall::waker() { return parker(); }
 
 Parker& BlockingCall::parker() { return parker_ ? *parker_ : parker_.emplace(); }
 
-void BlockingCall::Wait(TimePoint until) {
+void BlockingCall::Wait(TimePoint until, void (Clock::*wait)(TimePoint, Parker&)) {
   if (until <= now()) return;
   // Made before the callback can run in another thread.
   Parker& bell = parker();
   const std::stop_callback wake(stop(), [&bell] { bell.Wake(); });
-  (clock() == nullptr ? SteadyClock() : clock())->WaitUntil(until, bell);
+  ((clock() == nullptr ? SteadyClock() : clock())->*wait)(until, bell);
+  ForgetNow();
 }
 
 }  // namespace holdfast::internal

@@ -24,12 +24,24 @@ Verdict Bulkhead::Queue(Call& call, State& state) const {
   if (auto taken = state.waiter_->Take()) {
     if (!taken->ok()) return Verdict::Reject(taken->status());
     state.permit_ = *std::move(*taken);
+    state.attempt_ = call.attempt();
     return Verdict::Proceed();
   }
   const TimePoint until = std::min(state.give_up_at_, call.deadline());
   if (until == TimePoint::max() || call.now() < until) return Verdict::Wait(until);
   return Verdict::Reject(call.deadline() <= state.give_up_at_ ? refusals.deadline
                                                               : refusals.exhausted);
+}
+
+void Bulkhead::Linger(Call& call, State& state) const {
+  struct Admission {
+    std::shared_ptr<Semaphore> semaphore;
+    Permit permit;
+  };
+  if (state.permit_.semaphore_ == nullptr) return;
+  const auto admission =
+      std::make_shared<Admission>(Admission{semaphore_, std::move(state.permit_)});
+  call.KeepForLeft(state.attempt_, admission);
 }
 
 }  // namespace holdfast

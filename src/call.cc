@@ -4,6 +4,7 @@
 
 #include <array>
 #include <cstddef>
+#include <memory>
 #include <utility>
 
 namespace holdfast {
@@ -19,6 +20,27 @@ std::string_view ToString(StopReason reason) {
 absl::BitGenRef Call::random() {
   thread_local absl::InsecureBitGen gen;
   return gen;
+}
+
+struct Call::Left {
+  int number;                        // of the attempt
+  std::weak_ptr<Lingering> attempt;  // the call does not keep what it keeps
+  Left* next;
+};
+
+void Call::Leave(const std::shared_ptr<Lingering>& attempt) {
+  if (options_.outer != nullptr) options_.outer->Leave(attempt);
+  left_ = new Left{attempts_, attempt, left_};
+}
+
+void Call::KeepForLeft(int attempt, const std::shared_ptr<void>& admission) {
+  for (const Left* left = left_; left != nullptr && left->number > attempt; left = left->next) {
+    if (const auto still = left->attempt.lock()) still->Keep(admission);
+  }
+}
+
+void Call::ForgetLeft() {
+  while (left_ != nullptr) delete std::exchange(left_, left_->next);
 }
 
 void Call::ReportStart() {
@@ -37,10 +59,11 @@ void Call::ReportAttempt() {
   options_.report->history.push_back({.start = now(),
                                       .delay = std::exchange(waited_, Duration{}),
                                       .outcome = absl::UnknownError("the attempt did not return")});
+  attempt_open_ = true;
 }
 
 void Call::ReportOutcome(const absl::Status& outcome) {
-  options_.report->history.back().outcome = outcome;
+  if (attempt_open_) options_.report->history.back().outcome = outcome;
 }
 
 void Call::End(const absl::Status& result, std::optional<Duration> retry_after) {

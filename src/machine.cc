@@ -16,4 +16,10 @@ const absl::Status& CancelledRejection() {
   return status;
 }
 
+const absl::Status& AttemptTooLate() {
+  static const absl::Status status =
+      absl::DeadlineExceededError("the attempt did not end by its deadline");
+  return status;
+}
+
 }  // namespace holdfast::internal

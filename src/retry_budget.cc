@@ -7,11 +7,6 @@
 #include "holdfast/internal/validate.h"
 
 namespace holdfast {
-namespace {
-
-constexpr std::int64_t kOneRetry = 1'000'000;
-
-}  // namespace
 
 absl::Status Validate(const RetryBudget::Options& options) {
   if (options.capacity < 0 || options.capacity > RetryBudget::kMaxCapacity) {

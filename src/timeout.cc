@@ -1,13 +1,12 @@
 #include "holdfast/timeout.h"
 
-#include "holdfast/internal/validate.h"
+namespace holdfast::internal {
 
-namespace holdfast {
-
-Timeout::Timeout(Duration limit) : limit_(limit) {
+Duration ValidTimeout(Duration limit) {
   if (limit <= Duration::zero()) {
-    internal::ThrowIfInvalid(absl::InvalidArgumentError("Timeout: limit must be > 0"));
+    ThrowIfInvalid(absl::InvalidArgumentError("Timeout: limit must be > 0"));
   }
+  return limit;
 }
 
-}  // namespace holdfast
+}  // namespace holdfast::internal

@@ -16,7 +16,9 @@
 #include <utility>
 
 #include "holdfast/call.h"
+#include "holdfast/fork.h"
 #include "holdfast/machine.h"
+#include "holdfast/race.h"
 #include "holdfast/result.h"
 #include "holdfast/time.h"
 #include "holdfast/waker.h"
@@ -35,59 +37,119 @@ concept TakesOptions = requires(Executor& executor, const CallOptions& options, 
 };
 
 template <class Executor, class... Args>
-concept Executes =
+concept ExecutesItself =
     TakesOptions<Executor, Args...> || std::is_invocable_v<Executor&, Args..., Call&> ||
     std::is_invocable_v<Executor&, Args...>;
 
+template <class Executor, class... Args>
+inline constexpr bool kExecutes = ExecutesItself<Executor, Args...>;
+// A branch gets copies of the arguments: it may outlive the call.
+template <class Fork, class Policies, class Executor, class... Args>
+inline constexpr bool kExecutes<Forked<Fork, Policies, Executor>, Args...> =
+    kExecutes<Executor, const std::decay_t<Args>&...>;
+
+template <class Executor, class... Args>
+concept Executes = kExecutes<Executor, Args...>;
+
+class BlockingCall final : public Call {
+ public:
+  BlockingCall(const CallOptions& options, Clock* clock) : Call(options, clock) {}
+
+  using Call::clock;
+
+  Waker& waker() override;
+
+  void Wait(TimePoint until) { Wait(until, &Clock::WaitUntil); }
+  // Waits for another thread at work.
+  void Await(TimePoint until) { Wait(until, &Clock::AwaitUntil); }
+
+ private:
+  void Wait(TimePoint until, void (Clock::*wait)(TimePoint, Parker&));
+  Parker& parker();
+
+  std::optional<Parker> parker_;  // made by the first wait
+};
+
 // Runs an executor once, with the call where it takes one.
 template <class... Args, class Executor>
-decltype(auto) Attempt(Executor& executor, Call& call, Args... args) {
+decltype(auto) Attempt(Executor& executor, BlockingCall& call, Args... args) {
   if constexpr (TakesOptions<Executor, Args...>) {
     return executor.With(
         CallOptions{
             .deadline = call.deadline(), .stop = call.stop(), .key = call.key(), .outer = &call},
         args...);
   } else if constexpr (std::is_invocable_v<Executor&, Args..., Call&>) {
-    return std::invoke(executor, args..., call);
+    return std::invoke(executor, args..., static_cast<Call&>(call));
   } else {
     return std::invoke(executor, args...);
   }
 }
 
-class BlockingCall final : public Call {
- public:
-  BlockingCall(const CallOptions& options, Clock* clock) : Call(options, clock) {}
-
-  Waker& waker() override;
-
-  void Wait(TimePoint until);
-
- private:
-  Parker& parker();
-
-  std::optional<Parker> parker_;  // made by the first wait
+template <class Executor, class... Args>
+struct AttemptResult {
+  using type = std::remove_cvref_t<decltype(Attempt<Args...>(
+      std::declval<Executor&>(), std::declval<BlockingCall&>(), std::declval<Args>()...))>;
 };
+template <class Fork, class Policies, class Executor, class... Args>
+struct AttemptResult<Forked<Fork, Policies, Executor>, Args...>
+    : AttemptResult<Executor, const std::decay_t<Args>&...> {};
+
+// The same where a policy forks (blocking_fork.h).
+template <class... Args, class Fork, class Policies, class Executor>
+typename AttemptResult<Forked<Fork, Policies, Executor>, Args...>::type Attempt(
+    Forked<Fork, Policies, Executor>& forked, BlockingCall& call, Args... args);
+
+// One run of the executor, which is neutral, however it ended, if `stopped()` after it.
+template <class Stopped, class M, class F>
+Step ExecuteUnless(const Stopped& stopped, M& machine, const F& attempt) {
+  using R = std::invoke_result_t<const F&>;
+  machine.Begin();
+  std::optional<R> result;
+  try {
+    result.emplace(attempt());
+  } catch (...) {
+    if (stopped()) return machine.Cancel();
+    machine.Fail();
+    throw;
+  }
+  if (stopped()) return machine.Cancel();
+  return machine.Complete([&result]() -> R { return *std::move(result); });
+}
+
+// The driver: walks the machine to its end. `execute` runs the executor, through it.
+template <class M, class Execute>
+ABSL_ATTRIBUTE_ALWAYS_INLINE inline void Walk(M& machine, BlockingCall& call,
+                                              const Execute& execute) {
+  Step step = machine.Start();
+  if (ABSL_PREDICT_TRUE(step == Step::kExecute)) step = execute();
+  while (ABSL_PREDICT_FALSE(step != Step::kDone)) {
+    if (step == Step::kWait) call.Wait(machine.wait_until());
+    step = step == Step::kExecute ? execute() : machine.Resume();
+  }
+}
 
 template <class... Args, class Executor, class... Policies>
 ABSL_ATTRIBUTE_ALWAYS_INLINE inline auto RunBlocking(std::tuple<Policies...>& policies,
                                                      Executor& executor, Clock* clock,
                                                      const CallOptions& options, Args... args) {
-  using R =
-      std::remove_cvref_t<decltype(Attempt<Args...>(executor, std::declval<Call&>(), args...))>;
+  using R = typename AttemptResult<Executor, Args...>::type;
   static_assert(HasResultTraits<R>,
                 "specialise holdfast::ResultTraits for what the executor returns (result.h)");
   BlockingCall call(options, clock);
   Machine<R, Policies...> machine(policies, call);
   const auto attempt = [&]() -> R { return Attempt<Args...>(executor, call, args...); };
-  Step step = machine.Start();
-  if (ABSL_PREDICT_TRUE(step == Step::kExecute)) step = machine.Execute(attempt);
-  while (ABSL_PREDICT_FALSE(step != Step::kDone)) {
-    if (step == Step::kWait) call.Wait(machine.wait_until());
-    step = step == Step::kExecute ? machine.Execute(attempt) : machine.Resume();
+  if constexpr (kIsForked<Executor>) {
+    // A call that was stopped while it waited for its branches is cancelled.
+    const auto stopped = [&call] { return Branches::WasStopped(call); };
+    Walk(machine, call, [&] { return ExecuteUnless(stopped, machine, attempt); });
+  } else {
+    Walk(machine, call, [&machine, &attempt] { return machine.Execute(attempt); });
   }
   return std::move(machine).TakeResult();
 }
 
 }  // namespace holdfast::internal
+
+#include "holdfast/internal/blocking_fork.h"
 
 #endif  // HOLDFAST_BLOCKING_DRIVER_H_

@@ -29,10 +29,10 @@ struct BulkheadOptions {
 
 absl::Status Validate(const BulkheadOptions& options);
 
-// One permit for each call below it, held until the result has passed it, whatever happens. Calls
-// wait first come, first served, until their deadline or for `max_wait`. Refuses with
-// kResourceExhausted when the queue is full or max_wait is over, kDeadlineExceeded when the
-// deadline comes first.
+// One permit for each call below it, held until the result has passed it, whatever happens; also
+// for as long as an attempt below it really runs, where a Timeout walked away from that. Calls wait
+// first come, first served, until their deadline or for `max_wait`. Refuses with kResourceExhausted
+// when the queue is full or max_wait is over, kDeadlineExceeded when the deadline comes first.
 class Bulkhead {
  public:
   static constexpr std::string_view kName = "Bulkhead";
@@ -49,10 +49,12 @@ class Bulkhead {
     Permit permit_;
     std::optional<Semaphore::Waiter> waiter_;
     TimePoint give_up_at_ = {};
+    int attempt_ = 0;  // the one before those that the permit is for
   };
 
   ABSL_ATTRIBUTE_ALWAYS_INLINE Verdict Before(Call& call, State& state) const {
     if (state.waiter_ || !semaphore_->TryTake(1)) return Queue(call, state);
+    state.attempt_ = call.attempt();
     // Where it lies: to move it there would cost as much as to take it.
     state.permit_.semaphore_ = semaphore_.get();
     state.permit_.n_ = 1;
@@ -63,6 +65,9 @@ class Bulkhead {
   ABSL_ATTRIBUTE_ALWAYS_INLINE Next After(Call&, State&, R&) const {
     return Next::Done();
   }
+
+  // What runs on after the call stopped waiting for it still counts.
+  void Linger(Call& call, State& state) const;
 
  private:
   Verdict Queue(Call& call, State& state) const;

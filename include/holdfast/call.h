@@ -11,10 +11,13 @@
 #include <absl/random/bit_gen_ref.h>
 #include <absl/status/status.h>
 
+#include <memory>
 #include <optional>
 #include <stop_token>
 #include <string_view>
+#include <utility>
 
+#include "holdfast/lingering.h"
 #include "holdfast/report.h"
 #include "holdfast/time.h"
 #include "holdfast/waker.h"
@@ -22,6 +25,11 @@
 namespace holdfast {
 
 class Call;
+class RetryBudget;
+
+namespace internal {
+class Branches;
+}
 
 // What a caller may say about one call. What it points to must outlive the call.
 struct CallOptions {
@@ -79,6 +87,23 @@ class Call {
   // Says why a policy hands on a failure that it could have tried again, for the report.
   void set_stopped(StopReason reason) { stopped_ = reason; }
 
+  // True for the first policy that says so in a row: policies that share a budget repay it once for
+  // a success.
+  bool MayRepay(const RetryBudget* budget) { return std::exchange(repaid_, budget) != budget; }
+
+  // Says that the present attempt runs on although the call goes on without it, for as long as
+  // somebody else holds `attempt`.
+  void Leave(const std::shared_ptr<Lingering>& attempt);
+
+  // Whether any attempt was left to itself.
+  bool left_any() const { return left_ != nullptr; }
+
+  // Keeps `admission` until the attempts after number `attempt` that were left have really ended.
+  // For a policy's optional
+  //   void Linger(Call& call, State& state);
+  // which is asked before a state is destroyed while left_any().
+  void KeepForLeft(int attempt, const std::shared_ptr<void>& admission);
+
   // Wakes this call from its present or next wait.
   virtual Waker& waker() = 0;
 
@@ -93,7 +118,9 @@ class Call {
         deadline_(options.deadline),
         reporting_(options.report != nullptr),
         watched_(options.report != nullptr || options.outer != nullptr) {}
-  ~Call() = default;
+  ~Call() {
+    if (ABSL_PREDICT_FALSE(left_ != nullptr)) ForgetLeft();
+  }
 
   Clock* clock() const { return clock_; }
   void ForgetNow() { now_known_ = false; }
@@ -101,6 +128,9 @@ class Call {
  private:
   template <class R, class... Policies>
   friend class Machine;
+  friend class internal::Branches;
+
+  struct Left;
 
   void BeginAttempt() {
     ++attempts_;
@@ -125,8 +155,12 @@ class Call {
 
   static constexpr StopReason kNotStopped{-1};  // by anything but the result
 
+  void ForgetLeft();
+
   const CallOptions& options_;
   Clock* clock_;
+  Left* left_ = nullptr;  // the attempts that were left; a list, owned
+  const RetryBudget* repaid_ = nullptr;
   TimePoint deadline_;
   TimePoint now_;       // when now_known_
   TimePoint retry_at_;  // when rejected_
@@ -134,8 +168,9 @@ class Call {
   int attempts_ = 0;
   bool now_known_ = false;
   bool rejected_ = false;
-  bool reporting_;  // there is a report
-  bool watched_;    // somebody wants to know how it ended
+  bool reporting_;     // there is a report
+  bool watched_;       // somebody wants to know how it ended
+  bool attempt_open_;  // when reporting: the last one in the report is the present one
   Abandonment abandonment_ = Abandonment::kNone;
   StopReason stopped_ = kNotStopped;
 };

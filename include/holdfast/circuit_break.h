@@ -39,10 +39,11 @@ class CircuitBreak {
 
   class State {
    public:
+    // In the call's time, which need not be that of the breaker's own clock.
     ~State() {
-      if (ticket_.breaker_ != nullptr && call_->abandonment() == Abandonment::kThrew) {
-        ticket_.DoneAt(call_->now(), Outcome::kFailure);
-      }
+      if (ticket_.breaker_ == nullptr) return;
+      const bool threw = call_->abandonment() == Abandonment::kThrew;
+      ticket_.DoneAt(call_->now(), threw ? Outcome::kFailure : Outcome::kIgnored);
     }
 
    private:

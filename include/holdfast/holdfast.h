@@ -2,27 +2,36 @@
 #ifndef HOLDFAST_HOLDFAST_H_
 #define HOLDFAST_HOLDFAST_H_
 
-#include "holdfast/any_executor.h"     // IWYU pragma: export
-#include "holdfast/backoff.h"          // IWYU pragma: export
-#include "holdfast/blocking_driver.h"  // IWYU pragma: export
-#include "holdfast/bulkhead.h"         // IWYU pragma: export
-#include "holdfast/call.h"             // IWYU pragma: export
-#include "holdfast/circuit_break.h"    // IWYU pragma: export
-#include "holdfast/circuit_breaker.h"  // IWYU pragma: export
-#include "holdfast/fallback.h"         // IWYU pragma: export
-#include "holdfast/machine.h"          // IWYU pragma: export
-#include "holdfast/rate_limit.h"       // IWYU pragma: export
-#include "holdfast/rejection.h"        // IWYU pragma: export
-#include "holdfast/report.h"           // IWYU pragma: export
-#include "holdfast/result.h"           // IWYU pragma: export
-#include "holdfast/retry.h"            // IWYU pragma: export
-#include "holdfast/retry_budget.h"     // IWYU pragma: export
-#include "holdfast/semaphore.h"        // IWYU pragma: export
-#include "holdfast/stack.h"            // IWYU pragma: export
-#include "holdfast/time.h"             // IWYU pragma: export
-#include "holdfast/timeout.h"          // IWYU pragma: export
-#include "holdfast/token_bucket.h"     // IWYU pragma: export
-#include "holdfast/verdict.h"          // IWYU pragma: export
-#include "holdfast/waker.h"            // IWYU pragma: export
+#include "holdfast/adaptive_timeout.h"  // IWYU pragma: export
+#include "holdfast/alarm.h"             // IWYU pragma: export
+#include "holdfast/any_executor.h"      // IWYU pragma: export
+#include "holdfast/backoff.h"           // IWYU pragma: export
+#include "holdfast/blocking_driver.h"   // IWYU pragma: export
+#include "holdfast/bulkhead.h"          // IWYU pragma: export
+#include "holdfast/call.h"              // IWYU pragma: export
+#include "holdfast/circuit_break.h"     // IWYU pragma: export
+#include "holdfast/circuit_breaker.h"   // IWYU pragma: export
+#include "holdfast/fallback.h"          // IWYU pragma: export
+#include "holdfast/flight.h"            // IWYU pragma: export
+#include "holdfast/fork.h"              // IWYU pragma: export
+#include "holdfast/hedge.h"             // IWYU pragma: export
+#include "holdfast/latency_quantile.h"  // IWYU pragma: export
+#include "holdfast/lingering.h"         // IWYU pragma: export
+#include "holdfast/machine.h"           // IWYU pragma: export
+#include "holdfast/race.h"              // IWYU pragma: export
+#include "holdfast/rate_limit.h"        // IWYU pragma: export
+#include "holdfast/rejection.h"         // IWYU pragma: export
+#include "holdfast/report.h"            // IWYU pragma: export
+#include "holdfast/result.h"            // IWYU pragma: export
+#include "holdfast/retry.h"             // IWYU pragma: export
+#include "holdfast/retry_budget.h"      // IWYU pragma: export
+#include "holdfast/semaphore.h"         // IWYU pragma: export
+#include "holdfast/stack.h"             // IWYU pragma: export
+#include "holdfast/thread_pool.h"       // IWYU pragma: export
+#include "holdfast/time.h"              // IWYU pragma: export
+#include "holdfast/timeout.h"           // IWYU pragma: export
+#include "holdfast/token_bucket.h"      // IWYU pragma: export
+#include "holdfast/verdict.h"           // IWYU pragma: export
+#include "holdfast/waker.h"             // IWYU pragma: export
 
 #endif  // HOLDFAST_HOLDFAST_H_

@@ -78,6 +78,7 @@ const absl::Status& DeadlineRejection() {
 
 const absl::Status& DeadlinePassedRejection();  // of a call that has no time left to run anything
 const absl::Status& CancelledRejection();       // of the caller's stop token
+const absl::Status& AttemptTooLate();           // no refusal: of an attempt cut off at its deadline
 
 }  // namespace internal
 
@@ -109,18 +110,45 @@ class Machine {
   // state ended first.
   template <class F>
   ABSL_ATTRIBUTE_ALWAYS_INLINE Step Execute(F&& attempt) {
-    call_.BeginAttempt();
+    Begin();
     try {
       SetResult(std::forward<F>(attempt));
     } catch (...) {
-      call_.ForgetNow();
-      Abandon(Abandonment::kThrew);
+      Fail();
       throw;
     }
-    call_.ForgetNow();
-    if (ABSL_PREDICT_FALSE(reporting())) call_.ReportOutcome(status());
-    return Up<kDepth>();
+    return Finish();
   }
+
+  // Execute in parts, for an executor that is not done when it returns: Begin(), and at its end
+  // Complete(), Fail() or Cancel().
+  ABSL_ATTRIBUTE_ALWAYS_INLINE void Begin() { call_.BeginAttempt(); }
+
+  // The executor's result is `make()`.
+  template <class F>
+  Step Complete(F&& make) {
+    SetResult(std::forward<F>(make));
+    return Finish();
+  }
+
+  // The executor threw, and its driver hands that on; every state ends.
+  ABSL_ATTRIBUTE_NOINLINE void Fail() {
+    call_.ForgetNow();
+    Abandon(Abandonment::kThrew);
+  }
+
+  // The caller stopped the call: every state ends, and the result says so.
+  ABSL_ATTRIBUTE_NOINLINE Step Cancel() {
+    call_.ForgetNow();
+    Abandon(Abandonment::kCancelled);
+    DropResult();
+    call_.Rejected(TimePoint::min(), StopReason::kCancelled);
+    SetResult([] { return ResultTraits<R>::FromStatus(internal::CancelledRejection()); });
+    return Up<0>();
+  }
+
+  // Ends every state, where a policy threw.
+  void Drop() { DestroyStates(); }
 
   // The end of the wait that the last step asked for.
   TimePoint wait_until() const { return wait_until_; }
@@ -134,6 +162,7 @@ class Machine {
     return ResumeAt(std::make_index_sequence<kDepth>());
   }
 
+  const R& result() const { return result_.value; }
   R TakeResult() && { return std::move(result_.value); }
 
  private:
@@ -229,12 +258,10 @@ class Machine {
     return step;
   }
 
-  ABSL_ATTRIBUTE_NOINLINE Step Cancel() {
-    Abandon(Abandonment::kCancelled);
-    DropResult();
-    call_.Rejected(TimePoint::min(), StopReason::kCancelled);
-    SetResult([] { return ResultTraits<R>::FromStatus(internal::CancelledRejection()); });
-    return Up<0>();
+  ABSL_ATTRIBUTE_ALWAYS_INLINE Step Finish() {
+    call_.ForgetNow();
+    if (ABSL_PREDICT_FALSE(reporting())) call_.ReportOutcome(status());
+    return Up<kDepth>();
   }
 
   void Abandon(Abandonment how) {
@@ -244,6 +271,9 @@ class Machine {
 
   template <std::size_t I>
   ABSL_ATTRIBUTE_ALWAYS_INLINE void Leave() {
+    if constexpr (requires { policy<I>().Linger(call_, state<I>()); }) {
+      if (ABSL_PREDICT_FALSE(call_.left_any())) policy<I>().Linger(call_, state<I>());
+    }
     depth_ = I;
     std::destroy_at(&state<I>());
   }

@@ -93,8 +93,9 @@ class RetryPlan {
   void Begin(Call& call, State& state) const {
     if (options_.max_elapsed != Duration::max()) state.began = call.now();
   }
-  void Succeeded() const {
-    if (options_.budget != nullptr) options_.budget->Deposit();
+  void Succeeded(Call& call) const {
+    RetryBudget* const budget = options_.budget.get();
+    if (budget != nullptr && call.MayRepay(budget)) budget->Deposit();
   }
   bool LastAttempt(Call& call, State& state) const;
   // Decides when to try again, or why not. `retry_after` is what the backend asked for.
@@ -131,19 +132,19 @@ class Retry {
   template <class R>
   ABSL_ATTRIBUTE_ALWAYS_INLINE Next After(Call& call, State& state, R& result) {
     if constexpr (std::same_as<CheckRetry, RetryTransient>) {
-      if (ResultTraits<R>::StatusOf(result).ok()) return Succeed();
+      if (ResultTraits<R>::StatusOf(result).ok()) return Succeed(call);
     }
     const RetryDecision decision = check_(std::as_const(call), std::as_const(result));
     if (!decision.again()) {
-      return ResultTraits<R>::StatusOf(result).ok() ? Succeed() : Next::Done();
+      return ResultTraits<R>::StatusOf(result).ok() ? Succeed(call) : Next::Done();
     }
     if (plan_.LastAttempt(call, state)) return Next::Done();
     return plan_.Again(call, state, decision.delay(), ResultTraits<R>::RetryAfter(result));
   }
 
  private:
-  ABSL_ATTRIBUTE_ALWAYS_INLINE Next Succeed() const {
-    plan_.Succeeded();
+  ABSL_ATTRIBUTE_ALWAYS_INLINE Next Succeed(Call& call) const {
+    plan_.Succeeded(call);
     return Next::Done();
   }
 

@@ -20,7 +20,9 @@ namespace holdfast {
 // Starts full. A retry withdraws 1, a success deposits `per_success`: in the long run there are at
 // most per_success retries for each success, and `capacity` more in one bad moment. The scheme is
 // that of gRPC's retry throttling (gRFC A6) and of the AWS SDKs, whose standard mode comes to the
-// defaults here: 500 tokens at 5 a retry, and 1 back for a success. Thread-safe and lock-free.
+// defaults here: 500 tokens at 5 a retry, and 1 back for a success. It protects a service only if
+// enough calls share it: one that a client of a few calls a minute has for itself never runs dry.
+// Thread-safe and lock-free.
 class RetryBudget {
  public:
   struct Options {
@@ -39,19 +41,26 @@ class RetryBudget {
   // Takes one retry out if there is a whole one.
   bool TryWithdraw();
 
+  // Gives back what was withdrawn for a retry that was not made.
+  void Refund() { Add(kOneRetry); }
+
   // Repays for one success.
-  void Deposit() {
-    std::int64_t balance = balance_.load(std::memory_order_relaxed);
-    while (balance < capacity_ &&
-           !balance_.compare_exchange_weak(balance, std::min(capacity_, balance + deposit_),
-                                           std::memory_order_relaxed)) {
-    }
-  }
+  void Deposit() { Add(deposit_); }
 
   double balance() const;  // retries there are, fractions included
   const std::string& name() const { return name_; }
 
  private:
+  static constexpr std::int64_t kOneRetry = 1'000'000;
+
+  void Add(std::int64_t amount) {
+    std::int64_t balance = balance_.load(std::memory_order_relaxed);
+    while (balance < capacity_ &&
+           !balance_.compare_exchange_weak(balance, std::min(capacity_, balance + amount),
+                                           std::memory_order_relaxed)) {
+    }
+  }
+
   // In millionths of a retry. Relaxed throughout: the number is all there is to agree on.
   std::atomic<std::int64_t> balance_;
   std::int64_t capacity_;

@@ -29,6 +29,11 @@ class Stack;
 
 namespace internal {
 
+template <class Policies, class Executor>
+Decorated<Executor, Policies> Decorate(Level<Policies, Executor> level, Clock* clock) {
+  return Decorated<Executor, Policies>(std::move(level), clock);
+}
+
 template <class P>
 auto AsPolicies(P policy) {
   static_assert(Policy<P>, "a part of a Stack is a policy (State, Before, After) or a Stack");
@@ -54,10 +59,19 @@ class Stack {
   // The executor with this stack around it, callable with the executor's own arguments. The
   // executor is any callable that takes those arguments and a Call&, or else those arguments, and
   // returns a type that has ResultTraits; it is copied (std::ref keeps it where it is). A null
-  // clock is SteadyClock(); the clock must outlive what is returned.
+  // clock is SteadyClock(); the clock must outlive what is returned, and
+  // attempts that were left to themselves.
   template <class Executor>
-  Decorated<Executor, Policies> Around(Executor executor, Clock* clock = nullptr) const {
-    return Decorated<Executor, Policies>(policies_, std::move(executor), clock);
+  auto Around(Executor executor, Clock* clock = nullptr) const {
+    return internal::Decorate(internal::SplitAtFork(policies_, std::move(executor)), clock);
+  }
+
+  // The same for an asynchronous executor, with holdfast/asio.h: see there. `io` may be an executor
+  // of Asio, or a context, to run in where a handler has none of its own, and then an AlarmClock*.
+  template <class Executor, class... Io>
+  auto AroundAsync(Executor executor, Io&&... io) const {
+    return DecorateAsync(internal::SplitAtFork(policies_, std::move(executor)),
+                         std::forward<Io>(io)...);
   }
 
   Policies TakePolicies() && { return std::move(policies_); }
@@ -74,10 +88,12 @@ class Stack {
 template <class Executor, class Policies>
 class Decorated {
  public:
-  Decorated(Policies policies, Executor executor, Clock* clock)
-      : policies_(std::move(policies)),
-        executor_(std::move(executor)),
-        clock_(internal::NullIfSteady(clock)) {}
+  Decorated(internal::Level<Policies, Executor> level, Clock* clock)
+      : policies_(std::move(level.policies)),
+        executor_(std::move(level.executor)),
+        clock_(internal::NullIfSteady(clock)) {
+    internal::CheckForks(executor_);
+  }
 
   // Inlined where it is called: that saves a sixth of what a stack of five costs, and all that
   // waits, refuses or tries again is out of line.

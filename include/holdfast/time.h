@@ -45,6 +45,10 @@ class Clock {
   // Blocks until Now() >= until or until `parker` is woken, whichever comes first; it may return
   // early. TimePoint::max() means until woken.
   virtual void WaitUntil(TimePoint until, Parker& parker) = 0;
+
+  // The same where another thread of the program is at work and will wake `parker`: a fake clock
+  // does not jump to the end of such a wait.
+  virtual void AwaitUntil(TimePoint until, Parker& parker) { WaitUntil(until, parker); }
 };
 
 // std::chrono::steady_clock; never null, never destroyed.

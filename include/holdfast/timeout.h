@@ -5,29 +5,57 @@
 //                                holdfast::Retry({}),
 //                                holdfast::Timeout(2s))   // each attempt
 //                    .Around(transport);
+//   auto pool = std::make_shared<holdfast::ThreadPool>(holdfast::ThreadPool::Options{});
+//   auto ask = holdfast::Stack(holdfast::Timeout(2s, pool)).Around(stubborn);  // walks away
 #ifndef HOLDFAST_TIMEOUT_H_
 #define HOLDFAST_TIMEOUT_H_
 
 #include <absl/base/attributes.h>
 
 #include <algorithm>
+#include <memory>
 #include <string_view>
+#include <type_traits>
+#include <utility>
 
 #include "holdfast/call.h"
+#include "holdfast/internal/validate.h"
+#include "holdfast/thread_pool.h"
 #include "holdfast/time.h"
 #include "holdfast/verdict.h"
 
 namespace holdfast {
 
+namespace internal {
+// `limit`, if it is a timeout's.
+Duration ValidTimeout(Duration limit);
+}  // namespace internal
+
 // Cooperative: it brings call.deadline() forward, no wait below it may end later, and the executor
 // reads it to know when to give up. An executor that does not look runs on, and what it returns
 // stands, late as it is: a success is worth having.
+//
+// Given a thread pool it walks away instead: what is below it runs in the pool, the call goes on at
+// the deadline with kDeadlineExceeded, and the attempt finishes into the void. What the attempt was
+// admitted with (a Bulkhead's permit) goes back when it has really ended. The arguments of the call
+// are copied for it (what a view or a pointer among them points to is not), and the executor lives
+// as long as it, as the clock must. Where the pool is full, the call is
+// refused with kResourceExhausted.
+//
+// The asynchronous driver cancels the attempt; with a pool (which it does not use) it does not
+// await the end of that.
+template <bool kWalksAway = false>
 class Timeout {
  public:
   static constexpr std::string_view kName = "Timeout";
 
-  // Throws std::invalid_argument unless `limit` > 0.
-  explicit Timeout(Duration limit);
+  // They throw std::invalid_argument unless `limit` > 0, and for a null pool.
+  explicit Timeout(Duration limit)
+    requires(!kWalksAway)
+      : limit_(internal::ValidTimeout(limit)) {}
+  Timeout(Duration limit, std::shared_ptr<ThreadPool> pool)
+    requires kWalksAway
+      : limit_(internal::ValidTimeout(limit)), pool_(internal::NotNull(std::move(pool))) {}
 
   class State {
    public:
@@ -53,9 +81,25 @@ class Timeout {
     return Next::Done();
   }
 
+  // For drivers: one branch, which the call leaves at its deadline (fork.h).
+  ThreadPool* pool() const
+    requires kWalksAway
+  {
+    return pool_.get();
+  }
+  TimePoint NextBranch(TimePoint, int) const { return TimePoint::max(); }
+  bool TakeBranch() const { return false; }
+  void ReturnBranch() const {}
+
  private:
+  struct NoPool {};
+
   Duration limit_;
+  [[no_unique_address]] std::conditional_t<kWalksAway, std::shared_ptr<ThreadPool>, NoPool> pool_;
 };
+
+Timeout(Duration) -> Timeout<>;
+Timeout(Duration, std::shared_ptr<ThreadPool>) -> Timeout<true>;
 
 }  // namespace holdfast
 

@@ -48,6 +48,12 @@ class Parker final : public Waker {
     return std::exchange(woken_, false);
   }
 
+  // Whether there is a wake to consume.
+  bool woken() const {
+    std::lock_guard lock(mutex_);
+    return woken_;
+  }
+
   // Consumes a wake without sleeping. True if there was one.
   bool TryConsume() {
     std::lock_guard lock(mutex_);
@@ -55,7 +61,7 @@ class Parker final : public Waker {
   }
 
  private:
-  std::mutex mutex_;
+  mutable std::mutex mutex_;
   std::condition_variable bell_;
   bool woken_ = false;
 };

@@ -9,11 +9,15 @@ TimePoint FakeClock::Now() const {
   return now_;
 }
 
-void FakeClock::WaitUntil(TimePoint until, Parker& parker) {
+void FakeClock::WaitUntil(TimePoint until, Parker& parker) { WaitUntil(until, parker, true); }
+
+void FakeClock::AwaitUntil(TimePoint until, Parker& parker) { WaitUntil(until, parker, false); }
+
+void FakeClock::WaitUntil(TimePoint until, Parker& parker, bool auto_advance) {
   {
     const std::lock_guard lock(mutex_);
     if (now_ >= until || parker.TryConsume()) return;
-    if (auto_advance_ && until != TimePoint::max()) return SetNowLocked(until);
+    if (auto_advance && auto_advance_ && until != TimePoint::max()) return SetNowLocked(until);
     sleepers_.push_back({until, &parker});
     sleepers_changed_.notify_all();
   }
@@ -31,6 +35,27 @@ void FakeClock::SetNowLocked(TimePoint now) {
     sleeper.parker->Wake();
     return true;
   });
+  alarms_.Ring(now);
+}
+
+void FakeClock::SetAlarm(Alarm& alarm, TimePoint at) {
+  const std::lock_guard lock(mutex_);
+  alarms_.Set(alarm, at);
+  alarms_.Ring(now_);
+}
+
+void FakeClock::CancelAlarm(Alarm& alarm) {
+  const std::lock_guard lock(mutex_);
+  alarms_.Cancel(alarm);
+}
+
+bool FakeClock::AdvanceToNext() {
+  const std::lock_guard lock(mutex_);
+  TimePoint next = alarms_.next();
+  for (const Sleeper& sleeper : sleepers_) next = std::min(next, sleeper.until);
+  if (next == TimePoint::max()) return false;
+  SetNowLocked(next);
+  return true;
 }
 
 void FakeClock::Advance(Duration step) {
@@ -51,7 +76,9 @@ void FakeClock::set_auto_advance(bool auto_advance) {
 
 void FakeClock::AwaitWaiters(int n) const {
   std::unique_lock lock(mutex_);
-  sleepers_changed_.wait(lock, [&] { return static_cast<int>(sleepers_.size()) >= n; });
+  // One that was woken waits no more, though its thread has yet to run.
+  const auto waits = [](const Sleeper& sleeper) { return !sleeper.parker->woken(); };
+  sleepers_changed_.wait(lock, [&] { return std::ranges::count_if(sleepers_, waits) >= n; });
 }
 
 }  // namespace holdfast::testing

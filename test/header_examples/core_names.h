@@ -26,7 +26,7 @@ struct holdfast::ResultTraits<Reply> {
 struct Executor {
   absl::StatusOr<Reply> operator()() const { return Reply{}; }
   absl::StatusOr<Reply> operator()(const Request&) const { return Reply{}; }
-} transport, executor;
+} transport, executor, stubborn;
 
 Reply server(const Request&) { return {}; }
 absl::StatusOr<double> ask_price() { return 1.0; }
@@ -46,6 +46,9 @@ const holdfast::TimePoint soon, deadline;
 const std::stop_token token;
 const auto breaker =
     std::make_shared<holdfast::CircuitBreaker>(holdfast::CircuitBreaker::Options{});
+const std::shared_ptr<holdfast::RetryBudget> budget;
+const std::shared_ptr<void> admission;
+holdfast::Parker parker;
 holdfast::testing::FakeClock fake_clock;
 
 template <class... Parts>

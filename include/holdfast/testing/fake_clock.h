@@ -11,6 +11,7 @@
 #include <mutex>
 #include <vector>
 
+#include "holdfast/alarm.h"
 #include "holdfast/time.h"
 #include "holdfast/waker.h"
 
@@ -18,16 +19,25 @@ namespace holdfast::testing {
 
 // Thread-safe. A wait on it moves the time to its end and is over at once; after
 // set_auto_advance(false) it lasts until somebody else Advances the time so far, or wakes it. A
-// wait without an end (TimePoint::max()) always lasts until it is woken.
-class FakeClock : public Clock {
+// wait without an end (TimePoint::max()), an alarm and a wait for another thread (AwaitUntil)
+// always last that long.
+class FakeClock : public AlarmClock {
  public:
   explicit FakeClock(TimePoint start = {}) : now_(start) {}
 
   TimePoint Now() const override;
   void WaitUntil(TimePoint until, Parker& parker) override;
+  void AwaitUntil(TimePoint until, Parker& parker) override;
+  void SetAlarm(Alarm& alarm, TimePoint at) override;
+  void CancelAlarm(Alarm& alarm) override;
 
-  // Moves the time forward, and back for a negative `step`, and ends the waits whose time has come.
+  // Moves the time forward, and back for a negative `step`, ends the waits whose time has come and
+  // rings their alarms.
   void Advance(Duration step);
+
+  // Moves the time to the first end of a wait or the first alarm that it has not reached; false if
+  // there is none.
+  bool AdvanceToNext();
 
   // Turned on, it moves the time to the end of every wait that has one.
   void set_auto_advance(bool auto_advance);
@@ -42,6 +52,7 @@ class FakeClock : public Clock {
     Parker* parker;
   };
 
+  void WaitUntil(TimePoint until, Parker& parker, bool auto_advance);
   void SetNowLocked(TimePoint now);
 
   mutable std::mutex mutex_;
@@ -49,6 +60,7 @@ class FakeClock : public Clock {
   TimePoint now_;
   bool auto_advance_ = true;
   std::vector<Sleeper> sleepers_;
+  internal::AlarmQueue alarms_;
 };
 
 }  // namespace holdfast::testing

@@ -1,0 +1,107 @@
+// A policy that forks sends what is below it on branches of the call, of which it need not await
+// all: Hedge, and Timeout given a thread pool. What a driver must know to run one; everybody else
+// uses hedge.h and timeout.h.
+//
+//   static_assert(holdfast::Forks<holdfast::Hedge>);
+#ifndef HOLDFAST_FORK_H_
+#define HOLDFAST_FORK_H_
+
+#include <concepts>
+#include <cstddef>
+#include <memory>
+#include <tuple>
+#include <type_traits>
+#include <utility>
+
+#include "holdfast/machine.h"
+#include "holdfast/thread_pool.h"
+#include "holdfast/time.h"
+
+namespace holdfast {
+
+// Beside the shape of every policy. The first branch is sent at once; the first success is the
+// result, or else, when no branch is left, the first failure that is no refusal. At the call's
+// deadline the call goes on without those that are still under way.
+template <class P>
+concept Forks = Policy<P> && requires(const P& policy, TimePoint now, int sent) {
+  // When to send one more, at `now`, when number `sent` was sent; TimePoint::max(): never.
+  { policy.NextBranch(now, sent) } -> std::same_as<TimePoint>;
+  // Pays for it; false if it can't.
+  { policy.TakeBranch() } -> std::same_as<bool>;
+  // It could not be sent, and costs nothing.
+  { policy.ReturnBranch() } -> std::same_as<void>;
+  // Where the blocking driver runs branches.
+  { policy.pool() } -> std::same_as<ThreadPool*>;
+};
+
+namespace internal {
+
+// What is below the policy that forks. Copies share it with each other and with attempts that
+// nobody waits for any more.
+template <Forks Fork, class Policies, class Executor>
+struct Forked {
+  struct Below {
+    Policies policies;
+    Executor executor;
+  };
+  Fork fork;
+  std::shared_ptr<Below> below;
+};
+
+template <class T>
+inline constexpr bool kIsForked = false;
+template <class Fork, class Policies, class Executor>
+inline constexpr bool kIsForked<Forked<Fork, Policies, Executor>> = true;
+
+// An executor with the policies around it that are outside of any fork.
+template <class Policies, class Executor>
+struct Level {
+  Policies policies;
+  Executor executor;
+};
+
+template <class... P>
+consteval std::size_t FirstFork() {
+  std::size_t first = 0;
+  (void)((Forks<P> || (++first, false)) || ...);
+  return first;
+}
+
+// Makes what is below the first policy that forks a part of the executor.
+template <class Executor, class... P>
+auto SplitAtFork(std::tuple<P...> policies, Executor executor) {
+  constexpr std::size_t kFork = FirstFork<P...>();
+  if constexpr (kFork == sizeof...(P)) {
+    return Level<std::tuple<P...>, Executor>{std::move(policies), std::move(executor)};
+  } else {
+    const auto part = [&policies]<std::size_t kBegin, std::size_t... I>(
+                          std::integral_constant<std::size_t, kBegin>, std::index_sequence<I...>) {
+      return std::make_tuple(std::move(std::get<kBegin + I>(policies))...);
+    };
+    auto fork = std::get<kFork>(policies);
+    auto outer =
+        part(std::integral_constant<std::size_t, 0>{}, std::make_index_sequence<kFork + 1>{});
+    auto below = SplitAtFork(part(std::integral_constant<std::size_t, kFork + 1>{},
+                                  std::make_index_sequence<sizeof...(P) - kFork - 1>{}),
+                             std::move(executor));
+    using ForkedExecutor =
+        Forked<decltype(fork), decltype(below.policies), decltype(below.executor)>;
+    using Below = typename ForkedExecutor::Below;
+    return Level<decltype(outer), ForkedExecutor>{
+        std::move(outer),
+        ForkedExecutor{std::move(fork), std::make_shared<Below>(Below{std::move(below.policies),
+                                                                      std::move(below.executor)})}};
+  }
+}
+
+template <class R, class Policies>
+struct MachineOver;
+template <class R, class... P>
+struct MachineOver<R, std::tuple<P...>> {
+  using type = Machine<R, P...>;
+};
+
+}  // namespace internal
+}  // namespace holdfast
+
+#endif  // HOLDFAST_FORK_H_

@@ -1,0 +1,172 @@
+// The blocking driver below a policy that forks: branches of a call run in a thread pool, and the
+// caller waits for them no longer than it must. Included by blocking_driver.h.
+#ifndef HOLDFAST_INTERNAL_BLOCKING_FORK_H_
+#define HOLDFAST_INTERNAL_BLOCKING_FORK_H_
+
+#include <absl/status/status.h>
+
+#include <algorithm>
+#include <exception>
+#include <memory>
+#include <stop_token>
+#include <string>
+#include <tuple>
+#include <type_traits>
+#include <utility>
+#include <vector>
+
+#include "holdfast/blocking_driver.h"
+#include "holdfast/fork.h"
+#include "holdfast/internal/validate.h"
+#include "holdfast/race.h"
+#include "holdfast/result.h"
+#include "holdfast/thread_pool.h"
+
+namespace holdfast::internal {
+
+// A branch in a thread of the pool.
+template <class R, class Policies>
+struct BlockingBranch {
+  BlockingBranch(Policies& policies, CallOptions call_options, std::stop_source stop_source,
+                 Clock* clock)
+      : options(std::move(call_options)),
+        stop(std::move(stop_source)),
+        call(options, clock),
+        machine(policies, call) {}
+
+  void Cancel() { stop.request_stop(); }
+
+  CallOptions options;
+  std::stop_source stop;
+  BlockingCall call;
+  typename MachineOver<R, Policies>::type machine;
+};
+
+template <class R, class Below, class... Args>
+class BlockingRace final : public Race<R, BlockingBranch<R, decltype(Below::policies)>>,
+                           public std::enable_shared_from_this<BlockingRace<R, Below, Args...>> {
+ public:
+  template <class... A>
+  BlockingRace(std::shared_ptr<Below> below, BlockingCall& call, A&&... args)
+      : Base(call, call.waker()),
+        below_(std::move(below)),
+        args_(std::forward<A>(args)...),
+        key_(call.key()) {}
+
+  // Sends branches, and waits for them while there is time.
+  template <class Fork>
+  R Run(const Fork& fork, BlockingCall& call) {
+    const GiveUpAtEnd guard{*this};
+    if (!Send(*fork.pool(), call)) {
+      this->accounts().Refused();
+      return ResultTraits<R>::FromStatus(fork.pool()->refusal());
+    }
+    TimePoint next = fork.NextBranch(call.now(), 1);
+    while (!this->Over() && !call.stop().stop_requested() && call.now() < call.deadline()) {
+      if (call.now() >= next) {
+        next =
+            SendAnother(fork, call) ? fork.NextBranch(call.now(), this->size()) : TimePoint::max();
+      }
+      call.Await(std::min(next, call.deadline()));
+    }
+    return this->GoOn(call.stop().stop_requested(), this->shared_from_this());
+  }
+
+ private:
+  using Base = Race<R, BlockingBranch<R, decltype(Below::policies)>>;
+  using Branch = typename Base::Branch;
+
+  // However Run ends, nobody rings the caller after that.
+  struct GiveUpAtEnd {
+    BlockingRace& race;
+    ~GiveUpAtEnd() { race.GiveUp(race.shared_from_this()); }
+  };
+
+  template <class Fork>
+  bool SendAnother(const Fork& fork, BlockingCall& call) {
+    if (!fork.TakeBranch()) return false;
+    if (Send(*fork.pool(), call)) return true;
+    fork.ReturnBranch();
+    return false;
+  }
+
+  bool Send(ThreadPool& pool, BlockingCall& call) {
+    Branch& branch = this->Add();
+    const std::stop_source stop;
+    branch.running.emplace(below_->policies,
+                           this->accounts().Options(branch.record, stop.get_token(), key_), stop,
+                           call.clock());
+    this->accounts().Sent(branch.record);
+    if (pool.TryRun([self = this->shared_from_this(), &branch] { self->Work(branch); })) {
+      return true;
+    }
+    this->accounts().Unsent();
+    this->TakeBack();
+    return false;
+  }
+
+  // In a thread of the pool. A branch for which it was too late before it began does not begin.
+  void Work(Branch& branch) {
+    BlockingCall& call = branch.running->call;
+    Branches::Number(branch.record, call);
+    if (!this->Awaited()) branch.running->Cancel();
+    try {
+      Walk(branch.running->machine, call, [&] { return Execute(*branch.running); });
+      branch.result.emplace(std::move(branch.running->machine).TakeResult());
+    } catch (...) {
+      branch.error = std::current_exception();
+    }
+    Branches::Ended(branch.record, call, this->shared_from_this());
+    Base::Ended(branch);
+  }
+
+  // What was asked to stop is neutral.
+  template <class Running>
+  Step Execute(Running& running) {
+    const auto stopped = [&running] { return running.stop.stop_requested(); };
+    return ExecuteUnless(stopped, running.machine, [&]() -> R {
+      return std::apply(
+          [&](const Args&... args) {
+            return Attempt<const Args&...>(below_->executor, running.call, args...);
+          },
+          args_);
+    });
+  }
+
+  const std::shared_ptr<Below> below_;
+  const std::tuple<Args...> args_;
+  const std::string key_;
+};
+
+template <class... Args, class Fork, class Policies, class Executor>
+typename AttemptResult<Forked<Fork, Policies, Executor>, Args...>::type Attempt(
+    Forked<Fork, Policies, Executor>& forked, BlockingCall& call, Args... args) {
+  using ForkedExecutor = Forked<Fork, Policies, Executor>;
+  using R = typename AttemptResult<ForkedExecutor, Args...>::type;
+  using ThisRace = BlockingRace<R, typename ForkedExecutor::Below, std::decay_t<Args>...>;
+  return std::make_shared<ThisRace>(forked.below, call, args...)->Run(forked.fork, call);
+}
+
+// Throws std::invalid_argument where a fork has no pool, or has the pool of one above it, whose
+// branches would wait for threads that they hold themselves.
+template <class Executor>
+void CheckForks(const Executor&, const std::vector<const ThreadPool*>& = {}) {}
+template <class Fork, class Policies, class Executor>
+void CheckForks(const Forked<Fork, Policies, Executor>& forked,
+                std::vector<const ThreadPool*> above = {}) {
+  const ThreadPool* const pool = forked.fork.pool();
+  const std::string name(PolicyName<Fork>());
+  if (pool == nullptr) {
+    ThrowIfInvalid(absl::InvalidArgumentError(name + ": the blocking driver needs a thread pool"));
+  }
+  if (std::ranges::find(above, pool) != above.end()) {
+    ThrowIfInvalid(absl::InvalidArgumentError(
+        name + ": its thread pool runs a policy above it already; give it one of its own"));
+  }
+  above.push_back(pool);
+  CheckForks(forked.below->executor, std::move(above));
+}
+
+}  // namespace holdfast::internal
+
+#endif  // HOLDFAST_INTERNAL_BLOCKING_FORK_H_

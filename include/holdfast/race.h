@@ -1,0 +1,207 @@
+// A Race is between the branches of a call below a policy that forks (fork.h): who has won, and
+// what the call makes of them. For those who write a driver.
+//
+//   holdfast::BranchRecord record;                  // of a branch, for its call
+//   static_assert(holdfast::BranchEnd::kFailed > holdfast::BranchEnd::kRefused);
+#ifndef HOLDFAST_RACE_H_
+#define HOLDFAST_RACE_H_
+
+#include <absl/status/status.h>
+
+#include <cstdint>
+#include <deque>
+#include <exception>
+#include <memory>
+#include <mutex>
+#include <optional>
+#include <stop_token>
+#include <string_view>
+#include <utility>
+
+#include "holdfast/call.h"
+#include "holdfast/lingering.h"
+#include "holdfast/machine.h"
+#include "holdfast/report.h"
+#include "holdfast/result.h"
+#include "holdfast/waker.h"
+
+namespace holdfast {
+
+// How a branch ended, the worst first.
+enum class BranchEnd : std::uint8_t { kUnderWay, kRefused, kFailed, kSucceeded };
+
+// What the call that forked must know of a branch.
+struct BranchRecord {
+  TimePoint sent = {};
+  int attempts_before = 0;  // of the call
+  int attempts = 0;         // when it ended
+  bool rejected = false;
+  bool lingers = false;  // an attempt of its own runs on
+  TimePoint retry_at = TimePoint::min();
+  StopReason stopped = StopReason::kSuccess;
+  const RetryBudget* repaid = nullptr;
+  Report report = {};  // its own, if the call reports
+};
+
+namespace internal {
+
+// The branches in a call's accounts: to its attempts and its report they take the place of the one
+// attempt that the fork is to the machine. Used by one thread at a time.
+class Branches {
+ public:
+  explicit Branches(Call& call);
+
+  // The call's options as they apply to a branch. `key` must outlive it.
+  CallOptions Options(BranchRecord& record, std::stop_token stop, std::string_view key) const;
+
+  // That a branch is sent: its attempts count on from the call's; or that it couldn't be.
+  void Sent(BranchRecord& record);
+  static void Number(const BranchRecord& record, Call& branch) {
+    branch.attempts_ = record.attempts_before;
+  }
+  void Unsent() { --call_.attempts_; }
+
+  // That it has ended; by whoever ran it. What runs on of it keeps `race`.
+  static void Ended(BranchRecord& record, Call& branch, const std::shared_ptr<void>& race);
+
+  // To be said of each branch in the order they were sent, when the call goes on.
+  void Account(const BranchRecord& record, bool ended);
+
+  // What the call goes on with: this branch's result, or that of none, because it is late, was
+  // stopped or couldn't be sent.
+  void Take(const BranchRecord& record);
+  void Late() { call_.set_stopped(StopReason::kDeadline); }
+  void Stopped() { call_.Rejected(TimePoint::min(), StopReason::kCancelled); }
+  void Refused() { call_.Rejected(TimePoint::min(), StopReason::kRejected); }
+  static bool WasStopped(const Call& call) { return call.stopped_ == StopReason::kCancelled; }
+  void Leave(const std::shared_ptr<Lingering>& race) { call_.Leave(race); }
+
+ private:
+  Call& call_;
+};
+
+}  // namespace internal
+
+// NOLINTBEGIN(bugprone-unchecked-optional-access): what ended without an error has a result.
+
+// `Running` is what a driver keeps of a branch, and can Cancel(). Held by the call and by each
+// branch that is under way, whichever lasts longest, and with it what lingers. A branch may end in
+// any thread; the rest is for the call's.
+template <class R, class Running>
+class Race : public Lingering {
+ public:
+  struct Branch {
+    BranchRecord record;
+    std::optional<Running> running;
+    std::optional<R> result;
+    std::exception_ptr error;
+    BranchEnd end = BranchEnd::kUnderWay;  // guarded by the race's mutex
+    bool awaited = false;                  // it had ended when the call went on
+  };
+
+  // `caller` is rung when a branch has ended.
+  Race(Call& call, Waker& caller) : branches_(call), caller_(&caller) {}
+
+  Branch& Add() { return all_.emplace_back(); }
+  void TakeBack() { all_.pop_back(); }
+  int size() const { return static_cast<int>(all_.size()); }
+  internal::Branches& accounts() { return branches_; }
+
+  // Of a branch that has its record, and its result or error.
+  void Ended(Branch& branch) {
+    BranchEnd end = BranchEnd::kFailed;
+    if (branch.error == nullptr && ResultTraits<R>::StatusOf(*branch.result).ok()) {
+      end = BranchEnd::kSucceeded;
+    } else if (branch.error == nullptr && branch.record.rejected) {
+      end = BranchEnd::kRefused;
+    }
+    const std::lock_guard lock(mutex_);
+    branch.end = end;
+    if (caller_ != nullptr) caller_->Wake();
+  }
+
+  // Whether the call still waits.
+  bool Awaited() const {
+    const std::lock_guard lock(mutex_);
+    return caller_ != nullptr;
+  }
+
+  // The call has gone away.
+  void Abandon() {
+    const std::lock_guard lock(mutex_);
+    caller_ = nullptr;
+  }
+
+  // The call ends without it, by an exception: what is under way is asked to stop, and lingers.
+  void GiveUp(const std::shared_ptr<Lingering>& self) {
+    if (!Awaited()) return;
+    Choose();
+    for (Branch& branch : all_) {
+      if (!branch.awaited && branch.running) branch.running->Cancel();
+    }
+    branches_.Leave(self);
+  }
+
+  // Whether one succeeded or all have ended.
+  bool Over() const {
+    const std::lock_guard lock(mutex_);
+    bool all = true;
+    for (const Branch& branch : all_) {
+      if (branch.end == BranchEnd::kSucceeded) return true;
+      all = all && branch.end != BranchEnd::kUnderWay;
+    }
+    return all;
+  }
+
+  // The result with which the call goes on, without the branches that are still under way: those
+  // are asked to stop, unless it is only that they are too late. Throws what the best one threw.
+  R GoOn(bool stopped, const std::shared_ptr<Lingering>& self) {
+    Branch* const best = Choose();
+    const bool over = best != nullptr;
+    bool lingers = false;
+    for (Branch& branch : all_) {
+      branches_.Account(branch.record, branch.awaited);
+      if (!branch.awaited && (over || stopped)) branch.running->Cancel();
+      lingers = lingers || !branch.awaited || branch.record.lingers;
+    }
+    if (lingers) branches_.Leave(self);
+    if (over) {
+      branches_.Take(best->record);
+      if (best->error != nullptr) std::rethrow_exception(best->error);
+      return *std::move(best->result);
+    }
+    if (stopped) {
+      branches_.Stopped();
+      return ResultTraits<R>::FromStatus(internal::CancelledRejection());
+    }
+    branches_.Late();
+    return ResultTraits<R>::FromStatus(internal::AttemptTooLate());
+  }
+
+ private:
+  // The best of those that have ended, the first of equals; null where the race is not over. From
+  // here on the call awaits no more.
+  Branch* Choose() {
+    const std::lock_guard lock(mutex_);
+    caller_ = nullptr;
+    Branch* best = nullptr;
+    bool all = true;
+    for (Branch& branch : all_) {
+      branch.awaited = branch.end != BranchEnd::kUnderWay;
+      all = all && branch.awaited;
+      if (branch.awaited && (best == nullptr || best->end < branch.end)) best = &branch;
+    }
+    return all || (best != nullptr && best->end == BranchEnd::kSucceeded) ? best : nullptr;
+  }
+
+  internal::Branches branches_;
+  std::deque<Branch> all_;  // in the order they were sent; added to by the call alone
+  mutable std::mutex mutex_;
+  Waker* caller_;  // null when the call went on
+};
+
+// NOLINTEND(bugprone-unchecked-optional-access)
+
+}  // namespace holdfast
+
+#endif  // HOLDFAST_RACE_H_

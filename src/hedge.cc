@@ -1,0 +1,42 @@
+#include "holdfast/hedge.h"
+
+#include <algorithm>
+
+namespace holdfast {
+
+absl::Status Validate(const HedgeOptions& options) {
+  if (options.delay <= Duration::zero()) {
+    return absl::InvalidArgumentError("Hedge: delay must be > 0");
+  }
+  if (options.max_hedges < 1 || options.max_hedges > HedgeOptions::kMaxHedges) {
+    return absl::InvalidArgumentError("Hedge: max_hedges must be in [1, 16]");
+  }
+  return absl::OkStatus();
+}
+
+TimePoint Hedge::NextBranch(TimePoint now, int sent) const {
+  if (sent > options_.max_hedges) return TimePoint::max();
+  Duration delay = options_.delay;
+  if (options_.latencies != nullptr) delay = options_.latencies->ValueAt(now).value_or(delay);
+  // A latency may be nothing at all in a world where time stands still.
+  return SaturatingAdd(now, std::max(delay, Duration(1)));
+}
+
+bool Hedge::TakeBranch() const {
+  return options_.budget == nullptr || options_.budget->TryWithdraw();
+}
+
+void Hedge::ReturnBranch() const {
+  if (options_.budget != nullptr) options_.budget->Refund();
+}
+
+void Hedge::Succeeded(Call& call, const State& state) const {
+  if (options_.latencies != nullptr) {
+    options_.latencies->RecordAt(call.now(), SaturatingSub(call.now(), state.sent));
+  }
+  if (options_.budget != nullptr && call.MayRepay(options_.budget.get())) {
+    options_.budget->Deposit();
+  }
+}
+
+}  // namespace holdfast

@@ -1,0 +1,67 @@
+#include "holdfast/race.h"
+
+#include <cstddef>
+#include <utility>
+
+namespace holdfast::internal {
+
+Branches::Branches(Call& call) : call_(call) {
+  --call.attempts_;
+  if (!call.reporting_) return;
+  Report& report = *call.options_.report;
+  call.waited_ = report.history.back().delay;
+  report.history.pop_back();
+  call.attempt_open_ = false;
+}
+
+CallOptions Branches::Options(BranchRecord& record, std::stop_token stop,
+                              std::string_view key) const {
+  return {.deadline = call_.deadline(),
+          .stop = std::move(stop),
+          .key = key,
+          .report = call_.reporting_ ? &record.report : nullptr};
+}
+
+void Branches::Sent(BranchRecord& record) {
+  record.sent = call_.now();
+  record.attempts_before = call_.attempts_++;
+}
+
+void Branches::Ended(BranchRecord& record, Call& branch, const std::shared_ptr<void>& race) {
+  record.attempts = branch.attempts_;
+  record.rejected = branch.rejected_;
+  record.retry_at = branch.retry_at_;
+  record.stopped = branch.stopped_;
+  record.repaid = branch.repaid_;
+  record.lingers = branch.left_any();
+  branch.KeepForLeft(-1, race);
+  // They keep the race, and the race must not keep them.
+  branch.ForgetLeft();
+}
+
+void Branches::Account(const BranchRecord& record, bool ended) {
+  if (ended) call_.attempts_ += record.attempts - record.attempts_before - 1;
+  if (!call_.reporting_) return;
+  Report& report = *call_.options_.report;
+  if (!ended) {
+    report.history.push_back({.start = record.sent,
+                              .delay = std::exchange(call_.waited_, Duration::zero()),
+                              .outcome = absl::UnknownError("the attempt was not awaited")});
+  } else if (!record.report.history.empty()) {
+    const std::size_t first = report.history.size();
+    report.history.insert(report.history.end(), record.report.history.begin(),
+                          record.report.history.end());
+    report.history[first].delay += std::exchange(call_.waited_, Duration::zero());
+    report.waited += record.report.waited;
+  }
+  report.attempts = call_.attempts_;
+}
+
+void Branches::Take(const BranchRecord& record) {
+  call_.rejected_ = record.rejected;
+  call_.retry_at_ = record.retry_at;
+  call_.stopped_ = record.stopped;
+  call_.repaid_ = record.repaid;
+}
+
+}  // namespace holdfast::internal

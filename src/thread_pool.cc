@@ -1,0 +1,139 @@
+#include "holdfast/thread_pool.h"
+
+#include <absl/strings/str_cat.h>
+
+#include <algorithm>
+#include <condition_variable>
+#include <deque>
+#include <mutex>
+#include <system_error>
+#include <thread>
+#include <utility>
+#include <vector>
+
+#include "holdfast/internal/validate.h"
+#include "holdfast/rejection.h"
+
+namespace holdfast {
+
+absl::Status Validate(const ThreadPool::Options& options) {
+  const auto invalid = [&options](const auto&... text) {
+    return absl::InvalidArgumentError(absl::StrCat("ThreadPool ", options.name, ": ", text...));
+  };
+  if (options.max_threads < 1 || options.max_threads > ThreadPool::kMaxThreads) {
+    return invalid("max_threads must be in [1, ", ThreadPool::kMaxThreads, "], not ",
+                   options.max_threads);
+  }
+  if (options.max_queue < 0) return invalid("max_queue must be >= 0, not ", options.max_queue);
+  return absl::OkStatus();
+}
+
+struct ThreadPool::Shared {
+  explicit Shared(const Options& options)
+      : max_threads(options.max_threads), max_queue(options.max_queue) {}
+
+  // With the mutex held. Of the tasks, the first `free` are as good as begun: free threads are on
+  // their way to them.
+  std::int64_t size() const { return static_cast<std::int64_t>(tasks.size()); }
+  std::int64_t idle() const { return std::max<std::int64_t>(free - size(), 0); }
+  std::int64_t queued() const { return std::max<std::int64_t>(size() - free, 0); }
+
+  // Starts a thread, which is free from the beginning; false if the system has none.
+  static bool StartThread(const std::shared_ptr<Shared>& shared);
+  void Work();
+
+  const std::int64_t max_threads;
+  const std::int64_t max_queue;
+  mutable std::mutex mutex;
+  std::condition_variable bell;
+  std::deque<absl::AnyInvocable<void()>> tasks;
+  std::vector<std::thread> threads;
+  std::int64_t free = 0;  // threads that run no task
+  bool stopping = false;
+};
+
+bool ThreadPool::Shared::StartThread(const std::shared_ptr<Shared>& shared) {
+  try {
+    shared->threads.emplace_back([shared] { shared->Work(); });
+  } catch (const std::system_error&) {
+    return false;
+  }
+  ++shared->free;
+  return true;
+}
+
+void ThreadPool::Shared::Work() {
+  std::unique_lock lock(mutex);
+  for (;;) {
+    bell.wait(lock, [this] { return stopping || !tasks.empty(); });
+    if (tasks.empty()) return;
+    --free;
+    absl::AnyInvocable<void()> task = std::move(tasks.front());
+    tasks.pop_front();
+    lock.unlock();
+    try {
+      task();
+    } catch (...) {  // NOLINT(bugprone-empty-catch): nobody is there to hear of it
+    }
+    task = nullptr;  // what it owned may be the pool
+    lock.lock();
+    ++free;
+  }
+}
+
+ThreadPool::ThreadPool(Options options)
+    : name_(options.name),
+      refusal_(MakeRejection(
+          absl::StatusCode::kResourceExhausted,
+          {.kind = RejectionKind::kBulkheadFull, .policy = "ThreadPool", .name = options.name},
+          absl::StrCat("ThreadPool", options.name.empty() ? "" : " ", options.name,
+                       ": no thread for the task"))),
+      shared_(std::make_shared<Shared>(internal::Validated(std::move(options)))) {}
+
+ThreadPool::~ThreadPool() {
+  std::vector<std::thread> threads;
+  {
+    const std::lock_guard lock(shared_->mutex);
+    shared_->stopping = true;
+    threads.swap(shared_->threads);
+  }
+  shared_->bell.notify_all();
+  for (std::thread& thread : threads) {
+    if (thread.get_id() == std::this_thread::get_id()) {
+      thread.detach();
+    } else {
+      thread.join();
+    }
+  }
+}
+
+bool ThreadPool::TryRun(absl::AnyInvocable<void()> task) {
+  Shared& shared = *shared_;
+  const std::lock_guard lock(shared.mutex);
+  if (shared.stopping) return false;
+  const bool may_start = std::ssize(shared.threads) < shared.max_threads;
+  if (shared.idle() == 0 && !(may_start && Shared::StartThread(shared_)) &&
+      (shared.threads.empty() || shared.queued() >= shared.max_queue)) {
+    return false;
+  }
+  shared.tasks.push_back(std::move(task));
+  shared.bell.notify_one();
+  return true;
+}
+
+std::int64_t ThreadPool::threads() const {
+  const std::lock_guard lock(shared_->mutex);
+  return std::ssize(shared_->threads);
+}
+
+std::int64_t ThreadPool::idle() const {
+  const std::lock_guard lock(shared_->mutex);
+  return shared_->idle();
+}
+
+std::int64_t ThreadPool::queued() const {
+  const std::lock_guard lock(shared_->mutex);
+  return shared_->queued();
+}
+
+}  // namespace holdfast
