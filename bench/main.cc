@@ -1,4 +1,4 @@
-// Runs the benchmarks, and prints the ratio that the stack is judged by.
+// Runs the benchmarks, and prints the ratios that the stack is judged by.
 #include <benchmark/benchmark.h>
 #include <unistd.h>
 
@@ -24,13 +24,20 @@ class RatioReporter final : public benchmark::ConsoleReporter {
 
   // With --benchmark_repetitions, of the best run of each: noise only ever adds.
   void Finalize() override {
-    const auto read = best_.find("ClockRead");
-    const auto stack = best_.find("StackOfFive");
-    if (read == best_.end() || stack == best_.end()) return;
-    GetOutputStream() << "StackOfFive / ClockRead = " << stack->second / read->second << "\n";
+    PrintRatio("StackOfFive", "ClockRead");
+    PrintRatio("AsyncStackOfFive", "AsyncOperation");
+    PrintRatio("AsyncStackWithAttemptTimeout", "AsyncOperation");
+    PrintRatio("AwaitedStackOfFive", "AwaitedOperation");
   }
 
  private:
+  void PrintRatio(const std::string& name, const std::string& base) {
+    const auto of = best_.find(name);
+    const auto to = best_.find(base);
+    if (of == best_.end() || to == best_.end()) return;
+    GetOutputStream() << name << " / " << base << " = " << of->second / to->second << "\n";
+  }
+
   std::map<std::string, double> best_;
 };
 

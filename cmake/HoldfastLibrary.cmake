@@ -1,14 +1,22 @@
 include(GNUInstallDirs)
 
-# holdfast_library(<component> SOURCES ... LIBS ...) adds and installs holdfast::<component>.
+# holdfast_library(<component> SOURCES ... LIBS ... DEFINES ...) adds and installs
+# holdfast::<component>; without sources it is all headers.
 function(holdfast_library component)
-  cmake_parse_arguments(PARSE_ARGV 1 arg "" "" "SOURCES;LIBS")
+  cmake_parse_arguments(PARSE_ARGV 1 arg "" "" "SOURCES;LIBS;DEFINES")
   set(target holdfast_${component})
-  add_library(${target} ${arg_SOURCES})
+  if(arg_SOURCES)
+    set(scope PUBLIC)
+    add_library(${target} ${arg_SOURCES})
+  else()
+    set(scope INTERFACE)
+    add_library(${target} INTERFACE)
+  endif()
   add_library(holdfast::${component} ALIAS ${target})
-  target_compile_features(${target} PUBLIC cxx_std_20)
-  target_include_directories(${target} PUBLIC $<BUILD_INTERFACE:${PROJECT_SOURCE_DIR}/include>)
-  target_link_libraries(${target} PUBLIC ${arg_LIBS})
+  target_compile_features(${target} ${scope} cxx_std_20)
+  target_compile_definitions(${target} ${scope} ${arg_DEFINES})
+  target_include_directories(${target} ${scope} $<BUILD_INTERFACE:${PROJECT_SOURCE_DIR}/include>)
+  target_link_libraries(${target} ${scope} ${arg_LIBS})
   # The ABI may change with every minor release before 1.0.
   set_target_properties(${target} PROPERTIES
     EXPORT_NAME ${component}

@@ -8,10 +8,11 @@ fail() {
   exit 1
 }
 
-build=(g++ cmake ninja-build pkg-config ca-certificates libabsl-dev libcpp-httplib-dev libssl-dev)
+build=(g++ cmake ninja-build pkg-config ca-certificates
+  libabsl-dev libasio-dev libcpp-httplib-dev libssl-dev)
 examples=("${build[@]}" libcli11-dev gnuplot-nox)
 test=("${examples[@]}" catch2 librapidcheck-dev libbenchmark-dev ccache openssl)
-ci=("${test[@]}" clang-19 clang-tidy-19 clang-format-19 libclang-rt-19-dev git)
+ci=("${test[@]}" clang-19 clang-tidy-19 clang-format-19 libclang-rt-19-dev libboost1.81-dev git)
 
 case ${1-} in
   build | examples | test | ci) declare -n wanted=$1 ;;

@@ -1,0 +1,185 @@
+// Rings the alarms of one execution context, and owns the operations that wait there.
+#ifndef HOLDFAST_ASIO_INTERNAL_ALARM_SERVICE_H_
+#define HOLDFAST_ASIO_INTERNAL_ALARM_SERVICE_H_
+
+#include <atomic>
+#include <concepts>
+#include <cstdint>
+#include <mutex>
+#include <optional>
+#include <vector>
+
+#include "holdfast/alarm.h"
+#include "holdfast/asio/config.h"
+#include "holdfast/time.h"
+
+namespace holdfast::internal {
+
+class AlarmService;
+
+// What waits: while its alarm is set, also for TimePoint::max(), the service holds a reference to
+// it, so that it goes away with its context.
+class Sleeper : public Waker {
+ public:
+  virtual void AddReference() noexcept = 0;
+  virtual void DropReference() noexcept = 0;
+
+ protected:
+  ~Sleeper() = default;
+
+ private:
+  friend class AlarmService;
+  // Has its context wake it, unless that is under way; it still lives, and so does the context.
+  virtual void PostWake() noexcept = 0;
+
+  Alarm alarm_{*this};
+};
+
+// One timer serves all alarms of a context, because a timer for each call costs a system call each.
+// It stays armed for the alarm of a call that has ended until its time comes or Settle finds that
+// no other is left: a pending timer keeps its context running. Thread-safe.
+//
+// Whoever wakes a sleeper from another thread (with a permit, a stop request, a clock's alarm) may
+// do so while the context is being destroyed, and with it the sleeper. So all wake-ups pass through
+// the lock here, and none is posted once the context has begun to shut down: until then every
+// sleeper that can be woken has a reference, here or in a wake-up that is on its way.
+// NOLINTBEGIN(bugprone-unchecked-optional-access): Of has made the timer.
+class AlarmService final : public net::execution_context::service {
+ public:
+  using key_type = AlarmService;
+  static inline net::execution_context::id id;
+
+  explicit AlarmService(net::execution_context& context)
+      : net::execution_context::service(context) {}
+
+  // The service of an executor's context.
+  template <class Executor>
+  static AlarmService& Of(const Executor& executor) {
+    net::execution_context& context = net::query(executor, net::execution::context);
+    auto& service = net::use_service<AlarmService>(context);
+    if (!service.prepared_.load(std::memory_order_acquire)) service.Prepare(executor);
+    return service;
+  }
+
+  void Set(Sleeper& sleeper, TimePoint at) {
+    const std::lock_guard lock(mutex_);
+    if (shut_down_) return;
+    if (!alarms_.Set(sleeper.alarm_, at)) sleeper.AddReference();
+    if (at < armed_for_) Arm(at);
+    Look();
+  }
+
+  void Cancel(Sleeper& sleeper) {
+    {
+      const std::lock_guard lock(mutex_);
+      if (!alarms_.Cancel(sleeper.alarm_)) return;
+      Look();
+    }
+    sleeper.DropReference();
+  }
+
+  void Wake(Sleeper& sleeper) noexcept {
+    const std::lock_guard lock(mutex_);
+    if (!shut_down_) sleeper.PostWake();
+  }
+
+  // Between calls: lets the context end if nothing waits in it.
+  void Settle() {
+    if (!armed_for_none_.load(std::memory_order_relaxed)) return;
+    const std::lock_guard lock(mutex_);
+    if (!armed_for_none_.load(std::memory_order_relaxed) || shut_down_) return;
+    armed_for_ = TimePoint::max();
+    ++arming_;
+    Look();
+    timer_->cancel();
+  }
+
+ private:
+  // The timer's own executor is what is inside of a strand: a strand may be busy, and alarms are of
+  // all its context.
+  template <class Executor>
+  static net::any_io_executor Innermost(const Executor& executor) {
+    if constexpr (requires { executor.get_inner_executor(); }) {
+      return Innermost(executor.get_inner_executor());
+    } else if constexpr (std::same_as<Executor, net::any_io_executor>) {
+      if (auto* in = executor.template target<net::strand<net::io_context::executor_type>>()) {
+        return in->get_inner_executor();
+      }
+      if (auto* in = executor.template target<net::strand<net::thread_pool::executor_type>>()) {
+        return in->get_inner_executor();
+      }
+      if (auto* in = executor.template target<net::strand<net::any_io_executor>>()) {
+        return Innermost(in->get_inner_executor());
+      }
+      return executor;
+    } else {
+      return executor;
+    }
+  }
+
+  template <class Executor>
+  void Prepare(const Executor& executor) {
+    const std::lock_guard lock(mutex_);
+    if (timer_ || shut_down_) return;
+    timer_.emplace(Innermost(executor));
+    prepared_.store(true, std::memory_order_release);
+  }
+
+  // The rest holds the lock.
+
+  void Arm(TimePoint at) {
+    armed_for_ = at;
+    timer_->expires_at(at);
+    timer_->async_wait([this, arming = ++arming_](const ErrorCode&) { Ring(arming); });
+  }
+
+  void Look() {
+    armed_for_none_.store(armed_for_ != TimePoint::max() && alarms_.next() == TimePoint::max(),
+                          std::memory_order_relaxed);
+  }
+
+  void Ring(std::uint64_t arming) {
+    std::unique_lock lock(mutex_);
+    if (arming != arming_ || shut_down_) return;
+    armed_for_ = TimePoint::max();
+    const TimePoint now = ReadClock(nullptr);
+    while (alarms_.next() <= now) {
+      auto& sleeper = static_cast<Sleeper&>(alarms_.RemoveFirst());
+      sleeper.PostWake();
+      // What goes away with its last reference may have something to cancel.
+      lock.unlock();
+      sleeper.DropReference();
+      lock.lock();
+    }
+    if (alarms_.next() < armed_for_) Arm(alarms_.next());
+    Look();
+  }
+
+  void shutdown() override {
+    std::vector<Sleeper*> left;
+    {
+      const std::lock_guard lock(mutex_);
+      shut_down_ = true;
+      while (!alarms_.empty()) left.push_back(static_cast<Sleeper*>(&alarms_.RemoveFirst()));
+      timer_.reset();
+    }
+    for (Sleeper* const sleeper : left) sleeper->DropReference();
+  }
+
+  std::mutex mutex_;
+  AlarmQueue alarms_;
+  std::optional<net::steady_timer> timer_;  // an optional: made when the executor is known
+  TimePoint armed_for_ = TimePoint::max();
+  std::uint64_t arming_ = 0;  // of the timer; the wait of an older one means nothing
+  bool shut_down_ = false;
+
+  std::atomic<bool> prepared_{false};  // there is a timer
+  // Whether Settle has something to do. Changed under the lock; who ended the last alarm has seen
+  // itself say so, and relaxed does.
+  std::atomic<bool> armed_for_none_{false};
+};
+// NOLINTEND(bugprone-unchecked-optional-access)
+
+}  // namespace holdfast::internal
+
+#endif  // HOLDFAST_ASIO_INTERNAL_ALARM_SERVICE_H_

@@ -1,0 +1,62 @@
+// The asynchronous driver below a policy that forks: each branch is an operation of its own.
+#ifndef HOLDFAST_ASIO_INTERNAL_ASYNC_RACE_H_
+#define HOLDFAST_ASIO_INTERNAL_ASYNC_RACE_H_
+
+#include <exception>
+#include <memory>
+#include <optional>
+#include <stop_token>
+#include <string>
+#include <tuple>
+#include <utility>
+
+#include "holdfast/call.h"
+#include "holdfast/race.h"
+#include "holdfast/time.h"
+#include "holdfast/waker.h"
+
+namespace holdfast::internal {
+
+struct AsyncBranch {
+  void Cancel() { stop.request_stop(); }
+  std::stop_source stop;
+};
+
+// Has copies of what its branches may outlive.
+template <class R, class Below, class... Args>
+struct AsyncRace final : Race<R, AsyncBranch> {
+  template <class Tuple>
+  AsyncRace(std::shared_ptr<Below> what, Call& call, Waker& caller, const Tuple& a)
+      : Race<R, AsyncBranch>(call, caller), below(std::move(what)), args(a), key(call.key()) {}
+
+  const std::shared_ptr<Below> below;
+  const std::tuple<Args...> args;
+  const std::string key;
+  TimePoint next = TimePoint::max();  // when to send one more
+};
+
+// Where a branch ends.
+template <class ThisRace, class Executor>
+struct BranchHandler {
+  using executor_type = Executor;
+  executor_type get_executor() const noexcept { return executor; }
+
+  // Before its call begins, and before that goes away.
+  void Enter(Call& call) const { Branches::Number(branch->record, call); }
+  void Leave(Call& call) const { Branches::Ended(branch->record, call, race); }
+
+  template <class R>
+  void operator()(std::exception_ptr error, R result) const {
+    branch->error = std::move(error);
+    branch->result.emplace(std::move(result));
+    race->Ended(*branch);
+  }
+
+  std::shared_ptr<ThisRace> race;
+  typename ThisRace::Branch* branch;
+  Executor executor;
+};
+
+}  // namespace holdfast::internal
+
+#endif  // HOLDFAST_ASIO_INTERNAL_ASYNC_RACE_H_

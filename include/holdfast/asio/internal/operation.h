@@ -1,0 +1,468 @@
+// One call in the asynchronous driver: an asynchronous operation of Asio.
+#ifndef HOLDFAST_ASIO_INTERNAL_OPERATION_H_
+#define HOLDFAST_ASIO_INTERNAL_OPERATION_H_
+
+#include <absl/status/status.h>
+
+#include <algorithm>
+#include <atomic>
+#include <cstddef>
+#include <cstdint>
+#include <exception>
+#include <memory>
+#include <new>
+#include <optional>
+#include <stop_token>
+#include <thread>
+#include <tuple>
+#include <type_traits>
+#include <utility>
+
+#include "holdfast/alarm.h"
+#include "holdfast/asio/config.h"
+#include "holdfast/asio/internal/alarm_service.h"
+#include "holdfast/asio/internal/async_race.h"
+#include "holdfast/asio/internal/executor.h"
+#include "holdfast/asio/internal/memory.h"
+#include "holdfast/asio/internal/reference.h"
+#include "holdfast/call.h"
+#include "holdfast/flight.h"
+#include "holdfast/fork.h"
+#include "holdfast/report.h"
+#include "holdfast/result.h"
+#include "holdfast/time.h"
+#include "holdfast/waker.h"
+
+namespace holdfast::internal {
+
+class AsyncCall final : public Call {
+ public:
+  AsyncCall(const CallOptions& options, Clock* clock, Waker& waker)
+      : Call(options, clock), waker_(waker) {}
+
+  using Call::ForgetNow;
+  Waker& waker() override { return waker_; }
+
+ private:
+  Waker& waker_;
+};
+
+// What of a race there is to know where no policy forks.
+struct NoRace {};
+
+template <class Executor, class R, class... Args>
+struct RaceFor {
+  using type = NoRace;
+};
+template <class Fork, class Policies, class Executor, class R, class... Args>
+struct RaceFor<Forked<Fork, Policies, Executor>, R, Args...> {
+  using type =
+      AsyncRace<R, typename Forked<Fork, Policies, Executor>::Below, std::decay_t<Args>...>;
+};
+
+// Several threads may tell it things at once: that the attempt ended, or that there is something to
+// look at (an alarm, a permit, a stop request). Each is a bit of events_. Who sets one while kBusy
+// is not set has set that with it, and does what there is to do until no bit is left; who finds
+// kBusy set leaves its bit to whoever is at it. So everything else is used by one thread at a time,
+// and each sees what the one before did, since every change of the word is an acquire and a
+// release. All of it runs through the handler's executor, except for the start, which completes
+// nothing in place.
+//
+// It lives while somebody refers to it: the attempt's handler, a wake-up on its way, the
+// AlarmService of its context. If the context goes away, so do they, and with it every state.
+//
+// `Level` has the policies and the executor; the handler is called once, with an exception or a
+// result, when everything is given back and the memory is free.
+template <class Level, class Handler, class Io, class... Args>
+class Operation final : public Sleeper {
+ public:
+  using AttemptExecutor = decltype(Level::executor);
+  using Attempt = AsyncAttempt<AttemptExecutor, const Args&...>;
+  using R = typename Attempt::R;
+  using Executor = OperationExecutor<Handler, Io>;
+
+  template <class... A>
+  static void Start(std::shared_ptr<Level> level, AlarmClock* clock, const Io& io,
+                    CallOptions options, Handler handler, A&&... args) {
+    Allocator allocator(AllocatorOf(handler));
+    Operation* const memory = Traits::allocate(allocator, 1);
+    try {
+      ::new (static_cast<void*>(memory)) Operation(std::move(level), clock, io, std::move(options),
+                                                   std::move(handler), std::forward<A>(args)...);
+    } catch (...) {
+      Traits::deallocate(allocator, memory, 1);
+      throw;
+    }
+    Ref self = Ref::Adopt(*memory);
+    self->Begin();
+    if (self->finished_ || !self->TryIdle()) {
+      RunHandler run{Inner<WakeRoom>(*self, self->start_room_)};
+      net::post(self->executor(), std::move(run));
+    }
+  }
+
+  void AddReference() noexcept override { references_.fetch_add(1, std::memory_order_relaxed); }
+  void DropReference() noexcept override {
+    if (references_.fetch_sub(1, std::memory_order_acq_rel) != 1) return;
+    Allocator allocator(allocator_);
+    this->~Operation();
+    Traits::deallocate(allocator, this, 1);
+  }
+
+  // From any thread: there is something to look at.
+  void Wake() noexcept override { alarms_.Wake(*this); }
+
+  // What Flight has its driver do.
+  void SetAlarm(TimePoint at) {
+    alarms_.Set(*this, clock_ == nullptr ? at : TimePoint::max());
+    if (clock_ != nullptr) clock_->SetAlarm(clock_alarm_, at);
+  }
+  void Launch() {
+    if constexpr (kIsForked<AttemptExecutor>) {
+      race_ = std::make_shared<ThisRace>(level_->executor.below, call_, *this, args_);
+      SendBranch();
+    } else {
+      std::apply(
+          [this](const Args&... args) {
+            StartAttempt<const Args&...>(
+                level_->executor,
+                CallOptions{.deadline = call_.deadline(), .key = call_.key(), .outer = &call_},
+                call_, executor(), AttemptHandler(*this), args...);
+          },
+          args_);
+    }
+  }
+  void CancelAttempt(StopReason) {
+    if constexpr (!kIsForked<AttemptExecutor>) {
+      cancel_attempt_.emit(net::cancellation_type::terminal);
+    }
+  }
+  // From here on nobody wakes it.
+  void Finished(std::exception_ptr error) {
+    finished_ = true;
+    error_ = std::move(error);
+    stop_callback_.reset();
+    if (slot_handler_ != nullptr) slot_.clear();
+    if (clock_ != nullptr) clock_->CancelAlarm(clock_alarm_);
+    alarms_.Cancel(*this);
+    if constexpr (kIsForked<AttemptExecutor>) {
+      if (const auto race = std::exchange(race_, nullptr)) race->GiveUp(race);
+    }
+  }
+
+ private:
+  using Ref = Reference<Operation>;
+  using Allocator =
+      typename std::allocator_traits<HandlerAllocator<Handler>>::template rebind_alloc<Operation>;
+  using Traits = std::allocator_traits<Allocator>;
+  using ThisRace = typename RaceFor<AttemptExecutor, R, Args...>::type;
+
+  enum Event : std::uint32_t { kBusy = 1, kEnded = 2, kWoken = 4 };
+  // For what Asio allocates for an operation on a socket, and for a posted handler. None with a
+  // strand, which allocates for itself from its handlers' allocators, and outlives the handlers.
+  using AttemptRoom = Room<kIsStrand<Executor> ? 0 : 320>;
+  using WakeRoom = Room<kIsStrand<Executor> ? 0 : 160>;
+
+  // A handler that runs in the operation's executor and has memory from inside of the operation.
+  template <class ThisRoom>
+  class Inner {
+   public:
+    using executor_type = Executor;
+    using allocator_type = RoomAllocator<std::byte, ThisRoom, HandlerAllocator<Handler>>;
+
+    Inner(Operation& operation, ThisRoom& room)
+        : operation_(operation), allocator_(room, operation.allocator_) {}
+    executor_type get_executor() const noexcept { return operation_->executor(); }
+    allocator_type get_allocator() const noexcept { return allocator_; }
+
+   protected:
+    Ref operation_;
+
+   private:
+    allocator_type allocator_;
+  };
+
+  // The end of an attempt. Move-only, so that it is called once. If it is lost without having been
+  // called, while its context lives, then the attempt has failed.
+  class AttemptHandler : public Inner<AttemptRoom> {
+   public:
+    using cancellation_slot_type = net::cancellation_slot;
+
+    explicit AttemptHandler(Operation& operation)
+        : Inner<AttemptRoom>(operation, operation.attempt_room_),
+          slot_(operation.cancel_attempt_.slot()) {}
+    AttemptHandler(AttemptHandler&&) noexcept = default;
+    AttemptHandler(const AttemptHandler&) = delete;
+    ~AttemptHandler() {
+      if (this->operation_) this->operation_->Lost();
+    }
+    cancellation_slot_type get_cancellation_slot() const noexcept { return slot_; }
+
+    template <class... Results>
+    void operator()(Results&&... results) {
+      Ref operation = std::move(this->operation_);
+      if (!operation) return;
+      try {
+        operation->ended_ = Attempt::Completes::Read(std::forward<Results>(results)...);
+      } catch (...) {
+        operation->ended_ = {std::current_exception(), std::nullopt};
+      }
+      Signal(std::move(operation), kEnded);
+    }
+
+   private:
+    net::cancellation_slot slot_;
+  };
+
+  struct WakeHandler : Inner<WakeRoom> {
+    void operator()() {
+      Ref operation = std::move(this->operation_);
+      operation->wake_posted_.exchange(false, std::memory_order_acq_rel);
+      Signal(std::move(operation), kWoken);
+    }
+  };
+
+  // Goes on with what happened before the start returned.
+  struct RunHandler : Inner<WakeRoom> {
+    void operator()() { Run(std::move(this->operation_)); }
+  };
+
+  struct StopHandler {
+    Operation& operation;
+    void operator()() const { operation.Stop(); }
+  };
+
+  // In the handler's cancellation slot, until that or the operation goes away.
+  class SlotHandler {
+   public:
+    explicit SlotHandler(Operation& operation) : operation_(&operation) {
+      operation.slot_handler_ = this;
+    }
+    SlotHandler(const SlotHandler&) = delete;
+    ~SlotHandler() {
+      if (operation_ != nullptr) operation_->slot_handler_ = nullptr;
+    }
+    void Detach() { operation_ = nullptr; }
+    void operator()(net::cancellation_type) const {
+      if (operation_ != nullptr) operation_->Stop();
+    }
+
+   private:
+    Operation* operation_;
+  };
+
+  template <class... A>
+  Operation(std::shared_ptr<Level> level, AlarmClock* clock, const Io& io, CallOptions options,
+            Handler handler, A&&... args)
+      : level_(std::move(level)),
+        clock_(clock),
+        options_(std::move(options)),
+        args_(std::forward<A>(args)...),
+        handler_(std::move(handler)),
+        allocator_(AllocatorOf(handler_)),
+        slot_(net::get_associated_cancellation_slot(handler_)),
+        work_(ExecutorOf(handler_, io)),
+        alarms_(AlarmService::Of(executor())),
+        call_(options_, clock, *this),
+        flight_(*this, level_->policies, call_) {}
+
+  // Without having finished only with its context.
+  ~Operation() {
+    if (finished_) return;
+    call_.ForgetNow();
+    if (slot_handler_ != nullptr) slot_handler_->Detach();
+    if (clock_ != nullptr) clock_->CancelAlarm(clock_alarm_);
+    if constexpr (kIsForked<AttemptExecutor>) {
+      if (race_ != nullptr) race_->Abandon();
+    }
+  }
+
+  void PostWake() noexcept override {
+    if (wake_posted_.exchange(true, std::memory_order_acq_rel)) return;
+    net::post(executor(), WakeHandler{Inner<WakeRoom>(*this, wake_room_)});
+  }
+
+  Executor executor() const noexcept { return work_.get_executor(); }
+
+  void Begin() {
+    if constexpr (requires { handler_.Enter(call_); }) handler_.Enter(call_);
+    if (slot_.is_connected()) slot_.template emplace<SlotHandler>(*this);
+    if (options_.stop.stop_possible()) stop_callback_.emplace(options_.stop, StopHandler{*this});
+    flight_.Start();
+  }
+
+  void Stop() {
+    stop_.store(true, std::memory_order_release);
+    Wake();
+  }
+
+  void Lost() {
+    lost_.store(true, std::memory_order_release);
+    Wake();
+  }
+
+  struct SettleAtEnd {
+    AlarmService& alarms;
+    ~SettleAtEnd() { alarms.Settle(); }
+  };
+
+  static void Signal(Ref self, Event event) {
+    std::uint32_t idle = 0;
+    if (self->events_.compare_exchange_strong(idle, kBusy, std::memory_order_acq_rel)) {
+      self->Look(event);  // no need for it to go through the word
+    } else if ((self->events_.fetch_or(event | kBusy, std::memory_order_acq_rel) & kBusy) != 0) {
+      return;
+    }
+    Run(std::move(self));
+  }
+
+  // By whoever is busy with it.
+  static void Run(Ref self) {
+    for (;;) {
+      // A wake-up on its way is waited for: it uses the operation's memory.
+      if (self->finished_ && !self->wake_posted_.load(std::memory_order_acquire)) {
+        return Deliver(std::move(self));
+      }
+      if (self->TryIdle()) return;
+      self->Look(self->events_.fetch_and(kBusy, std::memory_order_acq_rel));
+    }
+  }
+
+  // Ends being busy, unless there is something to look at.
+  bool TryIdle() {
+    std::uint32_t busy = kBusy;
+    return events_.compare_exchange_strong(busy, 0, std::memory_order_acq_rel);
+  }
+
+  void Look(std::uint32_t seen) {
+    if (finished_) return;
+    if ((seen & kEnded) != 0) {
+      // What the attempt left in it would be of no attempt that is still there.
+      cancel_attempt_.slot().clear();
+      Ended(std::exchange(ended_, {}));
+    } else if (lost_.exchange(false, std::memory_order_acq_rel)) {
+      cancel_attempt_.slot().clear();
+      Ended({nullptr, ResultTraits<R>::FromStatus(
+                          absl::InternalError("the executor destroyed its completion handler"))});
+    }
+    if (finished_ || (seen & kWoken) == 0) return;
+    if (!stopped_ && stop_.load(std::memory_order_acquire)) {
+      stopped_ = true;
+      flight_.Stopped();
+    }
+    if constexpr (kIsForked<AttemptExecutor>) {
+      if (race_ != nullptr && !finished_) return LookAtRace();
+    }
+    if (!finished_) flight_.Woken();
+  }
+
+  void Ended(Ending<R> ending) {
+    if (ending.error != nullptr) return flight_.Threw(std::move(ending.error));
+    flight_.Completed([&ending]() -> R { return *std::move(ending.result); });
+  }
+
+  void LookAtRace() {
+    call_.ForgetNow();
+    const bool over = race_->Over() || stopped_ || call_.now() >= call_.deadline();
+    try {
+      if (!over) {
+        const auto& fork = level_->executor.fork;
+        if (call_.now() < race_->next) return SetAlarm(std::min(race_->next, call_.deadline()));
+        if (fork.TakeBranch()) return SendBranch();
+        race_->next = TimePoint::max();
+        return SetAlarm(call_.deadline());
+      }
+      const auto race = std::exchange(race_, nullptr);
+      Ended({nullptr, race->GoOn(stopped_, race)});
+    } catch (...) {
+      if (const auto race = std::exchange(race_, nullptr)) race->GiveUp(race);
+      Ended({std::current_exception(), std::nullopt});
+    }
+  }
+
+  void SendBranch() {
+    using Below = typename AttemptExecutor::Below;
+    using ThisHandler = BranchHandler<ThisRace, Executor>;
+    auto& branch = race_->Add();
+    branch.running.emplace();
+    race_->accounts().Sent(branch.record);
+    std::apply(
+        [&](const std::decay_t<Args>&... args) {
+          Operation<Below, ThisHandler, Executor, const std::decay_t<Args>&...>::Start(
+              race_->below, clock_, executor(),
+              race_->accounts().Options(branch.record, branch.running->stop.get_token(),
+                                        race_->key),
+              ThisHandler{race_, &branch, executor()}, args...);
+        },
+        race_->args);
+    race_->next = level_->executor.fork.NextBranch(call_.now(), race_->size());
+    SetAlarm(std::min(race_->next, call_.deadline()));
+  }
+
+  // Hands over the result. The memory is free before the handler is called, so that a handler that
+  // starts the next call finds it again.
+  static void Deliver(Ref self) {
+    // Threads that have told it something have but to let go of it; no handler of this operation is
+    // to come. One that an executor kept although it threw may last: that is not waited for.
+    for (int i = 0; i < 1000 && self->references_.load(std::memory_order_acquire) != 1; ++i) {
+      std::this_thread::yield();
+    }
+    Handler handler(std::move(self->handler_));
+    const auto work = std::move(self->work_);
+    // Not before the handler was called: it may start the next call.
+    const SettleAtEnd settle{self->alarms_};
+    if constexpr (requires { handler.Leave(self->call_); }) handler.Leave(self->call_);
+    std::exception_ptr error = std::move(self->error_);
+    R result = error != nullptr
+                   ? ResultTraits<R>::FromStatus(absl::UnknownError("the executor threw"))
+                   : std::move(self->flight_).TakeResult();
+    {
+      const Ref last = std::move(self);
+    }
+    if constexpr (std::is_invocable_v<Handler, std::exception_ptr, R>) {
+      std::move(handler)(std::move(error), std::move(result));
+    } else {
+      if (error != nullptr) std::rethrow_exception(std::move(error));
+      std::move(handler)(std::move(result));
+    }
+  }
+
+  const std::shared_ptr<Level> level_;
+  AlarmClock* const clock_;  // null: steady
+  const CallOptions options_;
+  const std::tuple<Args...> args_;
+  Handler handler_;
+  [[no_unique_address]] HandlerAllocator<Handler> allocator_;
+  [[no_unique_address]] net::associated_cancellation_slot_t<Handler> slot_;
+  net::executor_work_guard<Executor> work_;
+  AlarmService& alarms_;
+
+  std::atomic<std::uint32_t> references_{1};
+  std::atomic<std::uint32_t> events_{kBusy};
+  std::atomic<bool> wake_posted_{false};  // a WakeHandler is on its way
+  std::atomic<bool> stop_{false};         // the caller wants no more of it
+  std::atomic<bool> lost_{false};         // the attempt's handler was destroyed uncalled
+
+  // Used by whoever is busy.
+  AsyncCall call_;
+  Flight<Operation, AsyncCall, R, decltype(Level::policies)> flight_;
+  bool stopped_ = false;  // the flight knows it
+  bool finished_ = false;
+  Ending<R> ended_;  // of the attempt, when kEnded is set
+  std::exception_ptr error_;
+  [[no_unique_address]] std::conditional_t<kIsForked<AttemptExecutor>, std::shared_ptr<ThisRace>,
+                                           NoRace> race_;
+
+  SlotHandler* slot_handler_ = nullptr;  // used where slot and handler are
+
+  net::cancellation_signal cancel_attempt_;
+  std::optional<std::stop_callback<StopHandler>> stop_callback_;
+  Alarm clock_alarm_{*this};
+  AttemptRoom attempt_room_;
+  WakeRoom wake_room_;
+  WakeRoom start_room_;
+};
+
+}  // namespace holdfast::internal
+
+#endif  // HOLDFAST_ASIO_INTERNAL_OPERATION_H_

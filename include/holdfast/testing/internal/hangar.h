@@ -1,0 +1,135 @@
+// The simulated driver: calls in flight in a World, in places that are used again. Included by
+// simulate.h and population.h.
+#ifndef HOLDFAST_TESTING_INTERNAL_HANGAR_H_
+#define HOLDFAST_TESTING_INTERNAL_HANGAR_H_
+
+#include <cstddef>
+#include <exception>
+#include <memory>
+#include <stop_token>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "holdfast/call.h"
+#include "holdfast/fork.h"
+#include "holdfast/race.h"
+#include "holdfast/testing/random.h"
+#include "holdfast/testing/world.h"
+#include "holdfast/waker.h"
+
+namespace holdfast::testing::sim_internal {
+
+template <class R, class Policies, class Executor, class Done>
+class SimFlight;
+
+class SimCall final : public Call {
+ public:
+  SimCall(const CallOptions& options, World& world, Random& random, Waker& waker)
+      : Call(options, world.clock()), random_(random), waker_(waker) {}
+
+  using Call::ForgetNow;
+
+  Waker& waker() override { return waker_; }
+  absl::BitGenRef random() override { return random_; }
+
+ private:
+  Random& random_;
+  Waker& waker_;
+};
+
+// What a call that forks keeps of a branch.
+struct SimBranch {
+  void Cancel() { stop.request_stop(); }
+  std::stop_source stop = {};
+};
+
+template <class R>
+struct SimRace final : Race<R, SimBranch> {
+  SimRace(Call& call, Waker& caller) : Race<R, SimBranch>(call, caller), key(call.key()) {}
+  const std::string key;
+};
+
+// What is done when a branch has ended.
+template <class R>
+struct EndBranch {
+  std::shared_ptr<SimRace<R>> race;
+  typename SimRace<R>::Branch* branch = nullptr;
+
+  void Begin(Call& call) const { internal::Branches::Number(branch->record, call); }
+  void Succeeded(Call& call, R result) {
+    branch->result.emplace(std::move(result));
+    End(call);
+  }
+  void Threw(Call& call, std::exception_ptr error) {
+    branch->error = std::move(error);
+    End(call);
+  }
+
+ private:
+  void End(Call& call) {
+    internal::Branches::Ended(branch->record, call, race);
+    race->Ended(*branch);
+  }
+};
+
+template <class R, class Policies, class Executor, class Done>
+class Hangar;
+
+// The places of the branches, where the executor is what a fork has below it.
+template <class R, class Executor>
+struct Branches {
+  Branches(World&, Random&) {}
+};
+template <class R, class Fork, class Policies, class Executor>
+struct Branches<R, internal::Forked<Fork, Policies, Executor>> {
+  Branches(World& world, Random& random) : hangar(world, random) {}
+  Hangar<R, Policies, Executor, EndBranch<R>> hangar;
+};
+
+// The places of all calls through stacks of one type. A place lives as long as the hangar, for the
+// world's queue and replies that nobody awaits may refer to it long after its call; the one used
+// last is used next, since it is in the cache.
+template <class R, class Policies, class Executor, class Done>
+class Hangar {
+ public:
+  using Flight = SimFlight<R, Policies, Executor, Done>;
+
+  Hangar(World& world, Random& random) : world_(world), random_(random), branches_(world, random) {}
+  Hangar(const Hangar&) = delete;
+  Hangar& operator=(const Hangar&) = delete;
+
+  void Start(Policies& policies, Executor& executor, const CallOptions& options, Done done) {
+    if (free_ == nullptr) Grow();
+    Flight* const flight = std::exchange(free_, free_->next_free());
+    flight->Start(*this, policies, executor, options, std::move(done));
+  }
+
+  void Free(Flight& flight) {
+    flight.set_next_free(free_);
+    free_ = &flight;
+  }
+
+  World& world() const { return world_; }
+  Random& random() const { return random_; }
+  Branches<R, Executor>& branches() { return branches_; }
+
+ private:
+  void Grow() {
+    constexpr std::size_t kSlab = 64;
+    slabs_.push_back(std::make_unique<Flight[]>(kSlab));
+    for (std::size_t i = kSlab; i-- > 0;) Free(slabs_.back()[i]);
+  }
+
+  World& world_;
+  Random& random_;
+  [[no_unique_address]] Branches<R, Executor> branches_;
+  Flight* free_ = nullptr;
+  std::vector<std::unique_ptr<Flight[]>> slabs_;
+};
+
+}  // namespace holdfast::testing::sim_internal
+
+#include "holdfast/testing/internal/sim_flight.h"
+
+#endif  // HOLDFAST_TESTING_INTERNAL_HANGAR_H_

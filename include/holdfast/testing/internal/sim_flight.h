@@ -1,0 +1,305 @@
+// One call in flight in a World, and the race in which it is while its policy forks. Included by
+// hangar.h.
+#ifndef HOLDFAST_TESTING_INTERNAL_SIM_FLIGHT_H_
+#define HOLDFAST_TESTING_INTERNAL_SIM_FLIGHT_H_
+
+#include <algorithm>
+#include <cstdint>
+#include <exception>
+#include <functional>
+#include <memory>
+#include <optional>
+#include <stop_token>
+#include <utility>
+
+#include "holdfast/flight.h"
+#include "holdfast/testing/internal/hangar.h"
+#include "holdfast/testing/reply.h"
+
+namespace holdfast::testing::sim_internal {
+
+// The event of a call: at its alarm, when it is woken, and when it is stopped. The world's queue
+// can't forget, so an alarm that is put off stays where it is queued, and is queued again only when
+// that time has come: attempts that come back before their timeout cost the queue nothing. It has
+// the rank of when it was set, as if it had been queued then.
+class SimAlarm : public Event, public Waker {
+ public:
+  void Wake() noexcept final {
+    woken_ = true;
+    world_->Rank(*this);
+    Queue(world_->Now());
+  }
+  void Happen() final {
+    const TimePoint now = world_->Now();
+    if (now != queued_) return;
+    queued_ = TimePoint::max();
+    const bool woken = std::exchange(woken_, false);
+    const bool due = wanted_ <= now;
+    if (due) wanted_ = TimePoint::max();
+    if (woken || due) Ring();
+    Queue(wanted_);
+  }
+
+ protected:
+  ~SimAlarm() = default;
+
+  void SetAlarm(TimePoint at) {
+    wanted_ = at;
+    world_->Rank(*this);
+    Queue(std::max(at, world_->Now()));
+  }
+  void ClearAlarm(World& world) {
+    world_ = &world;
+    wanted_ = TimePoint::max();
+    woken_ = false;
+  }
+
+ private:
+  virtual void Ring() = 0;
+
+  void Queue(TimePoint at) {
+    if (at >= queued_) return;
+    queued_ = at;
+    world_->ScheduleRanked(at, *this);
+  }
+
+  World* world_ = nullptr;
+  TimePoint wanted_ = TimePoint::max();
+  TimePoint queued_ = TimePoint::max();  // the first of its entries in the queue; max(): none
+  bool woken_ = false;
+};
+
+template <class R, class Executor>
+struct Racing {
+  static constexpr bool kForks = false;
+};
+template <class R, class Fork, class Policies, class Executor>
+struct Racing<R, internal::Forked<Fork, Policies, Executor>> {
+  static constexpr bool kForks = true;
+  std::shared_ptr<SimRace<R>> race;   // null: not in one
+  TimePoint next = TimePoint::max();  // when to send another branch
+};
+
+// Whoever tells it something, but an alarm that nobody wants any more, does so while it is in a
+// call. NOLINTBEGIN(bugprone-unchecked-optional-access)
+template <class R, class Policies, class Executor, class Done>
+class SimFlight final : public SimAlarm, public Waiting<R> {
+ public:
+  using Home = Hangar<R, Policies, Executor, Done>;
+
+  void Start(Home& home, Policies& policies, Executor& executor, const CallOptions& options,
+             Done done) {
+    home_ = &home;
+    policies_ = &policies;
+    executor_ = &executor;
+    this->ClearAlarm(home.world());
+    call_.emplace(*this, policies, options, std::move(done));
+    if (options.stop.stop_possible() && !options.stop.stop_requested()) {
+      call_->on_stop.emplace(options.stop, Stop{*this});
+    }
+    call_->done.Begin(call_->call);
+    Do([this] { call_->flight.Start(); });
+  }
+
+  void Approach() const override {
+    if (call_) FetchLines(policies_, static_cast<int>(sizeof(Policies) / 64) + 1);
+  }
+
+  SimFlight* next_free() const { return next_free_; }
+  void set_next_free(SimFlight* flight) { next_free_ = flight; }
+
+  // What Flight asks of its driver.
+  void SetAlarm(TimePoint at) { SimAlarm::SetAlarm(at); }
+  void Launch() {
+    if constexpr (Racing<R, Executor>::kForks) {
+      BeginRace();
+    } else {
+      (*executor_)(static_cast<Call&>(call_->call), this->NextReply());
+    }
+  }
+  void CancelAttempt(StopReason why) { cancel_ = why; }
+  void Finished(std::exception_ptr error) {
+    error_ = std::move(error);
+    finished_ = true;
+  }
+
+ private:
+  struct Stop {
+    void operator()() const noexcept {
+      flight.stop_ = true;
+      flight.Wake();
+    }
+    SimFlight& flight;
+  };
+  struct Running {
+    Running(SimFlight& self, Policies& policies, const CallOptions& call_options, Done when_done)
+        : done(std::move(when_done)),
+          options(call_options),
+          call(options, self.home_->world(), self.home_->random(), self),
+          flight(self, policies, call) {}
+
+    Done done;  // keeps what a branch's options point to
+    CallOptions options;
+    SimCall call;
+    Flight<SimFlight, SimCall, R, Policies> flight;
+    std::optional<std::stop_callback<Stop>> on_stop;
+  };
+  static constexpr StopReason kNotCancelled{-1};
+
+  // Takes a step, and then does what could not be done while the flight was at it.
+  template <class F>
+  void Do(const F& step) {
+    doing_ = true;
+    step();
+    for (;;) {
+      if (finished_) break;
+      if (cancel_ != kNotCancelled) {
+        EndAttempt(std::exchange(cancel_, kNotCancelled));
+      } else if (reply_) {
+        R reply = *std::move(reply_);
+        reply_.reset();
+        call_->flight.Completed([&reply]() -> R { return std::move(reply); });
+      } else if (reply_error_ != nullptr) {
+        call_->flight.Threw(std::exchange(reply_error_, nullptr));
+      } else {
+        break;
+      }
+    }
+    doing_ = false;
+    if (finished_) Finish();
+  }
+
+  void Ring() override {
+    if (!call_) return;
+    if (std::exchange(stop_, false)) return Do([this] { call_->flight.Stopped(); });
+    Do([this] {
+      if constexpr (Racing<R, Executor>::kForks) {
+        if (racing_.race != nullptr) return Race(false);
+      }
+      call_->flight.Woken();
+    });
+  }
+
+  void Replied(R result) override {
+    if (doing_) {
+      reply_.emplace(std::move(result));
+    } else {
+      Do([&] { call_->flight.Completed([&result]() -> R { return std::move(result); }); });
+    }
+  }
+  void Threw(std::exception_ptr error) override {
+    if (doing_) {
+      reply_error_ = std::move(error);
+    } else {
+      Do([&] { call_->flight.Threw(std::move(error)); });
+    }
+  }
+
+  // Ends an attempt that was asked to end: at once, since in a world whatever runs on does that
+  // without the call.
+  void EndAttempt(StopReason why) {
+    reply_.reset();
+    reply_error_ = nullptr;
+    if constexpr (Racing<R, Executor>::kForks) {
+      if (racing_.race != nullptr) return Race(why == StopReason::kCancelled);
+    }
+    this->AwaitNothing();
+    call_->flight.Completed(
+        [] { return ResultTraits<R>::FromStatus(internal::CancelledRejection()); });
+  }
+
+  void BeginRace() {
+    SimCall& call = call_->call;
+    racing_.race = std::make_shared<SimRace<R>>(call, *this);
+    Send();
+    racing_.next = executor_->fork.NextBranch(call.now(), 1);
+    SetAlarm(std::min(racing_.next, call.deadline()));
+  }
+
+  // Sends branches while there is time; the decisions are those of the blocking driver.
+  void Race(bool stopped) {
+    SimCall& call = call_->call;
+    SimRace<R>& race = *racing_.race;
+    call.ForgetNow();
+    if (stopped || race.Over() || call.now() >= call.deadline()) return EndRace(stopped);
+    if (call.now() >= racing_.next) {
+      const auto& fork = executor_->fork;
+      const bool sent = fork.TakeBranch() && Send();
+      racing_.next = sent ? fork.NextBranch(call.now(), race.size()) : TimePoint::max();
+    }
+    SetAlarm(std::min(racing_.next, call.deadline()));
+  }
+
+  void EndRace(bool stopped) {
+    const std::shared_ptr<SimRace<R>> race = std::move(racing_.race);
+    std::optional<R> result;
+    try {
+      result.emplace(race->GoOn(stopped, race));
+    } catch (...) {
+      return call_->flight.Threw(std::current_exception());
+    }
+    call_->flight.Completed([&result]() -> R { return *std::move(result); });
+  }
+
+  bool Send() {
+    SimRace<R>& race = *racing_.race;
+    auto& branch = race.Add();
+    const std::stop_source stop;
+    branch.running.emplace(SimBranch{stop});
+    const CallOptions options = race.accounts().Options(branch.record, stop.get_token(), race.key);
+    race.accounts().Sent(branch.record);
+    auto& below = *executor_->below;
+    home_->branches().hangar.Start(below.policies, below.executor, options,
+                                   EndBranch<R>{racing_.race, &branch});
+    return true;
+  }
+
+  // Hands over how the call ended. Its place is free once that has returned, or thrown.
+  void Finish() {
+    struct Leave {
+      SimFlight& flight;
+      ~Leave() { flight.LeavePlace(); }
+    } leave{*this};
+    if (error_ != nullptr) {
+      call_->done.Threw(call_->call, std::move(error_));
+    } else {
+      call_->done.Succeeded(call_->call, std::move(call_->flight).TakeResult());
+    }
+  }
+
+  void LeavePlace() {
+    if constexpr (Racing<R, Executor>::kForks) {
+      if (racing_.race != nullptr) racing_.race->Abandon();
+      racing_.race.reset();
+    }
+    call_.reset();
+    this->AwaitNothing();
+    this->ClearAlarm(home_->world());
+    reply_.reset();
+    reply_error_ = nullptr;
+    error_ = nullptr;
+    cancel_ = kNotCancelled;
+    stop_ = false;
+    finished_ = false;
+    home_->Free(*this);
+  }
+
+  Home* home_ = nullptr;
+  Policies* policies_ = nullptr;
+  Executor* executor_ = nullptr;
+  SimFlight* next_free_ = nullptr;
+  bool doing_ = false;                 // a step of the flight
+  bool finished_ = false;              // in error_, or with a result
+  bool stop_ = false;                  // was requested
+  StopReason cancel_ = kNotCancelled;  // the attempt is to end
+  std::exception_ptr error_;
+  std::optional<R> reply_;  // that came while doing_
+  std::exception_ptr reply_error_;
+  [[no_unique_address]] Racing<R, Executor> racing_;
+  std::optional<Running> call_;
+};
+// NOLINTEND(bugprone-unchecked-optional-access)
+
+}  // namespace holdfast::testing::sim_internal
+
+#endif  // HOLDFAST_TESTING_INTERNAL_SIM_FLIGHT_H_

@@ -1,0 +1,158 @@
+// A Population is clients in a simulated world, up to millions, each with a stack of real policies.
+//
+//   holdfast::testing::Population clients(
+//       world, holdfast::testing::OpenClients{.count = 1000, .rate = 70}, backend,
+//       [](std::int64_t) {
+//         return holdfast::Stack(holdfast::Retry({.max_attempts = 4}), holdfast::Timeout(1s));
+//       });
+//   world.RunFor(1min);
+//   log(clients.results().Goodput(), " successes per second");
+#ifndef HOLDFAST_TESTING_POPULATION_H_
+#define HOLDFAST_TESTING_POPULATION_H_
+
+#include <absl/status/status.h>
+
+#include <concepts>
+#include <cstddef>
+#include <cstdint>
+#include <exception>
+#include <type_traits>
+#include <utility>
+#include <vector>
+
+#include "holdfast/call.h"
+#include "holdfast/stack.h"
+#include "holdfast/testing/clients.h"
+#include "holdfast/testing/internal/crowd.h"
+#include "holdfast/testing/internal/hangar.h"
+#include "holdfast/testing/reply.h"
+#include "holdfast/testing/world.h"
+
+namespace holdfast::testing {
+
+// `make_stack(client)`, or `make_stack()`, is called once for each client, 0 to count - 1, and
+// returns its Stack: with policy objects of its own, or shared with others. What the policies or
+// the backend's function throw ends the call and counts as a failure; `exceptions` says how many.
+//
+// An idle client costs what its policies need and 40 bytes. A population stays where it was made.
+template <class MakeStack>
+class Population final : public sim_internal::Crowd {
+ public:
+  // Both throw std::invalid_argument with the text of Validate.
+  Population(World& world, const OpenClients& options, Backend backend, MakeStack make_stack)
+      : Crowd(world, options, std::move(backend)), arrival_(*this), hangar_(world, calls_) {
+    MakeClients(make_stack);
+    ScheduleArrival();
+  }
+  Population(World& world, const ClosedClients& options, Backend backend, MakeStack make_stack)
+      : Crowd(world, options, std::move(backend)), arrival_(*this), hangar_(world, calls_) {
+    MakeClients(make_stack);
+    for (Client& client : clients_) {
+      const TimePoint at = FirstCall();
+      if (!Over(at)) world.Schedule(at, client);
+    }
+  }
+
+ private:
+  struct Client;
+
+  struct Executor {
+    void operator()(Call& call, const Reply<absl::Status>& reply) const {
+      population->Attempt(client, call, reply);
+    }
+    Population* population;
+    std::int64_t client;
+  };
+
+  static auto StackOf(MakeStack& make_stack, std::int64_t client) {
+    if constexpr (std::invocable<MakeStack&, std::int64_t>) {
+      return make_stack(client);
+    } else {
+      return make_stack();
+    }
+  }
+  using StackPolicies =
+      typename decltype(StackOf(std::declval<MakeStack&>(), std::int64_t{}))::Policies;
+  using Level =
+      decltype(internal::SplitAtFork(std::declval<StackPolicies>(), std::declval<Executor>()));
+  using Policies = decltype(Level::policies);
+  using LevelExecutor = decltype(Level::executor);
+
+  // What is done when a call has ended.
+  struct EndCall {
+    static void Begin(Call&) {}
+    void Succeeded(Call& call, const absl::Status& result) const {
+      population->recorder_.Ended(call, result, began, population->world_.Now());
+      population->CallAgain(*client);
+    }
+    void Threw(Call&, const std::exception_ptr&) const {
+      population->recorder_.Threw(began, population->world_.Now());
+      population->CallAgain(*client);
+    }
+    Population* population;
+    Client* client;
+    TimePoint began;
+  };
+
+  struct Client final : public Event {
+    Client(Population& the_population, Level the_level)
+        : population(&the_population), level(std::move(the_level)) {}
+    void Happen() override { population->StartCall(*this); }
+
+    Population* population;
+    Level level;
+  };
+
+  struct Arrival final : public Event {
+    explicit Arrival(Population& the_population) : population(the_population) {}
+    void Happen() override { population.Arrive(); }
+
+    Population& population;
+  };
+
+  void MakeClients(MakeStack& make_stack) {
+    clients_.reserve(static_cast<std::size_t>(count_));
+    for (std::int64_t i = 0; i < count_; ++i) {
+      clients_.emplace_back(
+          *this, internal::SplitAtFork(StackOf(make_stack, i).TakePolicies(), Executor{this, i}));
+    }
+  }
+
+  void StartCall(Client& client) {
+    const TimePoint now = world_.Now();
+    recorder_.Began(now);
+    hangar_.Start(client.level.policies, client.level.executor, kNoOptions,
+                  EndCall{this, &client, now});
+  }
+
+  void CallAgain(Client& client) {
+    if (open_) return;
+    const TimePoint at = NextCall();
+    if (!Over(at)) world_.Schedule(at, client);
+  }
+
+  void Arrive() {
+    Client& client = *caller_;
+    ScheduleArrival();
+    StartCall(client);
+  }
+
+  // The caller is known ahead, so that its memory can be fetched meanwhile.
+  void ScheduleArrival() {
+    caller_ = &clients_[static_cast<std::size_t>(NextCaller())];
+    __builtin_prefetch(caller_);
+    const TimePoint at = NextArrival();
+    if (!Over(at)) world_.Schedule(at, arrival_);
+  }
+
+  static inline const CallOptions kNoOptions = {};
+
+  std::vector<Client> clients_;
+  Arrival arrival_;
+  Client* caller_ = nullptr;  // of the next arrival
+  sim_internal::Hangar<absl::Status, Policies, LevelExecutor, EndCall> hangar_;
+};
+
+}  // namespace holdfast::testing
+
+#endif  // HOLDFAST_TESTING_POPULATION_H_

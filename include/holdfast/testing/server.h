@@ -1,0 +1,156 @@
+// A Server is a backend in a simulated world: workers, a queue before them, and what goes wrong.
+//
+//   holdfast::testing::Server server(
+//       world, {.service = holdfast::testing::Distribution::Exponential(10ms),
+//               .workers = 8,
+//               .failures = {{.from = 20s, .to = 40s, .share = 0.5}}});
+//   auto ask = holdfast::testing::Simulate(
+//       world, holdfast::Stack(holdfast::Timeout(1s)),
+//       [&](holdfast::Call&, holdfast::testing::Reply<absl::Status> reply) {
+//         server.Serve(reply);
+//       });
+#ifndef HOLDFAST_TESTING_SERVER_H_
+#define HOLDFAST_TESTING_SERVER_H_
+
+#include <absl/status/status.h>
+
+#include <chrono>
+#include <cstdint>
+#include <deque>
+#include <memory>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "holdfast/testing/distribution.h"
+#include "holdfast/testing/random.h"
+#include "holdfast/testing/reply.h"
+#include "holdfast/testing/world.h"
+#include "holdfast/time.h"
+
+namespace holdfast::testing {
+
+// Which waiting request a worker takes next.
+enum class QueueDiscipline : std::uint8_t {
+  kFifo,    // the oldest
+  kLifo,    // the newest
+  kRandom,  // any
+  kCoDel,   // the oldest, and refuses those that waited too long in a queue that does not empty
+};
+
+// What a failure does to a request: refuse it at once (kUnavailable), or swallow it, so that only
+// the client's own timeout ends it. Neither takes a worker.
+enum class FailureKind : std::uint8_t { kError, kHang };
+
+// While it lasts, `share` of the requests that come in fail.
+struct FailureWindow {
+  Duration from = {};
+  Duration to = {};
+  double share = 1;
+  FailureKind kind = FailureKind::kError;
+};
+
+// Work that is begun while it lasts takes `factor` times as long.
+struct BrownOut {
+  Duration from = {};
+  Duration to = {};
+  double factor = 2;
+};
+
+// All workers stand still for `length` at the end of every `period`; no pauses where that is zero.
+struct Pauses {
+  Duration period = {};
+  Duration length = {};
+};
+
+struct ServerOptions {
+  std::string name = {};
+  Distribution service = Distribution::Exponential(std::chrono::milliseconds(10));
+  std::int64_t workers = 1;       // requests in service at once, 1 to 1e6
+  std::int64_t max_queue = 1000;  // requests that wait; another is refused (kResourceExhausted)
+  QueueDiscipline discipline = QueueDiscipline::kFifo;
+  // Whether a worker passes over a request whose client has given up. Few servers know; a server
+  // that does not works for nobody, and that is what keeps it down after a retry storm.
+  bool drops_cancelled = false;
+  std::vector<FailureWindow> failures = {};
+  std::vector<BrownOut> brown_outs = {};
+  Pauses pauses = {};
+  // Of kCoDel: a queue that was not empty for an interval refuses what waited for longer than the
+  // target, any other what waited for longer than the interval.
+  Duration codel_target = std::chrono::milliseconds(5);
+  Duration codel_interval = std::chrono::milliseconds(100);
+};
+
+absl::Status Validate(const ServerOptions& options);
+
+struct ServerCounts {
+  std::int64_t received = 0;
+  std::int64_t served = 0;     // in time for the client
+  std::int64_t wasted = 0;     // finished for nobody
+  std::int64_t failed = 0;     // by a FailureWindow
+  std::int64_t refused = 0;    // the queue was full
+  std::int64_t shed = 0;       // by kCoDel
+  std::int64_t cancelled = 0;  // dropped, because the client had given up
+  std::int64_t longest_queue = 0;
+  Duration waited = {};  // of all that a worker has begun
+  Duration busy = {};    // of all workers together, pauses included; the end of work begun counts
+};
+
+// The replies are OK, kUnavailable (a failure) and kResourceExhausted (the queue was full, or
+// shed it): of a backend, not rejections.
+class Server {
+ public:
+  // Throws std::invalid_argument with the text of Validate.
+  Server(World& world, ServerOptions options);
+  Server(const Server&) = delete;
+  Server& operator=(const Server&) = delete;
+
+  // A request comes in now.
+  void Serve(Reply<absl::Status> reply);
+
+  const ServerCounts& counts() const { return counts_; }
+  std::int64_t queued() const { return static_cast<std::int64_t>(queue_.size()); }
+  std::int64_t busy_workers() const { return workers_ - static_cast<std::int64_t>(idle_.size()); }
+  const ServerOptions& options() const { return options_; }
+
+ private:
+  struct Request {
+    Reply<absl::Status> reply;
+    TimePoint came;
+  };
+  class Worker final : public Event {
+   public:
+    void Happen() override { server->Finish(*this); }
+    void Approach() const override {
+      if (reply) reply->Fetch();
+    }
+
+    Server* server = nullptr;
+    std::optional<Reply<absl::Status>> reply;  // that is worked for
+  };
+
+  bool Fails(const Reply<absl::Status>& reply);
+  void Begin(Worker& worker, const Request& request);
+  void Finish(Worker& worker);
+  void TakeNext(Worker& worker);
+  Request Pick();
+  bool Sheds(const Request& request) const;
+  TimePoint EndOfWork(TimePoint begin);
+  double Slowdown(TimePoint at) const;
+
+  World& world_;
+  const ServerOptions options_;
+  Random random_;
+  ServerCounts counts_;
+  const std::int64_t workers_;
+  std::unique_ptr<Worker[]> all_workers_;
+  std::vector<Worker*> idle_;
+  std::deque<Request> queue_;
+  TimePoint emptied_ = {};  // when the queue was last empty
+  const absl::Status unavailable_;
+  const absl::Status exhausted_;
+};
+
+}  // namespace holdfast::testing
+
+#endif  // HOLDFAST_TESTING_SERVER_H_

@@ -1,0 +1,106 @@
+// Simulate runs calls through a stack of real policies in a World's time.
+//
+//   auto fetch = holdfast::testing::Simulate(
+//       world, holdfast::Stack(holdfast::Timeout(1s), holdfast::Retry({.max_attempts = 4})),
+//       [&](holdfast::Call&, holdfast::testing::Reply<absl::Status> reply) {
+//         world.After(20ms, [reply] { reply.Done(absl::UnavailableError("busy")); });
+//       });
+//   world.At(5s, [&] { fetch([&](absl::Status status) { log(world.Now(), status); }); });
+//   world.RunFor(1min);
+#ifndef HOLDFAST_TESTING_SIMULATE_H_
+#define HOLDFAST_TESTING_SIMULATE_H_
+
+#include <absl/status/status.h>
+
+#include <exception>
+#include <functional>
+#include <memory>
+#include <string>
+#include <utility>
+
+#include "holdfast/call.h"
+#include "holdfast/stack.h"
+#include "holdfast/testing/internal/hangar.h"
+#include "holdfast/testing/random.h"
+#include "holdfast/testing/reply.h"
+#include "holdfast/testing/world.h"
+
+namespace holdfast::testing {
+
+namespace sim_internal {
+
+// What Simulate's caller wants to be told.
+template <class R>
+struct TellCaller {
+  static void Begin(Call&) {}
+  void Succeeded(Call&, R result) const {
+    if (done != nullptr) done(std::move(result));
+  }
+  void Threw(Call&, std::exception_ptr error) const {
+    if (failed == nullptr) std::rethrow_exception(std::move(error));
+    failed(std::move(error));
+  }
+
+  std::function<void(R)> done;
+  std::function<void(std::exception_ptr)> failed;
+};
+
+// Kept by the world, since what it began may last as long.
+template <class R, class Policies, class Executor>
+struct Simulation {
+  Simulation(World& world, internal::Level<Policies, Executor> the_level)
+      : random(world.NewRandom()), level(std::move(the_level)), hangar(world, random) {}
+
+  Random random;
+  internal::Level<Policies, Executor> level;
+  Hangar<R, Policies, Executor, TellCaller<R>> hangar;
+};
+
+}  // namespace sim_internal
+
+// An executor with a stack around it, in a world; a handle, of which copies are the same.
+//
+// A call begins at once. `done` gets its result, when it ends: `failed` gets what the executor or a
+// policy threw, and where there is no `failed` the world's Run throws it. A wake-up and a stop
+// request take effect in an event of their own, at the time they were made. An attempt that is
+// still under way at the call's deadline ends at that very time, with kDeadlineExceeded.
+template <class R, class Policies, class Executor>
+class Simulated {
+ public:
+  using Done = std::function<void(R)>;
+  using Failed = std::function<void(std::exception_ptr)>;
+
+  explicit Simulated(sim_internal::Simulation<R, Policies, Executor>& simulation)
+      : simulation_(&simulation) {}
+
+  void operator()(Done done = nullptr, Failed failed = nullptr) const {
+    With(CallOptions{}, std::move(done), std::move(failed));
+  }
+
+  // The same with what the caller has to say about this one call.
+  void With(const CallOptions& options, Done done = nullptr, Failed failed = nullptr) const {
+    simulation_->hangar.Start(simulation_->level.policies, simulation_->level.executor, options,
+                              {std::move(done), std::move(failed)});
+  }
+
+ private:
+  sim_internal::Simulation<R, Policies, Executor>* simulation_;
+};
+
+// `executor` is called for each attempt with the Call and a Reply<R>, which it, or an event that it
+// brings about, gives an R. Policies that fork (Hedge, Timeout with a pool) use no threads here.
+// Policies draw from the world's randomness.
+template <class R = absl::Status, class... Parts, class Executor>
+auto Simulate(World& world, const Stack<Parts...>& stack, Executor executor) {
+  auto level = internal::SplitAtFork(Stack<Parts...>(stack).TakePolicies(), std::move(executor));
+  using Simulation =
+      sim_internal::Simulation<R, decltype(level.policies), decltype(level.executor)>;
+  auto simulation = std::make_shared<Simulation>(world, std::move(level));
+  Simulation& kept = *simulation;
+  world.Keep(std::move(simulation));
+  return Simulated<R, decltype(level.policies), decltype(level.executor)>(kept);
+}
+
+}  // namespace holdfast::testing
+
+#endif  // HOLDFAST_TESTING_SIMULATE_H_

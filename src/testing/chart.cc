@@ -1,0 +1,129 @@
+#include "holdfast/testing/chart.h"
+
+#include <absl/strings/str_cat.h>
+#include <absl/strings/str_format.h>
+#include <absl/strings/str_replace.h>
+#include <absl/strings/substitute.h>
+
+#include <algorithm>
+#include <cstddef>
+#include <cstdint>
+#include <cstdio>
+#include <cstdlib>
+
+namespace holdfast::testing {
+namespace {
+
+constexpr char kGoodputColor[] = "#4c9f70";
+constexpr char kCallsColor[] = "#22304a";
+constexpr char kAttemptsColor[] = "#cf4446";
+constexpr int kPanelHeight = 300;  // pixels
+constexpr int kMargins = 110;
+
+double Seconds(Duration d) { return std::chrono::duration<double>(d).count(); }
+
+// Where single quotes end a string and two of them are one; on one line.
+std::string Quoted(const std::string& text) {
+  return absl::StrCat("'", absl::StrReplaceAll(text, {{"'", "''"}, {"\n", " "}}), "'");
+}
+
+// The middle of each bucket, successes, calls and attempts per second.
+std::string DataBlock(std::size_t panel, const Results& results) {
+  const double width = Seconds(results.bucket);
+  std::string block = absl::StrCat("$data", panel, " << EOD\n");
+  for (std::size_t i = 0; i < results.timeline.size(); ++i) {
+    const Moment& moment = results.timeline[i];
+    const auto rate = [width](std::int64_t count) { return static_cast<double>(count) / width; };
+    absl::StrAppendFormat(&block, "%.6f %g %g %g\n", (static_cast<double>(i) + 0.5) * width,
+                          rate(moment.successes), rate(moment.calls), rate(moment.attempts));
+  }
+  return block + "EOD\n";
+}
+
+double Highest(const Results& results) {
+  double highest = 1;
+  for (const Moment& moment : results.timeline) {
+    const std::int64_t most = std::max({moment.calls, moment.attempts, moment.successes});
+    highest = std::max(highest, static_cast<double>(most) / Seconds(results.bucket));
+  }
+  return highest;
+}
+
+std::string Shades(const Results& results) {
+  std::string shades;
+  for (const Disturbance& disturbance : results.disturbances) {
+    absl::SubstituteAndAppend(
+        &shades,
+        "set object rectangle from $0, graph 0 to $1, graph 1 behind fc rgb '#e4e4ea' fs solid "
+        "noborder\n",
+        Seconds(disturbance.from), Seconds(disturbance.to));
+  }
+  return shades;
+}
+
+// The legend stands over the first panel.
+std::string Panel(std::size_t index, const ChartPanel& panel) {
+  const auto title = [index](const char* text) {
+    return index == 0 ? absl::StrCat("title '", text, "'") : std::string("notitle");
+  };
+  return absl::Substitute(
+      "unset object\nunset label\n$0"
+      "set label $1 at graph 0, graph 1.06 left font ',15'\n"
+      "plot $$data$2 using 1:2 with boxes fc rgb '$3' $4, $$data$2 using 1:4 with lines lw 2 lc "
+      "rgb "
+      "'$5' $6, $$data$2 using 1:3 with lines lw 2 lc rgb '$7' $8\n",
+      Shades(panel.results), Quoted(panel.title), index, kGoodputColor, title("succeeded"),
+      kAttemptsColor, title("attempts"), kCallsColor, title("calls"));
+}
+
+std::string Script(const std::string& path, const std::vector<ChartPanel>& panels) {
+  std::string script;
+  double highest = 1;
+  double end = 1e-9;
+  for (std::size_t i = 0; i < panels.size(); ++i) {
+    absl::StrAppend(&script, DataBlock(i, panels[i].results));
+    highest = std::max(highest, Highest(panels[i].results));
+    end = std::max(end, Seconds(panels[i].results.end));
+  }
+  const int count = static_cast<int>(panels.size());
+  const int height = kPanelHeight * count + kMargins;
+  absl::SubstituteAndAppend(
+      &script,
+      "set terminal svg size 1100,$0 font 'sans-serif,13' background '#ffffff'\n"
+      "set output $1\n"
+      "set multiplot layout $2,1 margins 0.09,0.98,$3,$4 spacing 0,$5\n"
+      "set style fill solid noborder\n"
+      "set boxwidth $6\n"
+      "set xrange [0:$7]\n"
+      "set yrange [0:$8]\n"
+      "set ylabel 'per second'\n"
+      "set tics nomirror out\n"
+      "set border 3 lc rgb '#70707c'\n"
+      "set grid ytics lc rgb '#e4e4ea'\n"
+      "set key at screen 0.98, screen $9 right top horizontal maxrows 1 Left reverse samplen 1.5\n",
+      height, Quoted(path), count, 50.0 / height, 1 - 60.0 / height, 70.0 / height,
+      Seconds(panels[0].results.bucket) * 0.9, end, highest * 1.1, 1 - 8.0 / height);
+  for (std::size_t i = 0; i < panels.size(); ++i) {
+    // Under the last one only: above a title there is no room for it.
+    if (i + 1 == panels.size()) absl::StrAppend(&script, "set xlabel 'seconds' offset 0,0.8\n");
+    absl::StrAppend(&script, Panel(i, panels[i]));
+  }
+  return script + "unset multiplot\n";
+}
+
+}  // namespace
+
+absl::Status WriteSvg(const std::string& path, const std::vector<ChartPanel>& panels) {
+  if (panels.empty()) return absl::InvalidArgumentError("a chart has one panel or more");
+  if (std::system("command -v gnuplot >/dev/null 2>&1") != 0) {
+    return absl::NotFoundError("gnuplot is not installed (Debian: gnuplot-nox)");
+  }
+  const std::string script = Script(path, panels);
+  std::FILE* const gnuplot = popen("gnuplot -d >/dev/null 2>&1", "w");
+  if (gnuplot == nullptr) return absl::UnavailableError("gnuplot can't be started");
+  const bool written = std::fwrite(script.data(), 1, script.size(), gnuplot) == script.size();
+  if (pclose(gnuplot) != 0 || !written) return absl::UnknownError("gnuplot failed");
+  return absl::OkStatus();
+}
+
+}  // namespace holdfast::testing

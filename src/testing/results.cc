@@ -1,0 +1,134 @@
+#include "holdfast/testing/results.h"
+
+#include <absl/strings/str_format.h>
+
+#include <algorithm>
+#include <bit>
+#include <ostream>
+
+namespace holdfast::testing {
+namespace {
+
+double Seconds(Duration d) { return std::chrono::duration<double>(d).count(); }
+double Millis(Duration d) { return Seconds(d) * 1e3; }
+
+double Share(std::int64_t part, std::int64_t whole) {
+  return whole == 0 ? 0 : 100 * static_cast<double>(part) / static_cast<double>(whole);
+}
+
+}  // namespace
+
+void Latencies::Record(Duration latency) {
+  const auto nanos = static_cast<std::uint64_t>(std::max(latency, Duration::zero()).count());
+  constexpr std::uint64_t kLinear = std::uint64_t{1} << kBits;
+  std::size_t index = nanos;
+  if (nanos >= kLinear) {
+    const int shift = std::bit_width(nanos) - 1 - kBits;
+    index = (static_cast<std::size_t>(shift + 1) << kBits) + ((nanos >> shift) & (kLinear - 1));
+  }
+  ++counts_[index];
+  ++count_;
+  sum_ += static_cast<double>(nanos);
+}
+
+Duration Latencies::Mean() const {
+  if (count_ == 0) return Duration::zero();
+  return Duration(static_cast<Duration::rep>(sum_ / static_cast<double>(count_)));
+}
+
+Duration Latencies::Percentile(double share) const {
+  const double rank = std::clamp(share, 0.0, 1.0) * static_cast<double>(count_);
+  std::int64_t seen = 0;
+  for (std::size_t i = 0; i < counts_.size(); ++i) {
+    seen += counts_[i];
+    if (counts_[i] == 0 || static_cast<double>(seen) < rank) continue;
+    const std::size_t row = i >> kBits;
+    if (row == 0) return Duration(static_cast<Duration::rep>(i));
+    constexpr std::size_t kLinear = std::size_t{1} << kBits;
+    const std::size_t begin = (kLinear + (i & (kLinear - 1))) << (row - 1);
+    return Duration(static_cast<Duration::rep>(begin + ((std::size_t{1} << (row - 1)) >> 1)));
+  }
+  return Duration::zero();
+}
+
+void Latencies::Add(const Latencies& other) {
+  for (std::size_t i = 0; i < counts_.size(); ++i) counts_[i] += other.counts_[i];
+  count_ += other.count_;
+  sum_ += other.sum_;
+}
+
+double Results::Amplification() const {
+  return calls == 0 ? 0 : static_cast<double>(attempts) / static_cast<double>(calls);
+}
+
+double Results::Goodput(Duration from, Duration to) const {
+  if (bucket <= Duration::zero()) return 0;
+  to = std::min(to, end);
+  std::int64_t sum = 0;
+  for (auto i = from / bucket; i * bucket < to; ++i) {
+    if (i < static_cast<std::int64_t>(timeline.size())) {
+      sum += timeline[static_cast<std::size_t>(i)].successes;
+    }
+  }
+  const double seconds = Seconds(to - from / bucket * bucket);
+  return seconds > 0 ? static_cast<double>(sum) / seconds : 0;
+}
+
+std::optional<Duration> Results::TimeToRecover(const Disturbance& disturbance,
+                                               const RecoveryOptions& options) const {
+  if (bucket <= Duration::zero()) return std::nullopt;
+  const double enough = options.share * Goodput(options.warm_up, disturbance.from);
+  const Duration over = std::max(options.averaged / bucket * bucket, bucket);
+  // Backwards, to the last time that it was not there; whole buckets only.
+  Duration at = end / bucket * bucket - over;
+  if (at < disturbance.to || Goodput(at, at + over) < enough) return std::nullopt;
+  while (at - bucket >= disturbance.to && Goodput(at - bucket, at - bucket + over) >= enough) {
+    at -= bucket;
+  }
+  const bool at_once = at - bucket < disturbance.to;
+  return at_once ? Duration::zero() : at - disturbance.to;
+}
+
+void Results::Add(const Results& other) {
+  calls += other.calls;
+  attempts += other.attempts;
+  successes += other.successes;
+  failures += other.failures;
+  exceptions += other.exceptions;
+  for (const auto& [policy, count] : other.rejections) rejections[policy] += count;
+  latencies.Add(other.latencies);
+  success_latencies.Add(other.success_latencies);
+  timeline.resize(std::max(timeline.size(), other.timeline.size()));
+  for (std::size_t i = 0; i < other.timeline.size(); ++i) {
+    timeline[i].calls += other.timeline[i].calls;
+    timeline[i].attempts += other.timeline[i].attempts;
+    timeline[i].successes += other.timeline[i].successes;
+    timeline[i].failures += other.timeline[i].failures;
+  }
+}
+
+std::ostream& operator<<(std::ostream& out, const Results& r) {
+  const auto p = [&r](double share) { return Millis(r.latencies.Percentile(share)); };
+  out << absl::StreamFormat(
+      "%s%d calls in %.1f s: %d succeeded (%.2f %%), %d failed, %d under way\n"
+      "  %.2f attempts per call, %.1f successes per second\n"
+      "  latency p50 %.1f ms, p90 %.1f ms, p99 %.1f ms, p99.9 %.1f ms\n",
+      r.name.empty() ? "" : r.name + ": ", r.calls, Seconds(r.end), r.successes,
+      Share(r.successes, r.calls), r.failures, r.in_flight(), r.Amplification(), r.Goodput(),
+      p(0.5), p(0.9), p(0.99), p(0.999));
+  for (const auto& [policy, count] : r.rejections) {
+    out << absl::StreamFormat("  %d refused by %s\n", count, policy);
+  }
+  if (r.exceptions > 0) out << absl::StreamFormat("  %d threw\n", r.exceptions);
+  for (const ServerResults& server : r.servers) {
+    const ServerCounts& c = server.counts;
+    out << absl::StreamFormat(
+        "  server%s: %d requests, %d served, %d wasted, %d failed, %d refused, %d shed, "
+        "%d dropped, longest queue %d\n",
+        server.name.empty() ? "" : " " + server.name, c.received, c.served, c.wasted, c.failed,
+        c.refused, c.shed, c.cancelled, c.longest_queue);
+  }
+  return out;
+}
+
+}  // namespace holdfast::testing
