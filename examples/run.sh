@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
-# Builds and runs the demo, which leaves its picture in the current directory; arguments go to it
-# (examples/run.sh --help).
+# Builds and runs the demo, or the storm where that is the first argument; they leave their pictures
+# in the current directory. Other arguments go to them (examples/run.sh storm --help).
 set -euo pipefail
 trap 'echo "examples/run.sh: failed: $step" >&2' ERR
 
@@ -9,6 +9,11 @@ say() {
   echo "$step"
 }
 
+program=demo
+if [[ ${1-} == storm ]]; then
+  program=storm
+  shift
+fi
 root=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
 build=$root/build/examples
 
@@ -18,5 +23,5 @@ say "Configuring build/examples"
 cmake -S "$root" -B "$build" -G Ninja --log-level=NOTICE \
   -DCMAKE_BUILD_TYPE=Release -DHOLDFAST_TESTS=OFF -DHOLDFAST_BENCH=OFF
 say "Building"
-cmake --build "$build" --target demo
-exec "$build/examples/demo" "$@"
+cmake --build "$build" --target "$program"
+exec "$build/examples/$program" "$@"

@@ -1,0 +1,29 @@
+// What the storms were like: a table of all, and a picture of each.
+#ifndef HOLDFAST_EXAMPLES_STORM_REPORT_H_
+#define HOLDFAST_EXAMPLES_STORM_REPORT_H_
+
+#include <absl/status/status.h>
+
+#include <ostream>
+#include <string>
+#include <vector>
+
+#include "scenarios.h"
+
+namespace storm {
+
+// One scenario's, as far as it came.
+struct ScenarioRun {
+  const Scenario* scenario = nullptr;
+  std::vector<Outcome> outcomes;
+  bool complete = true;  // false: the last variant's outcomes end before their time
+};
+
+void PrintTable(std::ostream& out, const std::vector<ScenarioRun>& runs);
+
+// Draws to the SVG file `path` with gnuplot: kNotFound where that is not installed.
+absl::Status Draw(const std::string& path, const ScenarioRun& run);
+
+}  // namespace storm
+
+#endif  // HOLDFAST_EXAMPLES_STORM_REPORT_H_
