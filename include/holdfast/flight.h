@@ -73,7 +73,6 @@ class Flight {
   }
 
   R TakeResult() && { return std::move(machine_).TakeResult(); }
-  const R& result() const { return machine_.result(); }
 
  private:
   enum class Phase : std::uint8_t { kStarting, kWaiting, kRunning, kDone };

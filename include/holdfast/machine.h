@@ -162,7 +162,6 @@ class Machine {
     return ResumeAt(std::make_index_sequence<kDepth>());
   }
 
-  const R& result() const { return result_.value; }
   R TakeResult() && { return std::move(result_.value); }
 
  private:

@@ -1,11 +1,10 @@
 // Stack::AroundAsync puts a stack around an asynchronous executor; what it returns is an
 // asynchronous operation of Asio, started with any completion token.
 //
-//   auto fetch = holdfast::Stack(holdfast::Timeout(10s), holdfast::Retry({}),
-//   holdfast::Timeout(2s))
-//                    .AroundAsync([&](const Request& request) -> asio::awaitable<Reply> {
-//                      co_return co_await server.Ask(request);
-//                    });
+//   auto stack = holdfast::Stack(holdfast::Retry({}), holdfast::Timeout(2s));
+//   auto fetch = stack.AroundAsync([&](const Request& request) -> asio::awaitable<Reply> {
+//     co_return co_await server.Ask(request);
+//   });
 //   Reply reply = co_await fetch(request, asio::use_awaitable);
 #ifndef HOLDFAST_ASIO_AROUND_H_
 #define HOLDFAST_ASIO_AROUND_H_

@@ -22,10 +22,6 @@
 
 namespace holdfast::internal {
 
-template <class Executor>
-using ContextOf = std::remove_cvref_t<decltype(net::query(std::declval<const Executor&>(),
-                                                          net::execution::context))>;
-
 // Where an operation runs: in its handler's executor, unless that is of no context, or a future's,
 // which runs things where they happen (and says so nowhere else than in its type).
 template <class Executor>

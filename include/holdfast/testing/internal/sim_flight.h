@@ -269,8 +269,7 @@ class SimFlight final : public SimAlarm, public Waiting<R> {
 
   void LeavePlace() {
     if constexpr (Racing<R, Executor>::kForks) {
-      if (racing_.race != nullptr) racing_.race->Abandon();
-      racing_.race.reset();
+      if (const auto race = std::exchange(racing_.race, nullptr)) race->GiveUp(race);
     }
     call_.reset();
     this->AwaitNothing();
