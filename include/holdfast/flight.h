@@ -13,7 +13,8 @@
 
 #include <cstdint>
 #include <exception>
-#include <tuple>
+#include <memory>
+#include <optional>
 #include <utility>
 
 #include "holdfast/call.h"
@@ -146,6 +147,28 @@ class Flight {
   StopReason cut_ = kUncut;  // why the present attempt was asked to end
 };
 
+namespace internal {
+
+// Looks at the race in which an attempt of a flight is: the flight goes on, or its driver's alarm
+// is set. What `send` or the fork's policy throws is the attempt's.
+template <class R, class Driver, class Flight, class ThisRace, class Fork, class Send>
+void LookAtRace(std::shared_ptr<ThisRace>& race, Driver& driver, Flight& flight, const Fork& fork,
+                Call& call, bool stopped, const Send& send) {
+  std::optional<R> result;
+  std::exception_ptr error;
+  try {
+    if (!race->Look(fork, call, stopped, send)) return driver.SetAlarm(race->LookAt(call));
+    const auto over = std::exchange(race, nullptr);
+    result.emplace(over->GoOn(stopped, over));
+  } catch (...) {
+    error = std::current_exception();
+    if (const auto given_up = std::exchange(race, nullptr)) given_up->GiveUp(given_up);
+  }
+  if (error != nullptr) return flight.Threw(std::move(error));
+  flight.Completed([&result]() -> R { return *std::move(result); });
+}
+
+}  // namespace internal
 }  // namespace holdfast
 
 #endif  // HOLDFAST_FLIGHT_H_

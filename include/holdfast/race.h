@@ -8,6 +8,7 @@
 
 #include <absl/status/status.h>
 
+#include <algorithm>
 #include <cstdint>
 #include <deque>
 #include <exception>
@@ -15,6 +16,7 @@
 #include <mutex>
 #include <optional>
 #include <stop_token>
+#include <string>
 #include <string_view>
 #include <utility>
 
@@ -84,14 +86,21 @@ class Branches {
 
 // NOLINTBEGIN(bugprone-unchecked-optional-access): what ended without an error has a result.
 
-// `Running` is what a driver keeps of a branch, and can Cancel(). Held by the call and by each
-// branch that is under way, whichever lasts longest, and with it what lingers. A branch may end in
-// any thread; the rest is for the call's.
-template <class R, class Running>
+// What a driver keeps of a branch that knows how to run itself.
+struct NothingKept {};
+
+// `Running` is what a driver keeps of a branch. Held by the call and by each branch that is under
+// way, whichever lasts longest, and with it what lingers. A branch may end in any thread; the rest
+// is for the call's.
+//
+// A driver's `send(branch)` starts a branch with the options that OptionsOf gives it, and says
+// whether it could.
+template <class R, class Running = NothingKept>
 class Race : public Lingering {
  public:
   struct Branch {
     BranchRecord record;
+    std::stop_source stop;
     std::optional<Running> running;
     std::optional<R> result;
     std::exception_ptr error;
@@ -100,12 +109,35 @@ class Race : public Lingering {
   };
 
   // `caller` is rung when a branch has ended.
-  Race(Call& call, Waker& caller) : branches_(call), caller_(&caller) {}
+  Race(Call& call, Waker& caller) : branches_(call), key_(call.key()), caller_(&caller) {}
 
-  Branch& Add() { return all_.emplace_back(); }
-  void TakeBack() { all_.pop_back(); }
-  int size() const { return static_cast<int>(all_.size()); }
-  internal::Branches& accounts() { return branches_; }
+  // Sends the first branch. False if it can't be sent: the call is refused then.
+  template <class Fork, class Send>
+  bool Begin(const Fork& fork, Call& call, const Send& send) {
+    if (!SendOne(send)) {
+      branches_.Refused();
+      return false;
+    }
+    next_ = fork.NextBranch(call.now(), 1);
+    return true;
+  }
+
+  // Whether it is time for GoOn. If not, another branch is sent when it is time for that.
+  template <class Fork, class Send>
+  bool Look(const Fork& fork, Call& call, bool stopped, const Send& send) {
+    if (stopped || Over() || call.now() >= call.deadline()) return true;
+    if (call.now() >= next_) {
+      next_ = SendAnother(fork, send) ? fork.NextBranch(call.now(), static_cast<int>(all_.size()))
+                                      : TimePoint::max();
+    }
+    return false;
+  }
+  // When to look again, if nothing rings before that.
+  TimePoint LookAt(const Call& call) const { return std::min(next_, call.deadline()); }
+
+  CallOptions OptionsOf(Branch& branch) const {
+    return branches_.Options(branch.record, branch.stop.get_token(), key_);
+  }
 
   // Of a branch that has its record, and its result or error.
   void Ended(Branch& branch) {
@@ -137,20 +169,9 @@ class Race : public Lingering {
     if (!Awaited()) return;
     Choose();
     for (Branch& branch : all_) {
-      if (!branch.awaited && branch.running) branch.running->Cancel();
+      if (!branch.awaited) branch.stop.request_stop();
     }
     branches_.Leave(self);
-  }
-
-  // Whether one succeeded or all have ended.
-  bool Over() const {
-    const std::lock_guard lock(mutex_);
-    bool all = true;
-    for (const Branch& branch : all_) {
-      if (branch.end == BranchEnd::kSucceeded) return true;
-      all = all && branch.end != BranchEnd::kUnderWay;
-    }
-    return all;
   }
 
   // The result with which the call goes on, without the branches that are still under way: those
@@ -161,7 +182,7 @@ class Race : public Lingering {
     bool lingers = false;
     for (Branch& branch : all_) {
       branches_.Account(branch.record, branch.awaited);
-      if (!branch.awaited && (over || stopped)) branch.running->Cancel();
+      if (!branch.awaited && (over || stopped)) branch.stop.request_stop();
       lingers = lingers || !branch.awaited || branch.record.lingers;
     }
     if (lingers) branches_.Leave(self);
@@ -179,6 +200,35 @@ class Race : public Lingering {
   }
 
  private:
+  template <class Send>
+  bool SendOne(const Send& send) {
+    Branch& branch = all_.emplace_back();
+    branches_.Sent(branch.record);
+    if (send(branch)) return true;
+    branches_.Unsent();
+    all_.pop_back();
+    return false;
+  }
+
+  template <class Fork, class Send>
+  bool SendAnother(const Fork& fork, const Send& send) {
+    if (!fork.TakeBranch()) return false;
+    if (SendOne(send)) return true;
+    fork.ReturnBranch();
+    return false;
+  }
+
+  // Whether one succeeded or all have ended.
+  bool Over() const {
+    const std::lock_guard lock(mutex_);
+    bool all = true;
+    for (const Branch& branch : all_) {
+      if (branch.end == BranchEnd::kSucceeded) return true;
+      all = all && branch.end != BranchEnd::kUnderWay;
+    }
+    return all;
+  }
+
   // The best of those that have ended, the first of equals; null where the race is not over. From
   // here on the call awaits no more.
   Branch* Choose() {
@@ -195,7 +245,9 @@ class Race : public Lingering {
   }
 
   internal::Branches branches_;
-  std::deque<Branch> all_;  // in the order they were sent; added to by the call alone
+  const std::string key_;              // the call's own, which branches may outlive
+  std::deque<Branch> all_;             // in the order they were sent; added to by the call alone
+  TimePoint next_ = TimePoint::max();  // when to send one more
   mutable std::mutex mutex_;
   Waker* caller_;  // null when the call went on
 };

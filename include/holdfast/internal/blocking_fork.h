@@ -8,7 +8,6 @@
 #include <algorithm>
 #include <exception>
 #include <memory>
-#include <stop_token>
 #include <string>
 #include <tuple>
 #include <type_traits>
@@ -24,20 +23,13 @@
 
 namespace holdfast::internal {
 
-// A branch in a thread of the pool.
+// What runs of a branch in a thread of the pool.
 template <class R, class Policies>
 struct BlockingBranch {
-  BlockingBranch(Policies& policies, CallOptions call_options, std::stop_source stop_source,
-                 Clock* clock)
-      : options(std::move(call_options)),
-        stop(std::move(stop_source)),
-        call(options, clock),
-        machine(policies, call) {}
-
-  void Cancel() { stop.request_stop(); }
+  BlockingBranch(Policies& policies, CallOptions call_options, Clock* clock)
+      : options(std::move(call_options)), call(options, clock), machine(policies, call) {}
 
   CallOptions options;
-  std::stop_source stop;
   BlockingCall call;
   typename MachineOver<R, Policies>::type machine;
 };
@@ -48,28 +40,19 @@ class BlockingRace final : public Race<R, BlockingBranch<R, decltype(Below::poli
  public:
   template <class... A>
   BlockingRace(std::shared_ptr<Below> below, BlockingCall& call, A&&... args)
-      : Base(call, call.waker()),
-        below_(std::move(below)),
-        args_(std::forward<A>(args)...),
-        key_(call.key()) {}
+      : Base(call, call.waker()), below_(std::move(below)), args_(std::forward<A>(args)...) {}
 
   // Sends branches, and waits for them while there is time.
   template <class Fork>
   R Run(const Fork& fork, BlockingCall& call) {
     const GiveUpAtEnd guard{*this};
-    if (!Send(*fork.pool(), call)) {
-      this->accounts().Refused();
+    const auto send = [&](Branch& branch) { return Send(branch, *fork.pool(), call.clock()); };
+    if (!this->Begin(fork, call, send)) {
       return ResultTraits<R>::FromStatus(fork.pool()->refusal());
     }
-    TimePoint next = fork.NextBranch(call.now(), 1);
-    while (!this->Over() && !call.stop().stop_requested() && call.now() < call.deadline()) {
-      if (call.now() >= next) {
-        next =
-            SendAnother(fork, call) ? fork.NextBranch(call.now(), this->size()) : TimePoint::max();
-      }
-      call.Await(std::min(next, call.deadline()));
-    }
-    return this->GoOn(call.stop().stop_requested(), this->shared_from_this());
+    const auto stopped = [&call] { return call.stop().stop_requested(); };
+    while (!this->Look(fork, call, stopped(), send)) call.Await(this->LookAt(call));
+    return this->GoOn(stopped(), this->shared_from_this());
   }
 
  private:
@@ -82,36 +65,18 @@ class BlockingRace final : public Race<R, BlockingBranch<R, decltype(Below::poli
     ~GiveUpAtEnd() { race.GiveUp(race.shared_from_this()); }
   };
 
-  template <class Fork>
-  bool SendAnother(const Fork& fork, BlockingCall& call) {
-    if (!fork.TakeBranch()) return false;
-    if (Send(*fork.pool(), call)) return true;
-    fork.ReturnBranch();
-    return false;
-  }
-
-  bool Send(ThreadPool& pool, BlockingCall& call) {
-    Branch& branch = this->Add();
-    const std::stop_source stop;
-    branch.running.emplace(below_->policies,
-                           this->accounts().Options(branch.record, stop.get_token(), key_), stop,
-                           call.clock());
-    this->accounts().Sent(branch.record);
-    if (pool.TryRun([self = this->shared_from_this(), &branch] { self->Work(branch); })) {
-      return true;
-    }
-    this->accounts().Unsent();
-    this->TakeBack();
-    return false;
+  bool Send(Branch& branch, ThreadPool& pool, Clock* clock) {
+    branch.running.emplace(below_->policies, this->OptionsOf(branch), clock);
+    return pool.TryRun([self = this->shared_from_this(), &branch] { self->Work(branch); });
   }
 
   // In a thread of the pool. A branch for which it was too late before it began does not begin.
   void Work(Branch& branch) {
     BlockingCall& call = branch.running->call;
     Branches::Number(branch.record, call);
-    if (!this->Awaited()) branch.running->Cancel();
+    if (!this->Awaited()) branch.stop.request_stop();
     try {
-      Walk(branch.running->machine, call, [&] { return Execute(*branch.running); });
+      Walk(branch.running->machine, call, [&] { return Execute(branch); });
       branch.result.emplace(std::move(branch.running->machine).TakeResult());
     } catch (...) {
       branch.error = std::current_exception();
@@ -121,13 +86,12 @@ class BlockingRace final : public Race<R, BlockingBranch<R, decltype(Below::poli
   }
 
   // What was asked to stop is neutral.
-  template <class Running>
-  Step Execute(Running& running) {
-    const auto stopped = [&running] { return running.stop.stop_requested(); };
-    return ExecuteUnless(stopped, running.machine, [&]() -> R {
+  Step Execute(Branch& branch) {
+    const auto stopped = [&branch] { return branch.stop.stop_requested(); };
+    return ExecuteUnless(stopped, branch.running->machine, [&]() -> R {
       return std::apply(
           [&](const Args&... args) {
-            return Attempt<const Args&...>(below_->executor, running.call, args...);
+            return Attempt<const Args&...>(below_->executor, branch.running->call, args...);
           },
           args_);
     });
@@ -135,7 +99,6 @@ class BlockingRace final : public Race<R, BlockingBranch<R, decltype(Below::poli
 
   const std::shared_ptr<Below> below_;
   const std::tuple<Args...> args_;
-  const std::string key_;
 };
 
 template <class... Args, class Fork, class Policies, class Executor>

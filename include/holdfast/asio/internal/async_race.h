@@ -4,35 +4,39 @@
 
 #include <exception>
 #include <memory>
-#include <optional>
-#include <stop_token>
-#include <string>
 #include <tuple>
+#include <type_traits>
 #include <utility>
 
 #include "holdfast/call.h"
+#include "holdfast/fork.h"
 #include "holdfast/race.h"
-#include "holdfast/time.h"
 #include "holdfast/waker.h"
 
 namespace holdfast::internal {
 
-struct AsyncBranch {
-  void Cancel() { stop.request_stop(); }
-  std::stop_source stop;
-};
-
 // Has copies of what its branches may outlive.
 template <class R, class Below, class... Args>
-struct AsyncRace final : Race<R, AsyncBranch> {
+struct AsyncRace final : Race<R> {
   template <class Tuple>
   AsyncRace(std::shared_ptr<Below> what, Call& call, Waker& caller, const Tuple& a)
-      : Race<R, AsyncBranch>(call, caller), below(std::move(what)), args(a), key(call.key()) {}
+      : Race<R>(call, caller), below(std::move(what)), args(a) {}
 
   const std::shared_ptr<Below> below;
   const std::tuple<Args...> args;
-  const std::string key;
-  TimePoint next = TimePoint::max();  // when to send one more
+};
+
+// What of a race there is to know where no policy forks.
+struct NoRace {};
+
+template <class Executor, class R, class... Args>
+struct RaceFor {
+  using type = NoRace;
+};
+template <class Fork, class Policies, class Executor, class R, class... Args>
+struct RaceFor<Forked<Fork, Policies, Executor>, R, Args...> {
+  using type =
+      AsyncRace<R, typename Forked<Fork, Policies, Executor>::Below, std::decay_t<Args>...>;
 };
 
 // Where a branch ends.

@@ -4,7 +4,6 @@
 
 #include <absl/status/status.h>
 
-#include <algorithm>
 #include <atomic>
 #include <cstddef>
 #include <cstdint>
@@ -45,19 +44,6 @@ class AsyncCall final : public Call {
 
  private:
   Waker& waker_;
-};
-
-// What of a race there is to know where no policy forks.
-struct NoRace {};
-
-template <class Executor, class R, class... Args>
-struct RaceFor {
-  using type = NoRace;
-};
-template <class Fork, class Policies, class Executor, class R, class... Args>
-struct RaceFor<Forked<Fork, Policies, Executor>, R, Args...> {
-  using type =
-      AsyncRace<R, typename Forked<Fork, Policies, Executor>::Below, std::decay_t<Args>...>;
 };
 
 // Several threads may tell it things at once: that the attempt ended, or that there is something to
@@ -120,7 +106,8 @@ class Operation final : public Sleeper {
   void Launch() {
     if constexpr (kIsForked<AttemptExecutor>) {
       race_ = std::make_shared<ThisRace>(level_->executor.below, call_, *this, args_);
-      SendBranch();
+      race_->Begin(level_->executor.fork, call_, Sender());
+      SetAlarm(race_->LookAt(call_));
     } else {
       std::apply(
           [this](const Args&... args) {
@@ -351,7 +338,11 @@ class Operation final : public Sleeper {
       flight_.Stopped();
     }
     if constexpr (kIsForked<AttemptExecutor>) {
-      if (race_ != nullptr && !finished_) return LookAtRace();
+      if (race_ != nullptr && !finished_) {
+        call_.ForgetNow();
+        return LookAtRace<R>(race_, *this, flight_, level_->executor.fork, call_, stopped_,
+                             Sender());
+      }
     }
     if (!finished_) flight_.Woken();
   }
@@ -361,42 +352,20 @@ class Operation final : public Sleeper {
     flight_.Completed([&ending]() -> R { return *std::move(ending.result); });
   }
 
-  void LookAtRace() {
-    call_.ForgetNow();
-    const bool over = race_->Over() || stopped_ || call_.now() >= call_.deadline();
-    try {
-      if (!over) {
-        const auto& fork = level_->executor.fork;
-        if (call_.now() < race_->next) return SetAlarm(std::min(race_->next, call_.deadline()));
-        if (fork.TakeBranch()) return SendBranch();
-        race_->next = TimePoint::max();
-        return SetAlarm(call_.deadline());
-      }
-      const auto race = std::exchange(race_, nullptr);
-      Ended({nullptr, race->GoOn(stopped_, race)});
-    } catch (...) {
-      if (const auto race = std::exchange(race_, nullptr)) race->GiveUp(race);
-      Ended({std::current_exception(), std::nullopt});
-    }
-  }
-
-  void SendBranch() {
-    using Below = typename AttemptExecutor::Below;
-    using ThisHandler = BranchHandler<ThisRace, Executor>;
-    auto& branch = race_->Add();
-    branch.running.emplace();
-    race_->accounts().Sent(branch.record);
-    std::apply(
-        [&](const std::decay_t<Args>&... args) {
-          Operation<Below, ThisHandler, Executor, const std::decay_t<Args>&...>::Start(
-              race_->below, clock_, executor(),
-              race_->accounts().Options(branch.record, branch.running->stop.get_token(),
-                                        race_->key),
-              ThisHandler{race_, &branch, executor()}, args...);
-        },
-        race_->args);
-    race_->next = level_->executor.fork.NextBranch(call_.now(), race_->size());
-    SetAlarm(std::min(race_->next, call_.deadline()));
+  // Starts a branch, which is an operation with copies of what this one has.
+  auto Sender() {
+    return [this](typename ThisRace::Branch& branch) {
+      using Below = typename AttemptExecutor::Below;
+      using ThisHandler = BranchHandler<ThisRace, Executor>;
+      std::apply(
+          [&](const std::decay_t<Args>&... args) {
+            Operation<Below, ThisHandler, Executor, const std::decay_t<Args>&...>::Start(
+                race_->below, clock_, executor(), race_->OptionsOf(branch),
+                ThisHandler{race_, &branch, executor()}, args...);
+          },
+          race_->args);
+      return true;
+    };
   }
 
   // Hands over the result. The memory is free before the handler is called, so that a handler that

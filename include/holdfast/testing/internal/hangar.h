@@ -6,8 +6,6 @@
 #include <cstddef>
 #include <exception>
 #include <memory>
-#include <stop_token>
-#include <string>
 #include <utility>
 #include <vector>
 
@@ -38,17 +36,9 @@ class SimCall final : public Call {
   Waker& waker_;
 };
 
-// What a call that forks keeps of a branch.
-struct SimBranch {
-  void Cancel() { stop.request_stop(); }
-  std::stop_source stop = {};
-};
-
 template <class R>
-struct SimRace final : Race<R, SimBranch> {
-  SimRace(Call& call, Waker& caller) : Race<R, SimBranch>(call, caller), key(call.key()) {}
-  const std::string key;
-};
+using SimRace = Race<R>;
+struct NoRace {};  // where no policy forks
 
 // What is done when a branch has ended.
 template <class R>

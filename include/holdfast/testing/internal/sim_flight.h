@@ -10,6 +10,7 @@
 #include <memory>
 #include <optional>
 #include <stop_token>
+#include <type_traits>
 #include <utility>
 
 #include "holdfast/flight.h"
@@ -69,17 +70,6 @@ class SimAlarm : public Event, public Waker {
   bool woken_ = false;
 };
 
-template <class R, class Executor>
-struct Racing {
-  static constexpr bool kForks = false;
-};
-template <class R, class Fork, class Policies, class Executor>
-struct Racing<R, internal::Forked<Fork, Policies, Executor>> {
-  static constexpr bool kForks = true;
-  std::shared_ptr<SimRace<R>> race;   // null: not in one
-  TimePoint next = TimePoint::max();  // when to send another branch
-};
-
 // Whoever tells it something, but an alarm that nobody wants any more, does so while it is in a
 // call. NOLINTBEGIN(bugprone-unchecked-optional-access)
 template <class R, class Policies, class Executor, class Done>
@@ -111,7 +101,7 @@ class SimFlight final : public SimAlarm, public Waiting<R> {
   // What Flight asks of its driver.
   void SetAlarm(TimePoint at) { SimAlarm::SetAlarm(at); }
   void Launch() {
-    if constexpr (Racing<R, Executor>::kForks) {
+    if constexpr (internal::kIsForked<Executor>) {
       BeginRace();
     } else {
       (*executor_)(static_cast<Call&>(call_->call), this->NextReply());
@@ -173,8 +163,8 @@ class SimFlight final : public SimAlarm, public Waiting<R> {
     if (!call_) return;
     if (std::exchange(stop_, false)) return Do([this] { call_->flight.Stopped(); });
     Do([this] {
-      if constexpr (Racing<R, Executor>::kForks) {
-        if (racing_.race != nullptr) return Race(false);
+      if constexpr (internal::kIsForked<Executor>) {
+        if (racing_ != nullptr) return LookAtRace(false);
       }
       call_->flight.Woken();
     });
@@ -200,8 +190,8 @@ class SimFlight final : public SimAlarm, public Waiting<R> {
   void EndAttempt(StopReason why) {
     reply_.reset();
     reply_error_ = nullptr;
-    if constexpr (Racing<R, Executor>::kForks) {
-      if (racing_.race != nullptr) return Race(why == StopReason::kCancelled);
+    if constexpr (internal::kIsForked<Executor>) {
+      if (racing_ != nullptr) return LookAtRace(why == StopReason::kCancelled);
     }
     this->AwaitNothing();
     call_->flight.Completed(
@@ -210,48 +200,25 @@ class SimFlight final : public SimAlarm, public Waiting<R> {
 
   void BeginRace() {
     SimCall& call = call_->call;
-    racing_.race = std::make_shared<SimRace<R>>(call, *this);
-    Send();
-    racing_.next = executor_->fork.NextBranch(call.now(), 1);
-    SetAlarm(std::min(racing_.next, call.deadline()));
+    racing_ = std::make_shared<SimRace<R>>(call, *this);
+    racing_->Begin(executor_->fork, call, Sender());
+    SetAlarm(racing_->LookAt(call));
   }
 
-  // Sends branches while there is time; the decisions are those of the blocking driver.
-  void Race(bool stopped) {
-    SimCall& call = call_->call;
-    SimRace<R>& race = *racing_.race;
-    call.ForgetNow();
-    if (stopped || race.Over() || call.now() >= call.deadline()) return EndRace(stopped);
-    if (call.now() >= racing_.next) {
-      const auto& fork = executor_->fork;
-      const bool sent = fork.TakeBranch() && Send();
-      racing_.next = sent ? fork.NextBranch(call.now(), race.size()) : TimePoint::max();
-    }
-    SetAlarm(std::min(racing_.next, call.deadline()));
+  void LookAtRace(bool stopped) {
+    call_->call.ForgetNow();
+    internal::LookAtRace<R>(racing_, *this, call_->flight, executor_->fork, call_->call, stopped,
+                            Sender());
   }
 
-  void EndRace(bool stopped) {
-    const std::shared_ptr<SimRace<R>> race = std::move(racing_.race);
-    std::optional<R> result;
-    try {
-      result.emplace(race->GoOn(stopped, race));
-    } catch (...) {
-      return call_->flight.Threw(std::current_exception());
-    }
-    call_->flight.Completed([&result]() -> R { return *std::move(result); });
-  }
-
-  bool Send() {
-    SimRace<R>& race = *racing_.race;
-    auto& branch = race.Add();
-    const std::stop_source stop;
-    branch.running.emplace(SimBranch{stop});
-    const CallOptions options = race.accounts().Options(branch.record, stop.get_token(), race.key);
-    race.accounts().Sent(branch.record);
-    auto& below = *executor_->below;
-    home_->branches().hangar.Start(below.policies, below.executor, options,
-                                   EndBranch<R>{racing_.race, &branch});
-    return true;
+  auto Sender() {
+    return [this](typename SimRace<R>::Branch& branch) {
+      auto& below = *executor_->below;
+      const CallOptions options = racing_->OptionsOf(branch);
+      home_->branches().hangar.Start(below.policies, below.executor, options,
+                                     EndBranch<R>{racing_, &branch});
+      return true;
+    };
   }
 
   // Hands over how the call ended. Its place is free once that has returned, or thrown.
@@ -268,8 +235,8 @@ class SimFlight final : public SimAlarm, public Waiting<R> {
   }
 
   void LeavePlace() {
-    if constexpr (Racing<R, Executor>::kForks) {
-      if (const auto race = std::exchange(racing_.race, nullptr)) race->GiveUp(race);
+    if constexpr (internal::kIsForked<Executor>) {
+      if (const auto race = std::exchange(racing_, nullptr)) race->GiveUp(race);
     }
     call_.reset();
     this->AwaitNothing();
@@ -294,7 +261,8 @@ class SimFlight final : public SimAlarm, public Waiting<R> {
   std::exception_ptr error_;
   std::optional<R> reply_;  // that came while doing_
   std::exception_ptr reply_error_;
-  [[no_unique_address]] Racing<R, Executor> racing_;
+  [[no_unique_address]] std::conditional_t<internal::kIsForked<Executor>,
+                                           std::shared_ptr<SimRace<R>>, NoRace> racing_;
   std::optional<Running> call_;
 };
 // NOLINTEND(bugprone-unchecked-optional-access)
