@@ -18,6 +18,8 @@
 #include "holdfast/latency_quantile.h"  // IWYU pragma: export
 #include "holdfast/lingering.h"         // IWYU pragma: export
 #include "holdfast/machine.h"           // IWYU pragma: export
+#include "holdfast/pace.h"              // IWYU pragma: export
+#include "holdfast/pacer.h"             // IWYU pragma: export
 #include "holdfast/race.h"              // IWYU pragma: export
 #include "holdfast/rate_limit.h"        // IWYU pragma: export
 #include "holdfast/rejection.h"         // IWYU pragma: export
@@ -26,6 +28,7 @@
 #include "holdfast/retry.h"             // IWYU pragma: export
 #include "holdfast/retry_budget.h"      // IWYU pragma: export
 #include "holdfast/semaphore.h"         // IWYU pragma: export
+#include "holdfast/sometimes.h"         // IWYU pragma: export
 #include "holdfast/stack.h"             // IWYU pragma: export
 #include "holdfast/thread_pool.h"       // IWYU pragma: export
 #include "holdfast/time.h"              // IWYU pragma: export

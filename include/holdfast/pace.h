@@ -1,0 +1,69 @@
+// Pace spaces calls out evenly: each takes a place in a row on its way down, and waits for it.
+//
+//   auto pacer = std::make_shared<holdfast::Pacer>(holdfast::Pacer::Options{.rate = 100});
+//   auto fetch = holdfast::Stack(holdfast::Pace(pacer)).Around(transport);
+#ifndef HOLDFAST_PACE_H_
+#define HOLDFAST_PACE_H_
+
+#include <absl/base/attributes.h>
+#include <absl/status/status.h>
+
+#include <memory>
+#include <string_view>
+#include <utility>
+
+#include "holdfast/call.h"
+#include "holdfast/internal/validate.h"
+#include "holdfast/pacer.h"
+#include "holdfast/verdict.h"
+
+namespace holdfast {
+
+struct PaceOptions {
+  Duration max_wait = Duration::max();  // for a place; zero: refuse what can't go at once
+};
+
+absl::Status Validate(const PaceOptions& options);
+
+// One place for each call below it: outside of Retry that is one for a call, inside one for an
+// attempt. Refuses at once, with nothing taken: kResourceExhausted where the place would come later
+// than `max_wait` or never, kDeadlineExceeded where it would come after the deadline. A call that
+// is abandoned while it waits gives its place back if it is still the last one in the row;
+// otherwise the place stays empty.
+class Pace {
+ public:
+  static constexpr std::string_view kName = "Pace";
+
+  // Both throw std::invalid_argument for options that Validate refuses, and for a null pacer.
+  explicit Pace(std::shared_ptr<Pacer> pacer, PaceOptions options = {})
+      : pacer_(internal::NotNull(std::move(pacer))), options_(internal::Validated(options)) {}
+  explicit Pace(Pacer::Options pacer, PaceOptions options = {})
+      : Pace(std::make_shared<Pacer>(std::move(pacer)), options) {}
+
+  class State {
+   public:
+    ~State() {
+      if (pacer_ != nullptr) pacer_->GiveBack(place_);
+    }
+
+   private:
+    friend class Pace;
+    Pacer* pacer_ = nullptr;  // while the time of the place has not come
+    Pacer::Place place_;      // if there is a pacer
+  };
+
+  Verdict Before(Call& call, State& state) const;
+
+  template <class R>
+  ABSL_ATTRIBUTE_ALWAYS_INLINE Next After(Call&, State&, R&) const {
+    return Next::Done();
+  }
+
+ private:
+  std::shared_ptr<Pacer> pacer_;
+  PaceOptions options_;
+};
+
+}  // namespace holdfast
+
+#endif  // HOLDFAST_PACE_H_

@@ -1,0 +1,124 @@
+// A Pacer spaces events out evenly: each gets a place of its own in a row of places 1/rate apart,
+// and waits for it.
+//
+//   holdfast::Pacer pacer({.rate = 100});
+//   while (pacer.Take().ok()) client.GetOrder(id);   // one every 10 ms
+//
+// Most callers want Pace (pace.h) in a stack. Where a burst is welcome, and where reservations are
+// to be cancelled in any order, use a TokenBucket (token_bucket.h).
+#ifndef HOLDFAST_PACER_H_
+#define HOLDFAST_PACER_H_
+
+#include <absl/status/status.h>
+
+#include <atomic>
+#include <cstdint>
+#include <limits>
+#include <optional>
+#include <string>
+
+#include "holdfast/internal/refusals.h"
+#include "holdfast/time.h"
+#include "holdfast/token_bucket.h"
+
+namespace holdfast {
+
+// A leaky bucket with slack, as go.uber.org/ratelimit means it. A place that nobody has taken when
+// its time comes is kept, up to `slack` of them, and who comes late may take the kept ones at once:
+// so a caller that is held up now and then keeps its rate. The first event goes at once, and finds
+// no slack yet. (There an interval is cut to whole nanoseconds; here it is exact.)
+//
+// What it guarantees:
+//   - in the time of n intervals no more than n + slack + 1 events happen;
+//   - no error adds up, however long it runs: n places further is n / rate later, in exact
+//     arithmetic for a whole rate and for an interval of whole nanoseconds (see Every), and for any
+//     other rate late by less than a nanosecond in 146 years. Only the times that come out are
+//     truncated, to whole nanoseconds;
+//   - a row that begins anew, after an idle time, counts from `now`, or from less than two
+//     nanoseconds after it where an interval is no whole number of them;
+//   - a `now` older than one already seen brings no place back.
+// Thread-safe and lock-free.
+class Pacer {
+ public:
+  struct Options {
+    double rate = 0;          // events per second, in (0, kMaxRate], or kInfiniteRate: no pacing
+    std::int64_t slack = 10;  // places that are kept, >= 0; 0: strict spacing
+    std::string name = {};    // for messages
+    Clock* clock = nullptr;   // of the methods without At; must outlive the pacer
+  };
+  static constexpr double kMaxRate = 1e9;  // one a nanosecond
+
+  // Throws std::invalid_argument with the text of Validate. A rate of less than one event in 292
+  // years is taken for that.
+  explicit Pacer(Options options);
+  Pacer(const Pacer&) = delete;
+  Pacer& operator=(const Pacer&) = delete;
+
+  // Takes the next place and says when to act, which is `now` or later. TimePoint::max(), with
+  // nothing taken, where that is never: the row ends where a TimePoint does.
+  TimePoint TakeAt(TimePoint now) { return Claim(now, Duration::max()).ready_at; }
+
+  // The same, but nullopt, with nothing taken, where it would be later than `max_wait` from now.
+  std::optional<TimePoint> TryTake(Duration max_wait = Duration::zero()) {
+    return TryTakeAt(internal::ReadClock(clock_), max_wait);
+  }
+  std::optional<TimePoint> TryTakeAt(TimePoint now, Duration max_wait = Duration::zero());
+
+  // Takes the next place and blocks until its time. Refuses at once, with nothing taken:
+  //   kCancelled          stopped; also while waiting
+  //   kDeadlineExceeded   it would come after the deadline
+  //   kResourceExhausted  it would never come
+  // Who is stopped while waiting gives the place back if it is still the last one in the row, and
+  // otherwise it stays empty: those behind it keep their times.
+  absl::Status Take(const WaitOptions& options = {});
+
+  double rate() const { return rate_; }
+  std::int64_t slack() const { return slack_; }
+  const std::string& name() const { return name_; }
+  const internal::Refusals& refusals() const { return refusals_; }
+
+ private:
+  friend class Pace;
+
+  struct Place {
+    bool taken;
+    TimePoint ready_at;   // when to act; if not taken, when it would have been
+    std::int64_t before;  // the word that it found
+    std::int64_t after;   // and left
+  };
+
+  // The state is one word, `next_`: the next place, unless slack has no room for one that old. It
+  // lies on an axis of absolute time, which has its zero where the clock has and `interval_` units
+  // between two places: as many as an interval has whole nanoseconds. So a unit is a nanosecond or
+  // little more, all that a TimePoint can say fits the word, nothing wraps, and there is nothing to
+  // settle after a long idle time. Times become units, and units times, by one exact 128-bit
+  // product and quotient of the absolute value: that is why nothing adds up.
+  //
+  // Every operation on the word is relaxed. It is all there is to agree on: a compare-and-swap that
+  // succeeds proves that the decision was made from what is there, the other fields never change,
+  // and nothing else is handed over with a place. The word rises with each place taken and falls
+  // only where the last one is given back, like a stack: while it says what a place left it at,
+  // that place is the last one, and to put back what it found is as if it had never been taken.
+  static constexpr std::int64_t kUnused = std::numeric_limits<std::int64_t>::min();
+
+  Place Claim(TimePoint now, Duration max_wait);
+  void GiveBack(const Place& place);
+  std::int64_t UnitsAt(TimePoint now) const;   // rounded up
+  TimePoint TimeOf(std::int64_t units) const;  // truncated; TimePoint::max() for what is beyond
+
+  std::atomic<std::int64_t> next_{kUnused};
+
+  const double rate_;
+  const std::int64_t slack_;
+  std::int64_t interval_ = 0;    // in units; 0: an infinite rate
+  std::int64_t span_units_ = 0;  // in as much time as pacer.cc calls kSpan
+  const std::string name_;
+  Clock* const clock_;
+  const internal::Refusals refusals_;
+};
+
+absl::Status Validate(const Pacer::Options& options);
+
+}  // namespace holdfast
+
+#endif  // HOLDFAST_PACER_H_
