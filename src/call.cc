@@ -4,8 +4,11 @@
 
 #include <array>
 #include <cstddef>
+#include <exception>
 #include <memory>
 #include <utility>
+
+#include "holdfast/internal/validate.h"
 
 namespace holdfast {
 
@@ -27,6 +30,17 @@ struct Call::Left {
   std::weak_ptr<Lingering> attempt;  // the call does not keep what it keeps
   Left* next;
 };
+
+void internal::ThrowNoRequest() {
+  ThrowIfInvalid(absl::InvalidArgumentError(
+      "FromRequest: the first argument of the call is of another type, or there is none"));
+  std::terminate();
+}
+
+void Call::Waive(std::string_view policy, const absl::Status& refusal, TimePoint until) {
+  if (options_.outer != nullptr) options_.outer->Waive(policy, refusal, until);
+  if (reporting_) options_.report->waived.push_back({policy, refusal, until});
+}
 
 void Call::Leave(const std::shared_ptr<Lingering>& attempt) {
   if (options_.outer != nullptr) options_.outer->Leave(attempt);

@@ -2,8 +2,17 @@
 
 #include <cstddef>
 #include <utility>
+#include <vector>
 
 namespace holdfast::internal {
+namespace {
+
+template <class T>
+void Append(std::vector<T>& to, const std::vector<T>& from) {
+  to.insert(to.end(), from.begin(), from.end());
+}
+
+}  // namespace
 
 Branches::Branches(Call& call) : call_(call) {
   --call.attempts_;
@@ -47,12 +56,14 @@ void Branches::Account(const BranchRecord& record, bool ended) {
     report.history.push_back({.start = record.sent,
                               .delay = std::exchange(call_.waited_, Duration::zero()),
                               .outcome = absl::UnknownError("the attempt was not awaited")});
-  } else if (!record.report.history.empty()) {
-    const std::size_t first = report.history.size();
-    report.history.insert(report.history.end(), record.report.history.begin(),
-                          record.report.history.end());
-    report.history[first].delay += std::exchange(call_.waited_, Duration::zero());
-    report.waited += record.report.waited;
+  } else {
+    Append(report.waived, record.report.waived);
+    if (!record.report.history.empty()) {
+      const std::size_t first = report.history.size();
+      Append(report.history, record.report.history);
+      report.history[first].delay += std::exchange(call_.waited_, Duration::zero());
+      report.waited += record.report.waited;
+    }
   }
   report.attempts = call_.attempts_;
 }

@@ -2,10 +2,12 @@
 
 #include <absl/status/status.h>
 
+#include <cstdint>
 #include <memory>
 #include <stdexcept>
 #include <stop_token>
 #include <thread>
+#include <vector>
 
 #include "holdfast/stack.h"
 #include "holdfast/testing/fake_clock.h"
@@ -70,7 +72,7 @@ TEST_CASE("a token that takes longer than max_wait is refused at once, uncharged
   const absl::Status refused = call.With({.report = &report});
   CHECK(refused.code() == absl::StatusCode::kResourceExhausted);
   CHECK(RejectionOf(refused)->kind == RejectionKind::kRateLimited);
-  CHECK(report.retry_at == TimePoint{1s});
+  CHECK(report.retry_at == TimePoint{1ms});
   CHECK(report.stopped == StopReason::kRejected);
   clock.Advance(1ms);
   CHECK(call().ok());
@@ -117,6 +119,186 @@ TEST_CASE("a rate limit may be made from options, and refuses senseless ones") {
   CHECK_THROWS_AS(RateLimit(TokenBucket::Options{.rate = -1}), std::invalid_argument);
   CHECK_THROWS_AS(RateLimit(Bucket(1, 1), {.max_wait = -1s}), std::invalid_argument);
   CHECK_THROWS_AS(RateLimit(std::shared_ptr<TokenBucket>()), std::invalid_argument);
+}
+
+TEST_CASE("several limits are taken from in one decision, for the latest time") {
+  FakeClock clock;
+  const auto fast = Bucket(10, 2);
+  const auto slow = Bucket(1, 1);
+  const auto call = Stack(RateLimit(fast, slow)).Around(kSucceed, &clock);
+  for (int i = 0; i < 4; ++i) {
+    CHECK(call().ok());
+    CHECK(clock.Now() == TimePoint{i * 1s});
+    CHECK(fast->TokensAt(clock.Now()) == 1);
+    CHECK(slow->TokensAt(clock.Now()) == 0);
+  }
+}
+
+// What waits for the slow one is acted on then, in the fast one too: until then others may use it.
+TEST_CASE("a call that waits for one limit leaves the other to those who need only that") {
+  FakeClock clock;
+  clock.set_auto_advance(false);
+  const auto fast = Bucket(10, 1);
+  const auto slow = Bucket(1, 1);
+  const auto both = Stack(RateLimit(slow, fast)).Around(kSucceed, &clock);
+  CHECK(both().ok());
+  absl::Status status;
+  std::jthread caller([&] { status = both(); });
+  clock.AwaitWaiters(1);
+  int allowed = 0;
+  for (int ms = 1; ms <= 1000; ++ms) allowed += fast->AllowAt(TimePoint{ms * 1ms}) ? 1 : 0;
+  // At 100, 200, ... 900 ms: the one at a second is the caller's.
+  CHECK(allowed == 9);
+  clock.Advance(1s);
+  caller.join();
+  CHECK(status.ok());
+}
+
+TEST_CASE("several limits refuse all or nothing, and say which and when") {
+  FakeClock clock;
+  const auto fast = Bucket(10, 5);
+  const auto slow =
+      std::make_shared<TokenBucket>(TokenBucket::Options{.rate = 1, .burst = 1, .name = "slow"});
+  const auto call =
+      Stack(RateLimit(std::vector{fast, slow}, {.max_wait = 0s})).Around(kSucceed, &clock);
+  CHECK(call().ok());
+  Report report;
+  const absl::Status refused = call.With({.report = &report});
+  CHECK(refused.code() == absl::StatusCode::kResourceExhausted);
+  CHECK(RejectionOf(refused)->name == "slow");
+  CHECK(report.retry_at == TimePoint{1s});
+  CHECK(fast->TokensAt(TimePoint{0s}) == 4);
+  CHECK(slow->TokensAt(TimePoint{0s}) == 0);
+}
+
+TEST_CASE("a stopped call gives back exactly what it held of several limits") {
+  FakeClock clock;
+  clock.set_auto_advance(false);
+  const auto fast = Bucket(10, 2);
+  const auto slow = Bucket(1, 1);
+  const auto call = Stack(RateLimit(fast, slow)).Around(kSucceed, &clock);
+  CHECK(call().ok());
+  std::stop_source stop;
+  std::jthread caller([&] { (void)call.With({.stop = stop.get_token()}); });
+  clock.AwaitWaiters(1);
+  CHECK(slow->TokensAt(TimePoint{0s}) == -1);
+  CHECK(fast->TokensAt(TimePoint{0s}) == 0);
+  stop.request_stop();
+  caller.join();
+  CHECK(slow->TokensAt(TimePoint{0s}) == 0);
+  CHECK(fast->TokensAt(TimePoint{0s}) == 1);
+}
+
+TEST_CASE("what several limits can't be is refused") {
+  CHECK_THROWS_AS(RateLimit(std::vector<std::shared_ptr<TokenBucket>>{}), std::invalid_argument);
+  const auto bucket = Bucket(1, 1);
+  CHECK_THROWS_AS(RateLimit(bucket, bucket), std::invalid_argument);
+  CHECK_THROWS_AS(RateLimit(bucket, std::shared_ptr<TokenBucket>()), std::invalid_argument);
+  FakeClock clock;
+  CHECK(Stack(RateLimit(Bucket(10, 5), Bucket(0, 0))).Around(kSucceed, &clock)().code() ==
+        absl::StatusCode::kInvalidArgument);
+}
+
+struct Upload {
+  std::int64_t size;
+};
+const auto kUpload = [](const Upload&) { return absl::OkStatus(); };
+const auto kSize = FromRequest<Upload>([](const Upload& upload) { return upload.size; });
+
+TEST_CASE("a call may cost more than a token, by its request") {
+  FakeClock clock;
+  const auto bytes = Bucket(1000, 5000);
+  const auto call = Stack(RateLimit(bytes, {.cost = kSize})).Around(kUpload, &clock);
+  CHECK(call(Upload{4000}).ok());
+  CHECK(clock.Now() == TimePoint{0s});
+  CHECK(call(Upload{3000}).ok());
+  CHECK(clock.Now() == TimePoint{2s});
+  CHECK(call(Upload{0}).ok());
+  CHECK(clock.Now() == TimePoint{2s});
+  CHECK(call(Upload{5001}).code() == absl::StatusCode::kInvalidArgument);
+  CHECK(call(Upload{-1}).code() == absl::StatusCode::kInvalidArgument);
+  CHECK(bytes->TokensAt(TimePoint{2s}) == 0);
+}
+
+TEST_CASE("a cost by a request of another type is an error, and takes nothing") {
+  FakeClock clock;
+  const auto bytes = Bucket(1000, 5000);
+  const RateLimit limit(bytes, {.cost = kSize});
+  CHECK_THROWS_AS(Stack(limit).Around(kSucceed, &clock)(), std::invalid_argument);
+  const auto send = [](int) { return absl::OkStatus(); };
+  CHECK_THROWS_WITH(Stack(limit).Around(send, &clock)(7), test::ContainsSubstring("another type"));
+  CHECK(bytes->TokensAt(TimePoint{0s}) == 5000);
+}
+
+TEST_CASE("the true cost is settled when it is known") {
+  FakeClock clock;
+  const auto bytes = Bucket(1000, 1000);
+  std::int64_t size = 0;
+  const auto call = Stack(RateLimit(bytes, {.cost = [](const Call&) { return 100; }},
+                                    [&](const Call&, const absl::Status&) { return size; }))
+                        .Around(kSucceed, &clock);
+  size = 2600;
+  CHECK(call().ok());
+  CHECK(bytes->TokensAt(TimePoint{0s}) == -1600);
+  size = 40;
+  CHECK(call().ok());  // waits for its hundred
+  CHECK(clock.Now() == TimePoint{1700ms});
+  CHECK(bytes->TokensAt(clock.Now()) == 60);
+  size = -5;
+  CHECK(call().ok());
+  CHECK(clock.Now() == TimePoint{1740ms});
+  CHECK(bytes->TokensAt(clock.Now()) == 100);
+}
+
+TEST_CASE("a true cost may stand alone") {
+  FakeClock clock;
+  const auto bucket = Bucket(1, 10);
+  const auto call = Stack(RateLimit(bucket, {}, [](const Call&, const absl::Status&) {
+                      return 3;
+                    })).Around(kSucceed, &clock);
+  CHECK(call().ok());
+  CHECK(bucket->TokensAt(TimePoint{0s}) == 7);
+}
+
+TEST_CASE("a dry run decides and reports, and lets all pass") {
+  FakeClock clock;
+  const auto bucket = Bucket(1, 1);
+  const auto call =
+      Stack(RateLimit(bucket, {.max_wait = 1s, .dry_run = true})).Around(kSucceed, &clock);
+  Report report;
+  CHECK(call.With({.report = &report}).ok());
+  CHECK(report.waived.empty());
+  CHECK(call.With({.report = &report}).ok());
+  REQUIRE(report.waived.size() == 1);
+  CHECK(report.waived[0].policy == "RateLimit");
+  CHECK(report.waived[0].refusal.ok());
+  CHECK(report.waived[0].until == TimePoint{1s});
+  CHECK(call.With({.report = &report}).ok());
+  REQUIRE(report.waived.size() == 1);
+  CHECK(RejectionOf(report.waived[0].refusal)->name == "api");
+  CHECK(report.waived[0].until == TimePoint{1s});
+  CHECK(report.stopped == StopReason::kSuccess);
+  CHECK(clock.Now() == TimePoint{0s});
+  CHECK(bucket->TokensAt(TimePoint{0s}) == -1);
+}
+
+TEST_CASE("a dry run that would have refused settles nothing") {
+  FakeClock clock;
+  const auto bucket = Bucket(1, 1);
+  const auto call = Stack(RateLimit(bucket, {.max_wait = 0s, .dry_run = true},
+                                    [](const Call&, const absl::Status&) { return 1; }))
+                        .Around(kSucceed, &clock);
+  for (int i = 0; i < 3; ++i) CHECK(call().ok());
+  CHECK(bucket->TokensAt(TimePoint{0s}) == 0);
+}
+
+TEST_CASE("a dry run inside of another stack's attempt reports to the outer call") {
+  FakeClock clock;
+  const auto inner = Stack(RateLimit(Bucket(0, 0), {.dry_run = true})).Around(kSucceed, &clock);
+  const auto outer = Stack(Timeout(1s)).Around(inner, &clock);
+  Report report;
+  CHECK(outer.With({.report = &report}).ok());
+  CHECK(report.waived.size() == 1);
 }
 
 }  // namespace

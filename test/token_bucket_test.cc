@@ -252,7 +252,10 @@ TEST_CASE("cancelling keeps the place of reservations made later") {
   c.CancelAt(At(100ms));
   CHECK(bucket.TokensAt(At(100ms)) == -3);
   a.CancelAt(At(100ms));
-  CHECK(bucket.TokensAt(At(100ms)) == -1);
+  CHECK(bucket.TokensAt(At(100ms)) == 0);  // x/time/rate loses one of the three
+  CHECK(b.ready_at() == At(400ms));
+  CHECK(bucket.ReserveAt(At(100ms), 3).ready_at() == At(300ms));
+  CHECK(bucket.ReserveAt(At(100ms), 1).ready_at() == At(500ms));
 }
 
 TEST_CASE("a second cancel, also of a copy, or one that comes too late, gives nothing") {

@@ -11,10 +11,13 @@
 #include <absl/random/bit_gen_ref.h>
 #include <absl/status/status.h>
 
+#include <functional>
 #include <memory>
 #include <optional>
 #include <stop_token>
+#include <string>
 #include <string_view>
+#include <type_traits>
 #include <utility>
 
 #include "holdfast/lingering.h"
@@ -28,8 +31,16 @@ class Call;
 class RetryBudget;
 
 namespace internal {
+
 class Branches;
-}
+
+// Its address stands for the type.
+template <class T>
+inline char type_mark;
+
+[[noreturn]] void ThrowNoRequest();
+
+}  // namespace internal
 
 // What a caller may say about one call. What it points to must outlive the call.
 struct CallOptions {
@@ -70,6 +81,13 @@ class Call {
   TimePoint deadline() const { return deadline_; }
   void set_deadline(TimePoint deadline) { deadline_ = deadline; }
 
+  // The first argument that the call was made with, if it is a T; null otherwise. For functions of
+  // a call that policies are given: see FromRequest.
+  template <class T>
+  const T* request() const {
+    return request_type_ == &internal::type_mark<T> ? static_cast<const T*>(request_) : nullptr;
+  }
+
   const std::stop_token& stop() const { return options_.stop; }
   std::string_view key() const { return options_.key; }
 
@@ -83,6 +101,10 @@ class Call {
 
   // Why states are being destroyed that never saw a result.
   Abandonment abandonment() const { return abandonment_; }
+
+  // Says, for the report, what a policy that only tries itself out would have done: refuse, or wait
+  // until `until` where `refusal` is OK.
+  void Waive(std::string_view policy, const absl::Status& refusal, TimePoint until);
 
   // Says why a policy hands on a failure that it could have tried again, for the report.
   void set_stopped(StopReason reason) { stopped_ = reason; }
@@ -125,6 +147,14 @@ class Call {
   Clock* clock() const { return clock_; }
   void ForgetNow() { now_known_ = false; }
 
+  // What the call is made with, which must outlive it.
+  void SetRequest() {}
+  template <class Request, class... More>
+  void SetRequest(const Request& request, const More&...) {
+    request_ = std::addressof(request);
+    request_type_ = &internal::type_mark<Request>;
+  }
+
  private:
   template <class R, class... Policies>
   friend class Machine;
@@ -159,6 +189,8 @@ class Call {
 
   const CallOptions& options_;
   Clock* clock_;
+  const void* request_ = nullptr;
+  const void* request_type_ = nullptr;
   Left* left_ = nullptr;  // the attempts that were left; a list, owned
   const RetryBudget* repaid_ = nullptr;
   TimePoint deadline_;
@@ -174,6 +206,22 @@ class Call {
   Abandonment abandonment_ = Abandonment::kNone;
   StopReason stopped_ = kNotStopped;
 };
+
+// Makes a function of a call from a function of its first argument, a Request, for the options that
+// take one: who the call is for, what it costs. Called for a call whose first argument is of any
+// other type (a string literal is no std::string) it throws std::invalid_argument.
+//
+//   options.cost = FromRequest<Upload>([](const Upload& upload) { return upload.size; });
+template <class Request, class F>
+auto FromRequest(F f) {
+  static_assert(!std::is_same_v<std::invoke_result_t<const F&, const Request&>, std::string>,
+                "return a view of something that lives as long as the request");
+  return [f = std::move(f)](const Call& call) -> decltype(auto) {
+    const Request* const request = call.request<Request>();
+    if (request == nullptr) internal::ThrowNoRequest();
+    return std::invoke(f, *request);
+  };
+}
 
 }  // namespace holdfast
 

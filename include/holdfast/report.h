@@ -35,6 +35,13 @@ struct Attempt {
   absl::Status outcome = {};  // kUnknown while it has not returned, so also when it threw
 };
 
+// What a policy that only tries itself out (a dry run) let pass.
+struct Waiver {
+  std::string_view policy = {};
+  absl::Status refusal = {};           // OK where it would only have waited
+  TimePoint until = TimePoint::min();  // the end of the wait, or when a retry could succeed
+};
+
 // Filled only when asked for, by CallOptions::report; it is cleared when the call starts.
 struct Report {
   int attempts = 0;
@@ -42,6 +49,7 @@ struct Report {
   Duration waited = {};                   // in all policies together
   TimePoint retry_at = TimePoint::min();  // the earliest time another try can succeed; min: any
   std::vector<Attempt> history = {};
+  std::vector<Waiver> waived = {};
 };
 
 }  // namespace holdfast

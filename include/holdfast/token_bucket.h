@@ -15,65 +15,54 @@
 #include <atomic>
 #include <cstdint>
 #include <limits>
+#include <memory>
 #include <mutex>
-#include <set>
+#include <optional>
 #include <string>
-#include <utility>
 
 #include "holdfast/internal/refusals.h"
+#include "holdfast/reservation.h"
 #include "holdfast/time.h"
 
 namespace holdfast {
-
-class TokenBucket;
 
 inline constexpr double kInfiniteRate = std::numeric_limits<double>::infinity();  // no limit
 
 // Tokens per second for one event per `interval`; kInfiniteRate for an interval <= 0.
 double Every(Duration interval);
 
-// A bucket's promise of tokens at a time: a value. Dropping it keeps the promise, the tokens are
-// spent. Not to be used after its bucket is gone.
-class [[nodiscard]] Reservation {
- public:
-  // False where the bucket can't give the tokens in time; it then holds nothing.
-  bool ok() const { return bucket_ != nullptr; }
+namespace internal {
 
-  // When the tokens may be acted on; TimePoint::max() when !ok().
-  TimePoint ready_at() const { return ok() ? ready_at_ : TimePoint::max(); }
+class PromiseList;
+class RateLimitPlan;
+struct TokenAxis;
+class TokenHold;
+class TokenSchedule;
 
-  // When !ok(): the time at which they would have been ready, which was too late; TimePoint::max()
-  // for never.
-  TimePoint too_late_at() const { return ready_at_; }
+}  // namespace internal
 
-  // How long until then, at least zero; Duration::max() when !ok().
-  Duration Delay() const;
-  Duration DelayFrom(TimePoint now) const;
-
-  // Gives the tokens back as far as reservations made later don't already count on their place, as
-  // golang.org/x/time/rate does: newest first, all of them. Once for all copies, and not after
-  // ready_at() has passed.
-  void Cancel();
-  void CancelAt(TimePoint now);
-
- private:
-  friend class TokenBucket;
-  Reservation() = default;
-
-  TokenBucket* bucket_ = nullptr;
-  std::uint64_t number_ = 0;  // among its bucket's reservations
-  std::int64_t tokens_ = 0;
-  TimePoint ready_at_ = TimePoint::max();
-  std::uint64_t end_ = 0;    // the bucket's word just after
-  std::uint64_t epoch_ = 0;  // the bucket's epoch in which end_ means something
+// What becomes of the tokens in a bucket when its rate and burst change; in these four ways
+// Bucket4j does it.
+enum class Inheritance {
+  kAsIs,          // they are kept, as far as they fit, and so is debt
+  kProportional,  // the new burst is as full as the old one was; debt is kept
+  kAdditive,      // they are kept, and what the burst grows by is added, to debt as well
+  kReset,         // a full bucket, and no debt
 };
 
-// Thread-safe. Allow, Reserve and Wait take no lock while nobody changes the rate or the burst.
+// Thread-safe. It decides as golang.org/x/time/rate does, in exact arithmetic: a wait is truncated
+// to whole nanoseconds, and zero admits; a request for more than the burst is never granted; a rate
+// of zero gives the burst once. A `now` older than one already seen mints nothing.
 //
-// It decides as golang.org/x/time/rate does, in exact arithmetic: a wait is truncated to whole
-// nanoseconds, and zero admits; a request for more than the burst is never granted; a rate of zero
-// gives the burst once. A `now` older than one already seen mints nothing.
-class TokenBucket {
+// In every window of time from a to b, the tokens acted on are at most burst + rate * (b - a), also
+// where reservations are cancelled: a cancelled place goes to the next request that this bound
+// allows there. (Where rate or burst change in between, what was promised before is kept as well.)
+//
+// Allow, Reserve and Wait take no lock, except while a place that was cancelled between others
+// waits to be used again, or another thread is just changing or cancelling something. While such a
+// place is there, a decision may take time in proportion to the reservations that wait. A
+// reservation has some hundred bytes of memory, until its time has come.
+class TokenBucket final : internal::Promiser {
  public:
   struct Options {
     double rate = 0;         // tokens per second, >= 0; kInfiniteRate: admit all
@@ -87,13 +76,12 @@ class TokenBucket {
   explicit TokenBucket(Options options);
   TokenBucket(const TokenBucket&) = delete;
   TokenBucket& operator=(const TokenBucket&) = delete;
+  ~TokenBucket();
 
   // Takes `n` tokens if they are there now. Zero tokens are there unless the bucket is in debt; a
   // negative `n` is refused.
   bool Allow(std::int64_t n = 1) { return AllowAt(Now(), n); }
-  bool AllowAt(TimePoint now, std::int64_t n = 1) {
-    return TryAllow(now, n) || ReserveAt(now, n, Duration::zero()).ok();
-  }
+  bool AllowAt(TimePoint now, std::int64_t n = 1);
 
   // Takes `n` tokens, in advance if need be, and says when they may be acted on. Not ok, with
   // nothing taken, for n < 0 or n > burst(), where that is later than `max_wait` or never, and
@@ -109,19 +97,33 @@ class TokenBucket {
   //   kResourceExhausted  they would never come
   absl::Status Wait(std::int64_t n = 1, const WaitOptions& options = {});
 
-  // Settles the past at the old values and goes on with the new; debt stays, in tokens, and
-  // reservations keep their times. A larger burst adds no tokens, a smaller one caps them. They
-  // throw std::invalid_argument for a value that Options would refuse, and may run beside any other
-  // call.
+  // Takes `n` tokens that were used already, also more than there are: what comes next waits for
+  // the debt, as far as Reserve can count it. And gives `n` back that were not used, as far as
+  // there is room for them. For costs that are known only afterwards. Both throw
+  // std::invalid_argument for n < 0.
+  void Charge(std::int64_t n) { ChargeAt(Now(), n); }
+  void ChargeAt(TimePoint now, std::int64_t n);
+  void Refund(std::int64_t n) { RefundAt(Now(), n); }
+  void RefundAt(TimePoint now, std::int64_t n);
+
+  // Settles the past at the old values and goes on with the new, by Inheritance::kAsIs where it
+  // isn't said: a larger burst adds no tokens, a smaller one caps them. Debt stays, in tokens, and
+  // reservations keep their times. They throw std::invalid_argument for a value that Options would
+  // refuse, and may run beside any other call.
   void SetRate(double rate) { SetRateAt(Now(), rate); }
   void SetRateAt(TimePoint now, double rate);
   void SetBurst(std::int64_t burst) { SetBurstAt(Now(), burst); }
   void SetBurstAt(TimePoint now, std::int64_t burst);
+  void SetLimits(double rate, std::int64_t burst, Inheritance inheritance = Inheritance::kAsIs) {
+    SetLimitsAt(Now(), rate, burst, inheritance);
+  }
+  void SetLimitsAt(TimePoint now, double rate, std::int64_t burst,
+                   Inheritance inheritance = Inheritance::kAsIs);
 
   double rate() const { return rate_.load(std::memory_order_acquire); }
   std::int64_t burst() const { return burst_.load(std::memory_order_acquire); }
 
-  // Tokens there are, fractions included; negative while in debt.
+  // Tokens there are, fractions included, less those promised for later: negative while in debt.
   double Tokens() const { return TokensAt(Now()); }
   double TokensAt(TimePoint now) const;
 
@@ -129,52 +131,82 @@ class TokenBucket {
   const internal::Refusals& refusals() const { return refusals_; }
 
  private:
-  friend class RateLimit;
-  friend class Reservation;
+  friend class internal::RateLimitPlan;
+  friend class internal::TokenHold;
 
   // The state is one word, `spent_`: how much has ever been taken, on an axis of fixed-point tokens
   // on which Generated(now) is how much there has been to take, computed from absolute time with a
   // 128-bit product so that no rate drifts. What can be taken is the difference, at most the burst.
-  // The axis is a circle of 63 bits, compared by differences; the lowest bit of the word is
-  // kFrozen.
+  // The axis is a circle of 63 bits, compared by differences; the lowest bit of the word is kHeld.
   //
-  // What the axis means (the fields below `mutex_`) changes only while the word is frozen, under
-  // the mutex, and goes on with a word that was never used before (`Settle`). So a compare-and-swap
-  // that succeeds proves that nothing changed since the word was read, and the fields that were
-  // read after it belong to it: they are stored with release after the freezing and loaded with
-  // acquire, hence who reads a new field also sees the word frozen or newer, and its
-  // compare-and-swap fails. The same value comes again only after the whole circle. (A reading of
-  // the fields may be of two epochs; Load tells by reading the word once more.)
-  static constexpr std::uint64_t kFrozen = 1;
+  // All that one number can't say is done under the mutex, with the word held: then no
+  // compare-and-swap succeeds, and who finds it so comes to the mutex as well (TokenHold). What the
+  // axis means (the fields below) changes only then, and goes on with a word that was never used
+  // before. So a compare-and-swap that succeeds proves that nothing changed since the word was
+  // read, and the fields that were read after it belong to it: they are stored with release after
+  // the word was held and loaded with acquire, hence who reads a new field also sees the word held
+  // or newer, and its compare-and-swap fails. The same value comes again with other fields only
+  // after the whole circle. (A reading of the fields may be of two epochs; Read tells by reading
+  // the word once more.)
+  //
+  // A reservation for later lists its promise before its compare-and-swap (PromiseList), so who
+  // holds the word knows all of them.
+  static constexpr std::uint64_t kHeld = 1;
 
-  struct Axis;      // a consistent reading of the fields, and its arithmetic
+  struct Reading;   // the word and what it means, consistently
   struct Decision;  // what a request for tokens comes to
 
-  TimePoint Now() const { return internal::ReadClock(clock_); }
-  std::uint64_t Load(Axis& axis) const;  // the word, not frozen, and then the axis
-  Axis ReadAxis() const;
-  static Decision Decide(const Axis& axis, std::uint64_t word, TimePoint now, std::int64_t n);
-  // The usual case of ReserveAt: true if the tokens were there and it took no second look.
-  bool TryAllow(TimePoint now, std::int64_t n);
-  void Settle(TimePoint now, double new_rate, std::int64_t new_burst);
-  void SetAxis(TimePoint begin, double new_rate, std::int64_t new_burst);
-  void Cancel(const Reservation& reservation, TimePoint now);
+  TimePoint Now() const override { return internal::ReadClock(clock_); }
+  void Cancel(internal::Promise& promise, TimePoint ready_at, TimePoint now) override;
 
-  std::atomic<std::uint64_t> spent_{kFrozen};
+  std::optional<Reading> Read() const;  // none while the word is held
+  bool Replace(const Reading& reading, std::int64_t spent);
+  static Decision Decide(const Reading& reading, TimePoint now, std::int64_t n);
+  // The usual cases of Allow; none where it takes a second look.
+  std::optional<bool> TryAllow(TimePoint now, std::int64_t n);
+  std::optional<bool> TryRefuse(std::uint64_t word, std::uint64_t lacking,
+                                std::uint64_t fraction) const;
 
-  mutable std::mutex mutex_;      // of whoever freezes the word or cancels
-  std::uint64_t high_water_ = 0;  // beyond every word that was ever given up by a cancellation
-  TimePoint last_cancel_ = TimePoint::min();
-  // Reservations that were cancelled, and whose time has not come: by that time, and number.
-  std::set<std::pair<TimePoint, std::uint64_t>> cancelled_;
+  internal::TokenAxis ReadAxis() const;
+  void SetAxis(const internal::TokenAxis& axis, std::uint64_t generated);
+  std::uint64_t Word(std::int64_t spent) const;  // of a position in the present epoch, and back
+  std::int64_t Spent(std::uint64_t word) const;
 
-  std::atomic<std::uint64_t> reservations_{0};  // how many there were
+  void Prune(TimePoint now);
+  // For TokenHold, under the mutex.
+  std::optional<std::uint64_t> Hold();
+  void LetGo(std::int64_t spent);
+  void BeginEpoch(const internal::TokenAxis& axis, double new_rate);
+
+  // A hint for who reads the clock and comes late: of threads that take tokens at the same moment
+  // it may keep the older time. What that can't say, the word mostly does (TokenSchedule::Reached).
+  void Saw(TimePoint now) {
+    const TimePoint::rep count = now.time_since_epoch().count();
+    if (latest_.load(std::memory_order_relaxed) < count) {
+      latest_.store(count, std::memory_order_relaxed);
+    }
+  }
+  TimePoint Latest() const { return TimePoint(Duration(latest_.load(std::memory_order_relaxed))); }
+
+  std::uint32_t forgiven() const { return forgiven_.load(std::memory_order_relaxed); }
+  void Forgive() { forgiven_.fetch_add(1, std::memory_order_relaxed); }
+
+  std::atomic<std::uint64_t> spent_{kHeld};
+  std::atomic<TimePoint::rep> latest_{TimePoint::min().time_since_epoch().count()};
+
+  std::atomic<std::uint32_t> forgiven_{0};  // how often debt was
+
+  mutable std::mutex mutex_;                               // of whoever holds the word, or prunes
+  const std::unique_ptr<internal::PromiseList> promises_;  // made since the word was last held
+  const std::unique_ptr<internal::TokenSchedule> schedule_;
+  std::uint64_t high_water_ = 0;  // no word was ever beyond it
+  std::int64_t known_spent_ = 0;  // when the word was last let go
+  std::int64_t reached_ = 0;      // the position then, or a later one that was pruned up to
 
   std::atomic<std::uint64_t> multiplier_{0};  // units per nanosecond, times 2^shift_
   std::atomic<int> shift_{0};
   std::atomic<std::uint64_t> carry_{0};  // the fraction of a unit generated before the epoch
   std::atomic<TimePoint::rep> epoch_begin_{0};
-  std::atomic<std::uint64_t> epoch_{0};      // counts settlings
   std::atomic<std::uint64_t> generated_{0};  // at the epoch's begin, doubled as the word is
   std::atomic<std::int64_t> units_per_token_{1};
   std::atomic<Duration::rep> horizon_{0};  // how long after its begin the axis may be used

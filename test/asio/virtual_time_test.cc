@@ -2,8 +2,10 @@
 #include <absl/status/status.h>
 
 #include <chrono>
+#include <cstdint>
 #include <memory>
 #include <stop_token>
+#include <string>
 #include <utility>
 #include <vector>
 
@@ -426,6 +428,26 @@ TEST_CASE("asynchronous: retries around a hedge number their attempts on") {
   REQUIRE(report.history.size() == 3);
   CHECK(report.history[2].start == At(4s));
   CHECK(report.history[2].delay == 1s);
+}
+
+TEST_CASE("asynchronous: a policy sees the request, which lives as long as the call") {
+  World w;
+  const auto bytes = std::make_shared<TokenBucket>(TokenBucket::Options{.rate = 10, .burst = 10});
+  const auto length = FromRequest<std::string>(
+      [](const std::string& request) { return static_cast<std::int64_t>(request.size()); });
+  const auto send = [&w](const std::string&, auto&& token) {
+    return w.service.Ask(std::forward<decltype(token)>(token));
+  };
+  w.service.Script({{0s, kOk}});
+  const auto call =
+      Stack(RateLimit(bytes, {.cost = length})).AroundAsync(send, w.io.get_executor(), &w.clock);
+  Ended first;
+  Ended second;
+  call(std::string("ten bytes!"), first.handler(&w.clock));
+  call(std::string("five."), second.handler(&w.clock));
+  w.Run();
+  CHECK(first.at == At(0s));
+  CHECK(second.at == At(500ms));
 }
 
 }  // namespace

@@ -9,7 +9,10 @@ using namespace std::chrono_literals;
 constexpr int kBusy = 503;
 constexpr double kLastKnownPrice = 9.99;
 
+const std::string customer;
+
 struct Request {
+  std::int64_t size = 0;
 } request;
 
 struct Reply {
@@ -28,6 +31,8 @@ struct Executor {
   absl::StatusOr<Reply> operator()(const Request&) const { return Reply{}; }
 } transport, executor, stubborn;
 
+std::string_view CustomerOf(const Request&) { return customer; }
+std::int64_t SizeOf(const absl::StatusOr<Reply>&) { return 1; }
 Reply server(const Request&) { return {}; }
 absl::StatusOr<double> ask_price() { return 1.0; }
 const auto fetch = holdfast::Stack().Around(transport);
@@ -46,6 +51,8 @@ const holdfast::TimePoint soon, deadline;
 const std::stop_token token;
 const auto breaker =
     std::make_shared<holdfast::CircuitBreaker>(holdfast::CircuitBreaker::Options{});
+const auto bytes = std::make_shared<holdfast::TokenBucket>(holdfast::TokenBucket::Options{});
+const auto per_second = bytes, per_minute = bytes;
 const std::shared_ptr<holdfast::RetryBudget> budget;
 const std::shared_ptr<void> admission;
 holdfast::Parker parker;

@@ -91,8 +91,8 @@ auto Posting(net::io_context& io) {
   };
 }
 
-// Makes calls one after the other, and checks each but the first few, after which Asio and the
-// alarms have the memory that they go on with.
+// Makes calls one after the other, and checks each but the first few, after which Asio, the alarms
+// and the bucket have the memory that they go on with.
 template <class Call, class Executor>
 void CheckOneAllocation(net::io_context& io, const Call& call, const Executor& executor,
                         bool fails = false) {
@@ -106,7 +106,7 @@ void CheckOneAllocation(net::io_context& io, const Call& call, const Executor& e
     call(Handler<Executor>{executor, &counts, &at_call, &ok});
     io.restart();
     io.run();
-    if (i < 5) continue;
+    if (i < 10) continue;
     const std::int64_t by_new = allocations - before;
     CHECK(ok);
     CHECK((kStrand || counts.allocated == 1));

@@ -40,6 +40,7 @@ class AsyncCall final : public Call {
       : Call(options, clock), waker_(waker) {}
 
   using Call::ForgetNow;
+  using Call::SetRequest;
   Waker& waker() override { return waker_; }
 
  private:
@@ -272,6 +273,7 @@ class Operation final : public Sleeper {
   Executor executor() const noexcept { return work_.get_executor(); }
 
   void Begin() {
+    std::apply([this](const auto&... args) { call_.SetRequest(args...); }, args_);
     if constexpr (requires { handler_.Enter(call_); }) handler_.Enter(call_);
     if (slot_.is_connected()) slot_.template emplace<SlotHandler>(*this);
     if (options_.stop.stop_possible()) stop_callback_.emplace(options_.stop, StopHandler{*this});

@@ -1,0 +1,113 @@
+#include "token_hold.h"
+
+#include <algorithm>
+#include <memory>
+
+#include "promise_list.h"
+
+namespace holdfast::internal {
+
+using std::chrono::nanoseconds;
+
+// Whoever read the clock long ago finds here the latest time that what others did proves.
+TokenHold::TokenHold(TokenBucket& bucket, TimePoint now)
+    : bucket_(bucket),
+      lock_(bucket.mutex_),
+      now_(now),
+      seen_(std::max(now, bucket.Latest())),
+      axis_(bucket.ReadAxis()),
+      schedule_(*bucket.schedule_) {
+  if (const auto word = bucket.Hold()) {
+    const std::int64_t spent = bucket.Spent(*word);
+    const std::int64_t reached = schedule_.Reached(spent, bucket.known_spent_, axis_.Early());
+    schedule_.Begin(axis_.burst_units(),
+                    std::max({axis_.Position(seen_), bucket.reached_, reached}), spent);
+  } else {
+    schedule_.Advance(axis_.Position(seen_));
+  }
+  if (axis_.Ends(seen_)) Settle(bucket.rate(), bucket.burst(), Inheritance::kAsIs);
+}
+
+TokenHold::~TokenHold() {
+  if (!schedule_.IsQueue()) return;
+  bucket_.reached_ = schedule_.at();
+  bucket_.known_spent_ = schedule_.Spent();
+  bucket_.LetGo(bucket_.known_spent_);
+}
+
+TimePoint TokenHold::EarliestFor(std::int64_t n, TimePoint from) {
+  if (n < 0) return TimePoint::max();
+  if (axis_.infinite()) return from;
+  const std::int64_t units = axis_.Units(n);
+  if (n > axis_.burst || units > schedule_.balance() + kMaxDebtUnits) return TimePoint::max();
+  const std::int64_t begin = axis_.Position(from);
+  const std::int64_t position = schedule_.EarliestFor(units, begin);
+  if (position <= std::max(begin, schedule_.at())) return from;
+  return axis_.ReadyAt(position - begin, from);
+}
+
+Reservation TokenHold::Take(std::int64_t n, TimePoint ready_at) {
+  if (n == 0 || axis_.infinite()) return {&bucket_, nullptr, ready_at};
+  const auto promise = NewPromise(n, bucket_.forgiven());
+  promise->units = axis_.Units(n);
+  if (ready_at > now_) {
+    promise->end = schedule_.EarliestFor(promise->units, axis_.Position(ready_at));
+    promise->made_at = schedule_.at();
+    schedule_.Add(promise);
+  } else {
+    schedule_.Take(promise->units);
+  }
+  return {&bucket_, promise, ready_at};
+}
+
+Reservation TokenHold::Reserve(std::int64_t n, Duration max_wait) {
+  const TimePoint ready_at = EarliestFor(n, now_);
+  if (ready_at == TimePoint::max() || SaturatingSub(ready_at, now_) > max_wait) {
+    return {nullptr, nullptr, ready_at};
+  }
+  return Take(n, ready_at);
+}
+
+// What was forgiven, or was to be acted on before the present epoch, has nothing to give back.
+void TokenHold::Cancel(Promise& promise, TimePoint ready_at) {
+  if (promise.cancelled || promise.forgiven != bucket_.forgiven()) return;
+  if (promise.pending) {
+    schedule_.Cancel(promise);
+  } else if (ready_at >= axis_.begin && axis_.Position(ready_at) >= schedule_.at()) {
+    schedule_.Return(axis_.Units(promise.tokens));
+  } else {
+    return;
+  }
+  promise.cancelled = true;
+}
+
+void TokenHold::Charge(std::int64_t n) {
+  if (axis_.infinite()) return;
+  schedule_.Take(std::min(axis_.Units(n), schedule_.balance() + kMaxDebtUnits));
+}
+
+void TokenHold::Refund(std::int64_t n) {
+  if (!axis_.infinite()) schedule_.Return(axis_.Units(n));
+}
+
+// Begins a new epoch, with the tokens that there are now.
+void TokenHold::Settle(double rate, std::int64_t burst, Inheritance inheritance) {
+  TimePoint begin = std::max(seen_, axis_.begin);
+  // Where a later time was seen, what was generated until then must not come a second time.
+  if (const std::int64_t ahead = schedule_.at() - axis_.Position(begin); ahead > 0) {
+    begin = SaturatingAdd(begin, axis_.TimeFor(ahead, begin) + nanoseconds(1));
+    schedule_.Advance(axis_.Position(begin));
+  }
+  TokenAxis next = AxisFor(rate, burst, begin);
+  if (next.SameScale(axis_) && !axis_.infinite()) next.carry = axis_.Fraction(begin);
+  const std::int64_t kept = Inherited(schedule_.balance(), axis_, next, inheritance);
+  const bool forgiven =
+      inheritance == Inheritance::kReset || (axis_.infinite() && begin > axis_.begin);
+  if (forgiven) bucket_.Forgive();
+  if (forgiven || axis_.infinite() || next.infinite()) schedule_.Forget();
+  schedule_.Rescale(next.burst_units(), kept, axis_.units_per_token, next.units_per_token);
+  axis_ = next;
+  bucket_.BeginEpoch(axis_, rate);
+}
+
+}  // namespace holdfast::internal

@@ -1,0 +1,45 @@
+// A TokenBucket in one thread's hands: what its one word can't say is done here.
+#ifndef HOLDFAST_SRC_TOKEN_HOLD_H_
+#define HOLDFAST_SRC_TOKEN_HOLD_H_
+
+#include <cstdint>
+#include <mutex>
+
+#include "holdfast/token_bucket.h"
+#include "token_axis.h"
+#include "token_schedule.h"
+
+namespace holdfast::internal {
+
+class TokenHold {
+ public:
+  TokenHold(TokenBucket& bucket, TimePoint now);
+  TokenHold(const TokenHold&) = delete;
+  TokenHold& operator=(const TokenHold&) = delete;
+  // Lets go of the word, if one number says it all again.
+  ~TokenHold();
+
+  // When `n` tokens come, not before `from`, which is now or later; TimePoint::max() for never.
+  TimePoint EarliestFor(std::int64_t n, TimePoint from);
+  // Takes them then.
+  Reservation Take(std::int64_t n, TimePoint ready_at);
+  Reservation Reserve(std::int64_t n, Duration max_wait);
+
+  // As TokenBucket's.
+  void Cancel(Promise& promise, TimePoint ready_at);
+  void Charge(std::int64_t n);
+  void Refund(std::int64_t n);
+  void Settle(double rate, std::int64_t burst, Inheritance inheritance);
+
+ private:
+  TokenBucket& bucket_;
+  const std::lock_guard<std::mutex> lock_;
+  const TimePoint now_;
+  TimePoint seen_;  // the latest time that anybody is known to have seen
+  TokenAxis axis_;
+  TokenSchedule& schedule_;
+};
+
+}  // namespace holdfast::internal
+
+#endif  // HOLDFAST_SRC_TOKEN_HOLD_H_
