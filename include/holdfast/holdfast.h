@@ -15,6 +15,8 @@
 #include "holdfast/flight.h"              // IWYU pragma: export
 #include "holdfast/fork.h"                // IWYU pragma: export
 #include "holdfast/hedge.h"               // IWYU pragma: export
+#include "holdfast/keyed_rate_limit.h"    // IWYU pragma: export
+#include "holdfast/keyed_token_bucket.h"  // IWYU pragma: export
 #include "holdfast/latency_quantile.h"    // IWYU pragma: export
 #include "holdfast/lingering.h"           // IWYU pragma: export
 #include "holdfast/machine.h"             // IWYU pragma: export

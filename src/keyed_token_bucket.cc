@@ -1,0 +1,435 @@
+#include "holdfast/keyed_token_bucket.h"
+
+#include <absl/random/random.h>
+#include <absl/strings/str_cat.h>
+
+#include <algorithm>
+#include <array>
+#include <bit>
+#include <optional>
+#include <utility>
+
+#include "holdfast/internal/validate.h"
+#include "keyed_shard.h"
+#include "secret_hash.h"
+
+namespace holdfast {
+namespace {
+
+using internal::KeyedShard;
+using internal::KeyTable;
+using internal::kNone;
+using internal::SecretHash;
+
+constexpr char kPolicy[] = "KeyedRateLimit";
+constexpr double kMaxRate = 1e9;
+constexpr std::int64_t kKeysPerShard = 1024;
+constexpr std::int64_t kMostShards = 64;
+
+// While a table grows there is another one, of a shard: that is of few keys, or of few of all.
+static_assert(KeyTable::kBytesPerKey * (kMostShards + 2) / kMostShards <
+              KeyedTokenBucket::kBytesPerKey);
+static_assert(sizeof(KeyedTokenBucket) +
+                  kMostShards * (sizeof(KeyedShard) + KeyTable::kFewBytes + KeyedShard::kFewBytes) +
+                  2 * kKeysPerShard * KeyTable::kBytesPerKey <
+              KeyedTokenBucket::kFewBytes);
+
+std::int64_t ShardsFor(std::int64_t max_keys) {
+  const auto wanted =
+      static_cast<std::uint64_t>(std::max<std::int64_t>(max_keys / kKeysPerShard, 1));
+  return std::min(static_cast<std::int64_t>(std::bit_floor(wanted)), kMostShards);
+}
+
+bool Infinite(const KeyedTokenBucket::Limits& limits) { return limits.rate == kInfiniteRate; }
+
+absl::Status ValidateLimits(const KeyedTokenBucket::Limits& limits, const std::string& name) {
+  if (!(limits.rate >= 0 && limits.rate <= kMaxRate) && !Infinite(limits)) {
+    return absl::InvalidArgumentError(absl::StrCat("KeyedTokenBucket ", name,
+                                                   ": rate must be in [0, 1e9] or kInfiniteRate, "
+                                                   "not ",
+                                                   limits.rate));
+  }
+  if (limits.burst < 0 || limits.burst > TokenBucket::kMaxBurst) {
+    return absl::InvalidArgumentError(absl::StrCat(
+        "KeyedTokenBucket ", name, ": burst must be in [0, 2^50], not ", limits.burst));
+  }
+  return absl::OkStatus();
+}
+
+KeyedTokenBucket::Limits Ask(const KeyedTokenBucket::LimitsFor& limits_for, std::string_view key,
+                             const std::string& name) {
+  const KeyedTokenBucket::Limits limits = limits_for(key);
+  internal::ThrowIfInvalid(ValidateLimits(limits, name));
+  return limits;
+}
+
+KeyedShard::LimitsFor Shared(KeyedTokenBucket::LimitsFor limits_for) {
+  if (limits_for == nullptr) return nullptr;
+  return std::make_shared<const KeyedTokenBucket::LimitsFor>(std::move(limits_for));
+}
+
+std::unique_ptr<TokenBucket> SharedBucket(const KeyedTokenBucket::Options& options) {
+  if (options.when_full != KeyedTokenBucket::WhenFull::kShare) return nullptr;
+  return std::make_unique<TokenBucket>(TokenBucket::Options{
+      .rate = options.limits.rate, .burst = options.limits.burst, .name = options.name});
+}
+
+SecretHash::Secret NewSecret() {
+  absl::BitGen gen;
+  SecretHash::Secret secret;
+  for (std::uint64_t& word : secret) word = absl::Uniform<std::uint64_t>(gen);
+  return secret;
+}
+
+// Neither waiting nor a later deadline would help.
+internal::Refusals NoRoom(internal::Refusals refusals, const std::string& name) {
+  refusals.exhausted = MakeRejection(
+      absl::StatusCode::kResourceExhausted,
+      {.kind = RejectionKind::kRateLimited, .policy = kPolicy, .name = name},
+      absl::StrCat(kPolicy, name.empty() ? "" : " ", name, ": no room for another key"));
+  refusals.deadline = refusals.exhausted;
+  return refusals;
+}
+
+void ThrowIfNegative(std::int64_t n) {
+  if (n < 0) {
+    internal::ThrowIfInvalid(absl::InvalidArgumentError("a number of tokens must be >= 0"));
+  }
+}
+
+}  // namespace
+
+absl::Status Validate(const KeyedTokenBucket::Options& options) {
+  if (options.max_keys < 1 || options.max_keys > KeyTable::kMaxKeys) {
+    return absl::InvalidArgumentError(absl::StrCat("KeyedTokenBucket ", options.name,
+                                                   ": max_keys must be in [1, 2^30], not ",
+                                                   options.max_keys));
+  }
+  return ValidateLimits(options.limits, options.name);
+}
+
+// Of one of the max_keys keys; given back unless a key has moved in.
+class KeyedTokenBucket::Room {
+ public:
+  explicit Room(KeyedTokenBucket& bucket) : bucket_(bucket) {}
+  Room(const Room&) = delete;
+  Room& operator=(const Room&) = delete;
+  ~Room() {
+    if (held_) bucket_.size_.fetch_sub(1, std::memory_order_relaxed);
+  }
+
+  // Takes what is left, or that of an idle key of `shard`, which is locked.
+  bool Find(KeyedShard& shard) {
+    std::int64_t size = bucket_.size_.load(std::memory_order_relaxed);
+    while (!held_ && size < bucket_.max_keys_) {
+      held_ = bucket_.size_.compare_exchange_weak(size, size + 1, std::memory_order_relaxed);
+    }
+    return held_ || FindIn(shard);
+  }
+  // Or of any other; none is locked.
+  bool FindElsewhere(TimePoint now) {
+    for (std::size_t i = 0; !held_ && i <= bucket_.shard_mask_; ++i) {
+      KeyedShard& shard = bucket_.shards_[i];
+      if (shard.earliest() > now) continue;
+      const std::lock_guard lock(shard.mutex);
+      shard.Observe(now);
+      FindIn(shard);
+    }
+    return held_;
+  }
+  void MoveIn() { held_ = false; }
+
+ private:
+  bool FindIn(KeyedShard& shard) { return held_ = held_ || shard.Evict(); }
+
+  KeyedTokenBucket& bucket_;
+  bool held_ = false;
+};
+
+struct KeyedTokenBucket::Request {
+  KeyedShard& shard;
+  std::uint64_t fingerprint;
+  std::string_view key;
+  std::int64_t n;
+  bool over_burst = false;  // takes them all the same
+
+  bool NeedsRoom(const Limits& limits) const {
+    return n > 0 && (over_burst || n <= limits.burst) && !Infinite(limits);
+  }
+};
+
+struct KeyedTokenBucket::Found {
+  enum class Where { kInUse, kUnused, kNoRoom };
+
+  Where where;
+  Limits limits = {};  // of a key that isn't in use
+
+  bool Impossible(std::int64_t n) const { return n < 0 || (n > limits.burst && !Infinite(limits)); }
+};
+
+KeyedTokenBucket::KeyedTokenBucket(Options options)
+    : max_keys_(internal::Validated(options).max_keys),
+      when_full_(options.when_full),
+      secret_(NewSecret()),
+      shard_mask_(static_cast<std::size_t>(ShardsFor(max_keys_)) - 1),
+      shards_(std::make_unique<KeyedShard[]>(shard_mask_ + 1)),
+      shared_(SharedBucket(options)),
+      name_(options.name),
+      clock_(internal::NullIfSteady(options.clock)),
+      refusals_(RejectionKind::kRateLimited, kPolicy, name_, "token"),
+      no_room_(NoRoom(refusals_, name_)) {
+  const auto limits_for = Shared(std::move(options.limits_for));
+  for (std::size_t i = 0; i <= shard_mask_; ++i) {
+    shards_[i].Begin(max_keys_, &growing_, options.limits, limits_for);
+  }
+}
+
+KeyedTokenBucket::~KeyedTokenBucket() = default;
+
+inline std::uint64_t KeyedTokenBucket::Fingerprint(std::string_view key) const {
+  return SecretHash::Of(key, secret_);
+}
+
+// By bits that a shard's own table uses least.
+inline KeyedShard& KeyedTokenBucket::ShardOf(std::uint64_t fingerprint) const {
+  return shards_[(fingerprint >> 32) & shard_mask_];
+}
+
+inline KeyedTokenBucket::Request KeyedTokenBucket::Prepare(std::string_view key,
+                                                           std::int64_t n) const {
+  const std::uint64_t fingerprint = Fingerprint(key);
+  KeyedShard& shard = ShardOf(fingerprint);
+  shard.Prefetch(fingerprint);
+  return {.shard = shard, .fingerprint = fingerprint, .key = key, .n = n};
+}
+
+// Calls `use(shard, number)` with the shard locked, on the key, if it is in use or there is room
+// for it. Goes round once more for what must be done with nothing locked.
+template <class Use>
+KeyedTokenBucket::Found KeyedTokenBucket::WithKey(const Request& request, TimePoint now, Use use) {
+  KeyedShard& shard = request.shard;
+  Room room(*this);
+  Limits limits;
+  std::optional<std::uint64_t> settings;  // of the shard, that gave them
+  for (;;) {
+    std::unique_lock lock(shard.mutex);
+    shard.Observe(now);
+    const std::uint32_t number = shard.Find(request.fingerprint);
+    const bool settled = number != kNone && shard.Settled(number);
+    if (!settled && settings != shard.settings()) {
+      settings = shard.settings();
+      limits = shard.limits();
+      if (const KeyedShard::LimitsFor limits_for = shard.limits_for()) {
+        lock.unlock();
+        limits = Ask(*limits_for, request.key, name_);
+        continue;
+      }
+    }
+    if (number != kNone) {
+      if (!settled) shard.Settle(number, limits);
+      use(shard, number);
+      return {.where = Found::Where::kInUse};
+    }
+    // The answer that nothing limits a key is worth some room, if there is any.
+    const bool wants_room = Infinite(limits) && shard.limits_for() != nullptr;
+    if (!request.NeedsRoom(limits) && !(wants_room && room.Find(shard))) {
+      return {.where = Found::Where::kUnused, .limits = limits};
+    }
+    if (room.Find(shard)) {
+      Add(request, limits, use);
+      room.MoveIn();
+      return {.where = Found::Where::kInUse};
+    }
+    lock.unlock();
+    if (!room.FindElsewhere(now)) return {.where = Found::Where::kNoRoom, .limits = limits};
+  }
+}
+
+template <class Use>
+void KeyedTokenBucket::Add(const Request& request, const Limits& limits, Use use) {
+  KeyedShard& shard = request.shard;
+  const std::uint32_t number = shard.Insert(request.fingerprint, limits);
+  try {
+    use(shard, number);
+  } catch (...) {
+    shard.Erase(number);
+    throw;
+  }
+  shard.Enqueue(number);
+}
+
+// Before that no key is idle, so nobody else finds room.
+TimePoint KeyedTokenBucket::RoomAt(TimePoint now) const {
+  TimePoint at = TimePoint::max();
+  for (std::size_t i = 0; i <= shard_mask_; ++i) at = std::min(at, shards_[i].earliest());
+  return std::max(at, SaturatingAdd(now, Duration(1)));
+}
+
+// The clock can be read while the memory looks for the key.
+bool KeyedTokenBucket::Allow(std::string_view key, std::int64_t n) {
+  const Request request = Prepare(key, n);
+  const TimePoint now = Now();
+  const std::optional<bool> allowed = request.shard.TryAllow(request.fingerprint, now, n);
+  return allowed ? *allowed : Allow(request, now);
+}
+
+bool KeyedTokenBucket::AllowAt(TimePoint now, std::string_view key, std::int64_t n) {
+  const Request request = Prepare(key, n);
+  const std::optional<bool> allowed = request.shard.TryAllow(request.fingerprint, now, n);
+  return allowed ? *allowed : Allow(request, now);
+}
+
+bool KeyedTokenBucket::Allow(const Request& request, TimePoint now) {
+  const std::int64_t n = request.n;
+  bool allowed = false;
+  const Found found = WithKey(request, now, [&](KeyedShard& shard, std::uint32_t number) {
+    allowed = shard.Allow(number, n);
+  });
+  if (found.where == Found::Where::kInUse) return allowed;
+  if (found.where == Found::Where::kUnused) return !found.Impossible(n);
+  return when_full_ == WhenFull::kAdmit ||
+         (when_full_ == WhenFull::kShare && shared_->AllowAt(now, n));
+}
+
+KeyedTokenBucket::Answer KeyedTokenBucket::Take(TimePoint now, std::string_view key, std::int64_t n,
+                                                Duration max_wait, bool to_cancel_at_once) {
+  std::shared_ptr<internal::Promise> promise;
+  TimePoint at = now;
+  bool impossible = false;
+  const auto in_time = [&] { return at != TimePoint::max() && SaturatingSub(at, now) <= max_wait; };
+  const Request request = Prepare(key, n);
+  if (!to_cancel_at_once && in_time() &&
+      request.shard.TryAllow(request.fingerprint, now, n) == true) {
+    return {Reservation(this, nullptr, now), nullptr};
+  }
+  const Found found = WithKey(request, now, [&](KeyedShard& shard, std::uint32_t number) {
+    const TimePoint earliest = shard.EarliestFor(number, n);
+    const bool at_once = earliest <= shard.now();
+    at = at_once ? now : earliest;
+    impossible = shard.Impossible(number, n);
+    if (!in_time()) return;
+    if (at_once && !to_cancel_at_once) {
+      shard.TakeNow(number, n);
+    } else {
+      promise = shard.Take(number, n, earliest);
+    }
+  });
+  if (found.where == Found::Where::kNoRoom && when_full_ != WhenFull::kAdmit) {
+    return TakeWithoutRoom(now, n, max_wait);
+  }
+  if (found.where == Found::Where::kUnused && found.Impossible(n)) {
+    at = TimePoint::max();
+    impossible = true;
+  }
+  if (!in_time()) return {Reservation(nullptr, nullptr, at), &refusals_, impossible};
+  return {Reservation(this, std::move(promise), at), nullptr};
+}
+
+KeyedTokenBucket::Answer KeyedTokenBucket::TakeWithoutRoom(TimePoint now, std::int64_t n,
+                                                           Duration max_wait) {
+  if (when_full_ == WhenFull::kRefuse) {
+    return {Reservation(nullptr, nullptr, RoomAt(now)), &no_room_};
+  }
+  Reservation shared = shared_->ReserveAt(now, n, max_wait);
+  const internal::Refusals* const refused = shared.ok() ? nullptr : &refusals_;
+  const bool impossible = n > shared_->burst() && shared_->rate() != kInfiniteRate;
+  return {std::move(shared), refused, impossible};
+}
+
+Reservation KeyedTokenBucket::ReserveAt(TimePoint now, std::string_view key, std::int64_t n,
+                                        Duration max_wait) {
+  return Take(now, key, n, max_wait, /*to_cancel_at_once=*/true).reservation;
+}
+
+absl::Status KeyedTokenBucket::Wait(std::string_view key, std::int64_t n,
+                                    const WaitOptions& options) {
+  if (n < 0) return refusals_.impossible;
+  if (options.stop.stop_requested()) return refusals_.cancelled;
+  const TimePoint now = Now();
+  Answer answer = Take(now, key, n, SaturatingSub(options.deadline, now));
+  Reservation& reservation = answer.reservation;
+  if (answer.impossible) return answer.refused->impossible;
+  if (answer.refused != nullptr) {
+    return reservation.too_late_at() == TimePoint::max() ? answer.refused->exhausted
+                                                         : answer.refused->deadline;
+  }
+  if (reservation.ready_at() <= now) return absl::OkStatus();
+  if (internal::SleepUntil(clock_, reservation.ready_at(), options.stop)) return absl::OkStatus();
+  reservation.Cancel();
+  return refusals_.cancelled;
+}
+
+void KeyedTokenBucket::Cancel(internal::Promise& promise, TimePoint ready_at, TimePoint now) {
+  if (now > ready_at) return;
+  KeyedShard& shard = ShardOf(promise.key);
+  const std::lock_guard lock(shard.mutex);
+  shard.Observe(now);
+  const std::uint32_t number = shard.Find(promise.key);
+  if (number != kNone) {
+    shard.Cancel(number, promise);
+  } else {
+    promise.cancelled = true;  // to a full bucket, also if the key comes back
+  }
+}
+
+void KeyedTokenBucket::ChargeAt(TimePoint now, std::string_view key, std::int64_t n) {
+  ThrowIfNegative(n);
+  Request request = Prepare(key, n);
+  request.over_burst = true;
+  const Found found = WithKey(
+      request, now, [&](KeyedShard& shard, std::uint32_t number) { shard.Charge(number, n); });
+  if (found.where == Found::Where::kNoRoom && shared_ != nullptr) shared_->ChargeAt(now, n);
+}
+
+void KeyedTokenBucket::RefundAt(TimePoint now, std::string_view key, std::int64_t n) {
+  ThrowIfNegative(n);
+  const std::uint64_t fingerprint = Fingerprint(key);
+  KeyedShard& shard = ShardOf(fingerprint);
+  const std::lock_guard lock(shard.mutex);
+  shard.Observe(now);
+  const std::uint32_t number = shard.Find(fingerprint);
+  if (number != kNone) shard.Refund(number, n);
+}
+
+void KeyedTokenBucket::SetLimitsAt(TimePoint now, const Limits& limits, Inheritance inheritance) {
+  internal::ThrowIfInvalid(ValidateLimits(limits, name_));
+  SetLimitsOfAll(now, [&](KeyedShard& shard) { return shard.SetLimits(limits, inheritance); });
+  if (shared_ != nullptr) shared_->SetLimitsAt(now, limits.rate, limits.burst, inheritance);
+}
+
+void KeyedTokenBucket::SetLimitsAt(TimePoint now, LimitsFor limits_for, Inheritance inheritance) {
+  if (limits_for == nullptr) {
+    internal::ThrowIfInvalid(absl::InvalidArgumentError("a function for limits is null"));
+  }
+  const auto shared = Shared(std::move(limits_for));
+  SetLimitsOfAll(now, [&](KeyedShard& shard) { return shard.SetLimits(shared, inheritance); });
+}
+
+template <class Set>
+void KeyedTokenBucket::SetLimitsOfAll(TimePoint now, Set set) {
+  KeyedShard::LimitsFor replaced;  // destroyed with nothing locked: it is the user's
+  const std::lock_guard setting(setting_);
+  for (std::size_t i = 0; i <= shard_mask_; ++i) {
+    KeyedShard& shard = shards_[i];
+    const std::lock_guard lock(shard.mutex);
+    shard.Observe(now);
+    replaced = shard.limits_for();
+    size_.fetch_sub(static_cast<std::int64_t>(set(shard)), std::memory_order_relaxed);
+  }
+}
+
+double KeyedTokenBucket::TokensAt(TimePoint now, std::string_view key) const {
+  const std::uint64_t fingerprint = Fingerprint(key);
+  KeyedShard& shard = ShardOf(fingerprint);
+  KeyedShard::LimitsFor limits_for;
+  {
+    const std::lock_guard lock(shard.mutex);
+    const std::uint32_t number = shard.Find(fingerprint);
+    if (number != kNone) return shard.Tokens(number, now);
+    limits_for = shard.limits_for();
+    if (limits_for == nullptr) return static_cast<double>(shard.limits().burst);
+  }
+  return static_cast<double>(Ask(*limits_for, key, name_).burst);
+}
+
+}  // namespace holdfast
