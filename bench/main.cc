@@ -1,7 +1,9 @@
-// Runs the benchmarks, and prints the ratios that the stack is judged by.
+// Runs the benchmarks, and prints the ratios that the library is judged by.
 #include <benchmark/benchmark.h>
 #include <unistd.h>
 
+#include <algorithm>
+#include <cstddef>
 #include <map>
 #include <ostream>
 #include <string>
@@ -9,36 +11,71 @@
 
 namespace {
 
+struct Ratio {
+  const char* name;
+  const char* base;
+};
+
+constexpr Ratio kRatios[] = {
+    // stack_bench.cc
+    {"StackOfFive", "ClockRead"},
+    // async_bench.cc
+    {"AsyncStackOfFive", "AsyncOperation"},
+    {"AsyncStackWithAttemptTimeout", "AsyncOperation"},
+    {"AwaitedStackOfFive", "AwaitedOperation"},
+    // rate_bench.cc
+    {"AllowAt/threads:1", "OneAtomicAdd/threads:1"},
+    {"AllowAt/threads:2", "OneAtomicAdd/threads:2"},
+    {"Allow/threads:1", "OneClockRead/threads:1"},
+    {"Allow/threads:2", "OneClockRead/threads:2"},
+    {"AllowAtRefused/threads:1", "AllowAt/threads:1"},
+    {"AllowAtRefused/threads:2", "AllowAt/threads:2"},
+    {"AllowRefused/threads:1", "Allow/threads:1"},
+    {"AllowRefused/threads:2", "Allow/threads:2"},
+    // keyed_bench.cc
+    {"KeyedAllowAt/threads:1", "KeyLookup/threads:1"},
+    {"KeyedAllowAt/threads:2", "KeyLookup/threads:2"},
+    {"KeyedAllow/threads:1", "KeyLookupAndClock/threads:1"},
+    {"KeyedAllow/threads:2", "KeyLookupAndClock/threads:2"},
+};
+
+double Median(std::vector<double> values) {
+  const auto middle = values.begin() + static_cast<std::ptrdiff_t>(values.size() / 2);
+  std::nth_element(values.begin(), middle, values.end());
+  return *middle;
+}
+
 class RatioReporter final : public benchmark::ConsoleReporter {
  public:
   RatioReporter() : ConsoleReporter(isatty(STDOUT_FILENO) != 0 ? OO_Defaults : OO_None) {}
 
+  // Of repetitions it shows the median only.
   void ReportRuns(const std::vector<Run>& runs) override {
-    ConsoleReporter::ReportRuns(runs);
-    for (const Run& run : runs) {
-      const double nanos = run.GetAdjustedCPUTime();
-      auto [best, first] = best_.try_emplace(run.benchmark_name(), nanos);
-      if (!first && nanos < best->second) best->second = nanos;
+    std::vector<Run> shown;
+    for (Run run : runs) {
+      run.run_name.min_time.clear();
+      run.run_name.repetitions.clear();
+      const bool failed = run.iterations == 0;
+      if (run.run_type == Run::RT_Iteration && !failed) {
+        nanos_[run.benchmark_name()].push_back(run.GetAdjustedCPUTime());
+      }
+      if (failed || run.repetitions <= 1 || run.aggregate_name == "median") shown.push_back(run);
+    }
+    if (!shown.empty()) ConsoleReporter::ReportRuns(shown);
+  }
+
+  void Finalize() override {
+    for (const auto& [name, base] : kRatios) {
+      const auto of = nanos_.find(name);
+      const auto to = nanos_.find(base);
+      if (of == nanos_.end() || to == nanos_.end()) continue;
+      GetOutputStream() << name << " / " << base << " = " << Median(of->second) / Median(to->second)
+                        << "\n";
     }
   }
 
-  // With --benchmark_repetitions, of the best run of each: noise only ever adds.
-  void Finalize() override {
-    PrintRatio("StackOfFive", "ClockRead");
-    PrintRatio("AsyncStackOfFive", "AsyncOperation");
-    PrintRatio("AsyncStackWithAttemptTimeout", "AsyncOperation");
-    PrintRatio("AwaitedStackOfFive", "AwaitedOperation");
-  }
-
  private:
-  void PrintRatio(const std::string& name, const std::string& base) {
-    const auto of = best_.find(name);
-    const auto to = best_.find(base);
-    if (of == best_.end() || to == best_.end()) return;
-    GetOutputStream() << name << " / " << base << " = " << of->second / to->second << "\n";
-  }
-
-  std::map<std::string, double> best_;
+  std::map<std::string, std::vector<double>> nanos_;  // the processor's, of each repetition
 };
 
 }  // namespace

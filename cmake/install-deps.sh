@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
-# Installs the Debian packages that a job needs: install-deps.sh build|examples|test|ci
-# Each job includes the ones before it. Does nothing, quickly, when all of them are there.
+# Installs the Debian packages that a job needs: install-deps.sh build|examples|test|ci|peers
+# Each job includes the ones before it, but peers only build. Does nothing, quickly, when all of them
+# are there.
 set -euo pipefail
 
 fail() {
@@ -13,10 +14,11 @@ build=(g++ cmake ninja-build pkg-config ca-certificates
 examples=("${build[@]}" libcli11-dev gnuplot-nox)
 test=("${examples[@]}" catch2 librapidcheck-dev libbenchmark-dev ccache openssl)
 ci=("${test[@]}" clang-19 clang-tidy-19 clang-format-19 libclang-rt-19-dev libboost1.81-dev git)
+peers=("${build[@]}" libbenchmark-dev golang-go golang-golang-x-time-dev)
 
 case ${1-} in
-  build | examples | test | ci) declare -n wanted=$1 ;;
-  *) fail "usage: install-deps.sh build|examples|test|ci" ;;
+  build | examples | test | ci | peers) declare -n wanted=$1 ;;
+  *) fail "usage: install-deps.sh build|examples|test|ci|peers" ;;
 esac
 
 if ! command -v dpkg-query >/dev/null || ! command -v apt-get >/dev/null; then
