@@ -151,7 +151,7 @@ class Call {
   void SetRequest() {}
   template <class Request, class... More>
   void SetRequest(const Request& request, const More&...) {
-    request_ = std::addressof(request);
+    request_ = static_cast<const void*>(std::addressof(request));  // may itself be a pointer
     request_type_ = &internal::type_mark<Request>;
   }
 
