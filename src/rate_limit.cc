@@ -53,6 +53,7 @@ class SeveralBuckets final : public TokenSource {
 
   Answer Take(const Call&, TimePoint now, std::int64_t n, Duration max_wait,
               Reservations& taken) override {
+    taken.reserve(buckets_.size());  // what is taken must not be lost for want of memory
     return Hold(buckets_, nullptr, {.now = now, .n = n, .max_wait = max_wait, .taken = taken});
   }
   void Settle(const Call&, TimePoint now, std::int64_t n) override {

@@ -209,7 +209,7 @@ bool TokenBucket::AllowAt(TimePoint now, std::int64_t n) {
 Reservation TokenBucket::ReserveAt(TimePoint now, std::int64_t n, Duration max_wait) {
   const std::uint32_t already_forgiven = forgiven();
   if (max_wait >= Duration::zero() && TryAllow(now, n) == true) {
-    return Reservation(this, n > 0 ? internal::NewPromise(n, already_forgiven) : nullptr, now);
+    return Taken(now, n, already_forgiven);
   }
   {
     internal::Draft draft;
@@ -230,13 +230,25 @@ Reservation TokenBucket::ReserveAt(TimePoint now, std::int64_t n, Duration max_w
       if (!Replace(*reading, granted ? decision.spent : reading->spent)) continue;
       if (waits) return Reservation(this, draft.Finish(), decision.ready_at);
       if (!granted) return Reservation(nullptr, nullptr, decision.ready_at);
-      const bool takes = n > 0 && !reading->axis.infinite();
-      if (takes) Saw(now);
-      return Reservation(this, takes ? internal::NewPromise(n, already_forgiven) : nullptr,
-                         decision.ready_at);
+      if (n == 0 || reading->axis.infinite()) {
+        return Reservation(this, nullptr, decision.ready_at);
+      }
+      Saw(now);
+      return Taken(now, n, already_forgiven);
     }
   }  // what was listed is void before anybody waits for it under the mutex
   return TokenHold(*this, now).Reserve(n, max_wait);
+}
+
+// Of tokens that are taken already. There may be no memory to say so: then they go back.
+Reservation TokenBucket::Taken(TimePoint now, std::int64_t n, std::uint32_t already_forgiven) {
+  if (n == 0) return Reservation(this, nullptr, now);
+  try {
+    return Reservation(this, internal::NewPromise(n, already_forgiven), now);
+  } catch (...) {
+    RefundAt(now, n);
+    throw;
+  }
 }
 
 // Also where nothing changes: then it says whether the reading still holds.

@@ -155,7 +155,7 @@ void TokenSchedule::Take(std::int64_t units) {
 }
 
 void TokenSchedule::Add(const std::shared_ptr<Promise>& promise) {
-  if (head_ == nullptr || queue_) queue_ = promise->end <= Spent() + promise->units;
+  if (queue_) queue_ = promise->end <= Spent() + promise->units;
   Link(promise);
   Changed();
 }

@@ -172,6 +172,7 @@ class TokenBucket final : internal::Promiser {
   std::uint64_t Word(std::int64_t spent) const;  // of a position in the present epoch, and back
   std::int64_t Spent(std::uint64_t word) const;
 
+  Reservation Taken(TimePoint now, std::int64_t n, std::uint32_t already_forgiven);
   void Prune(TimePoint now);
   // For TokenHold, under the mutex.
   std::optional<std::uint64_t> Hold();

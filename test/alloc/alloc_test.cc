@@ -3,6 +3,8 @@
 #include <absl/status/statusor.h>
 
 #include <cstdint>
+#include <new>
+#include <vector>
 
 #include "holdfast/holdfast.h"
 #include "test/support/allocations.h"
@@ -93,6 +95,27 @@ TEST_CASE("a failure, which the breaker dates, reads the clock twice") {
   const auto call = SixPolicies().Around([] { return absl::NotFoundError("no"); }, &clock);
   CHECK(call().code() == absl::StatusCode::kNotFound);
   CHECK(clock.reads == 2);
+}
+
+TEST_CASE("a reservation that there is no memory for takes no tokens") {
+  const std::int64_t burst = GENERATE(1000, 1);  // ready at once, and later
+  TokenBucket bucket({.rate = 1, .burst = burst});
+  CHECK(bucket.AllowAt(TimePoint{1s}, 1));
+  std::vector<Reservation> reservations;
+  reservations.reserve(100);
+  bool refused = false;
+  testing::out_of_memory = true;
+  try {
+    while (reservations.size() < 100) reservations.push_back(bucket.ReserveAt(TimePoint{1s}));
+  } catch (const std::bad_alloc&) {
+    refused = true;
+  }
+  testing::out_of_memory = false;
+  CHECK(refused);
+  const auto taken = static_cast<std::int64_t>(reservations.size()) + 1;
+  CHECK(bucket.TokensAt(TimePoint{1s}) == static_cast<double>(burst - taken));
+  for (Reservation& reservation : reservations) reservation.CancelAt(TimePoint{1s});
+  CHECK(bucket.TokensAt(TimePoint{1s}) == static_cast<double>(burst - 1));
 }
 
 }  // namespace

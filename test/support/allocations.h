@@ -12,9 +12,12 @@ namespace holdfast::testing {
 
 // By this thread.
 inline thread_local std::int64_t allocations = 0;
+// Whether this thread gets no more memory.
+inline thread_local bool out_of_memory = false;
 
 inline void* CountedAllocation(std::size_t size) {
   ++allocations;
+  if (out_of_memory) throw std::bad_alloc();
   if (void* memory = std::malloc(size == 0 ? 1 : size)) return memory;
   throw std::bad_alloc();
 }
@@ -22,6 +25,7 @@ inline void* CountedAllocation(std::size_t size) {
 inline void* CountedAllocation(std::size_t size, std::align_val_t alignment) {
   const auto align = static_cast<std::size_t>(alignment);
   ++allocations;
+  if (out_of_memory) throw std::bad_alloc();
   if (void* memory = std::aligned_alloc(align, (size + align - 1) / align * align)) return memory;
   throw std::bad_alloc();
 }
