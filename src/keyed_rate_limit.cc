@@ -1,5 +1,7 @@
 #include "holdfast/keyed_rate_limit.h"
 
+#include "holdfast/internal/validate.h"
+
 namespace holdfast {
 
 absl::Status Validate(const KeyedRateLimitOptions& options) {
@@ -45,9 +47,9 @@ RateLimitPlan PlanByKey(std::string_view policy, std::shared_ptr<KeyedTokenBucke
                         KeyedRateLimitOptions options) {
   ThrowIfInvalid(Validate(options));
   return {policy, std::make_shared<KeySource>(std::move(buckets), std::move(options.key)),
-          RateLimitOptions{.max_wait = options.max_wait,
-                           .cost = std::move(options.cost),
-                           .dry_run = options.dry_run}};
+          RateLimitTerms{.max_wait = options.max_wait,
+                         .cost = std::move(options.cost),
+                         .dry_run = options.dry_run}};
 }
 
 }  // namespace internal

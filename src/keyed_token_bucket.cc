@@ -20,6 +20,7 @@ using internal::KeyedShard;
 using internal::KeyTable;
 using internal::kNone;
 using internal::SecretHash;
+using internal::ThrowIfNegative;
 
 constexpr char kPolicy[] = "KeyedRateLimit";
 constexpr double kMaxRate = 1e9;
@@ -89,12 +90,6 @@ internal::Refusals NoRoom(internal::Refusals refusals, const std::string& name) 
       absl::StrCat(kPolicy, name.empty() ? "" : " ", name, ": no room for another key"));
   refusals.deadline = refusals.exhausted;
   return refusals;
-}
-
-void ThrowIfNegative(std::int64_t n) {
-  if (n < 0) {
-    internal::ThrowIfInvalid(absl::InvalidArgumentError("a number of tokens must be >= 0"));
-  }
 }
 
 }  // namespace

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <span>
 
+#include "holdfast/internal/validate.h"
 #include "token_hold.h"
 
 namespace holdfast {
@@ -109,8 +110,6 @@ class SeveralBuckets final : public TokenSource {
   std::vector<std::shared_ptr<TokenBucket>> buckets_;
 };
 
-}  // namespace
-
 std::shared_ptr<TokenSource> AllOf(std::vector<std::shared_ptr<TokenBucket>> buckets) {
   std::ranges::sort(buckets);
   const bool any_twice = std::ranges::adjacent_find(buckets) != buckets.end();
@@ -122,60 +121,22 @@ std::shared_ptr<TokenSource> AllOf(std::vector<std::shared_ptr<TokenBucket>> buc
   return std::make_shared<SeveralBuckets>(std::move(buckets));
 }
 
-RateLimitPlan::RateLimitPlan(std::string_view policy, std::shared_ptr<TokenSource> source,
-                             RateLimitOptions options)
-    : policy_(policy), source_(std::move(source)), options_(Validated(std::move(options))) {}
-
-RateLimitPlan::RateLimitPlan(std::string_view policy, const std::shared_ptr<TokenBucket>& bucket,
-                             RateLimitOptions options)
-    : RateLimitPlan(policy, std::make_shared<OneBucket>(bucket), std::move(options)) {
-  if (options_.cost == nullptr) single_ = bucket.get();
+RateLimitTerms TermsOf(RateLimitOptions options) {
+  ThrowIfInvalid(Validate(options));
+  return {
+      .max_wait = options.max_wait, .cost = std::move(options.cost), .dry_run = options.dry_run};
 }
 
-void RateLimitPlan::State::GiveBack() {
-  for (Reservation& reservation : taken_) reservation.CancelAt(call_->now());
+}  // namespace
+
+RateLimitPlan PlanFor(std::string_view policy, const std::shared_ptr<TokenBucket>& bucket,
+                      RateLimitOptions options) {
+  return {policy, std::make_shared<OneBucket>(bucket), TermsOf(std::move(options)), bucket.get()};
 }
 
-Verdict RateLimitPlan::TakeTokens(Call& call, State& state) const {
-  if (state.call_ == nullptr) {
-    const TimePoint now = call.now();
-    const Duration time_left = SaturatingSub(call.deadline(), now);
-    state.cost_ = options_.cost == nullptr ? 1 : options_.cost(std::as_const(call));
-    state.call_ = &call;
-    const TokenSource::Answer answer =
-        source_->Take(call, now, state.cost_, std::min(options_.max_wait, time_left), state.taken_);
-    if (answer.refused != nullptr) return Refuse(call, state, answer, time_left);
-    state.ready_at_ = answer.at;
-    if (options_.dry_run && answer.at > now) {
-      call.Waive(policy_, absl::OkStatus(), answer.at);
-      state.ready_at_ = now;
-    }
-  }
-  if (call.now() < state.ready_at_) return Verdict::Wait(state.ready_at_);
-  state.taken_.clear();  // acted on: nothing to give back
-  return Verdict::Proceed();
-}
-
-Verdict RateLimitPlan::Refuse(Call& call, State& state, const TokenSource::Answer& answer,
-                              Duration time_left) const {
-  const Refusals& refusals = *answer.refused;
-  const bool late = answer.at != TimePoint::max() && time_left < options_.max_wait;
-  const absl::Status& refusal = answer.impossible ? refusals.impossible
-                                : late            ? refusals.deadline
-                                                  : refusals.exhausted;
-  // One that comes later may wait for the same tokens.
-  const bool too_long = SaturatingSub(answer.at, call.now()) > options_.max_wait;
-  const bool waits = answer.waiting_helps && too_long && !late && answer.at != TimePoint::max();
-  const TimePoint retry_at = waits ? answer.at - options_.max_wait : answer.at;
-  if (!options_.dry_run) return Verdict::Reject(refusal, retry_at);
-  call.Waive(policy_, refusal, retry_at);
-  state.cost_ = -1;
-  return Verdict::Proceed();
-}
-
-void RateLimitPlan::Settle(Call& call, const State& state, std::int64_t true_cost) const {
-  const std::int64_t difference = std::max<std::int64_t>(true_cost, 0) - state.cost_;
-  if (state.cost_ >= 0 && difference != 0) source_->Settle(call, call.now(), difference);
+RateLimitPlan PlanForAll(std::string_view policy, std::vector<std::shared_ptr<TokenBucket>> buckets,
+                         RateLimitOptions options) {
+  return {policy, AllOf(std::move(buckets)), TermsOf(std::move(options))};
 }
 
 }  // namespace internal

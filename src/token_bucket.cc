@@ -20,18 +20,13 @@ using internal::Collision;
 using internal::kInfiniteMultiplier;
 using internal::kMaxDebtUnits;
 using internal::Promise;
+using internal::ThrowIfNegative;
 using internal::TokenAxis;
 using internal::TokenHold;
 using internal::TokenSchedule;
 using internal::Uint128;
 
 constexpr double kMaxRate = 1e18;
-
-void ThrowIfNegative(std::int64_t n) {
-  if (n < 0) {
-    internal::ThrowIfInvalid(absl::InvalidArgumentError("a number of tokens must be >= 0"));
-  }
-}
 
 std::int64_t Distance(std::uint64_t from, std::uint64_t to) {
   return static_cast<std::int64_t>(to - from) >> 1;  // positions are doubled

@@ -23,6 +23,7 @@
 #include "holdfast/testing/fake_clock.h"
 #include "holdfast/timeout.h"
 #include "test/support/catch.h"
+#include "test/support/threads.h"
 
 namespace holdfast {
 namespace {
@@ -440,17 +441,12 @@ TEST_CASE("AdaptiveTimeout serves many threads") {
         return i;
       },
       &clock);
-  {
-    std::vector<std::jthread> threads;
-    for (int t = 0; t < 4; ++t) {
-      threads.emplace_back([&call, &wrong] {
-        for (int i = 0; i < 3000; ++i) {
-          const absl::StatusOr<int> result = call(i);
-          if (result.ok() != (i % 7 != 0)) ++wrong;
-        }
-      });
+  test::InThreads(4, [&](int) {
+    for (int i = 0; i < 3000; ++i) {
+      const absl::StatusOr<int> result = call(i);
+      if (result.ok() != (i % 7 != 0)) ++wrong;
     }
-  }
+  });
   CHECK(wrong == 0);
 }
 

@@ -19,6 +19,7 @@
 #include "holdfast/keyed_token_bucket.h"
 #include "test/support/catch.h"
 #include "test/support/rapidcheck.h"
+#include "test/support/rate_oracle.h"
 
 namespace holdfast {
 namespace {
@@ -43,7 +44,7 @@ struct KeyStep {
 
   Kind kind = kAllow;
   std::uint8_t key = 0;
-  std::uint8_t which = 0;  // how many tokens, or which reservation or limits
+  std::uint8_t which = 0;  // how many tokens, or which reservation, limits or kind of span
   std::uint16_t span = 0;  // of time
 
   friend std::ostream& operator<<(std::ostream& out, const KeyStep& step) {
@@ -62,17 +63,7 @@ std::vector<KeyStep> Steps(std::initializer_list<KeyStep::Kind> kinds) {
 }
 
 // A sequence takes microseconds: many times the hundred at which rapidcheck stops.
-template <class F>
-void Often(F&& property) {
-  rc::detail::TestParams params = rc::detail::configuration().testParams;
-  params.maxSuccess *= 20;
-  const auto result =
-      rc::detail::checkTestable(std::forward<F>(property), rc::detail::TestMetadata(), params);
-  std::ostringstream text;
-  rc::detail::printResultMessage(result, text);
-  INFO("seed=" << params.seed << "\n" << text.str());
-  CHECK(result.template is<rc::detail::SuccessResult>());
-}
+constexpr int kOften = 20;
 
 constexpr std::array<Limits, 8> kLimits = {
     {{1, 1}, {3, 2}, {10, 5}, {12'345, 20}, {1e9, 4}, {999'999'937, 7}, {0, 3}, {7, 0}}};
@@ -133,30 +124,13 @@ class BesideBuckets {
  private:
   using Pair = std::pair<Reservation, Reservation>;
 
-  // Mostly few, now and then up to all that there can be and one more, and once in a while
-  // nonsense.
   std::int64_t TokensOf(const KeyStep& step) const {
-    if (step.which == 255) return -1;
-    return step.which % 4 == 3 ? step.which / 4 * (limits_.burst + 1) / 62 : step.which % 4;
+    return testing::TokensOf(step.which, limits_.burst);
   }
 
-  // The time that a few tokens take, a nanosecond more or less, or a part of what all of them take.
   Duration SpanOf(const KeyStep& step) const {
-    const std::int64_t rate = std::max<std::int64_t>(static_cast<std::int64_t>(limits_.rate), 1);
-    constexpr std::int64_t kSecond = 1'000'000'000;
-    const std::int64_t whole = step.span % 8 * kSecond / rate;
-    switch (step.span / 8 % 5) {
-      case 0:
-        return Duration(whole);
-      case 1:
-        return Duration(whole + 1);
-      case 2:
-        return Duration(std::max<std::int64_t>(whole - 1, 0));
-      case 3:
-        return Duration(whole + limits_.burst * kSecond / 2048 * (step.span / 32) / rate);
-      default:
-        return step.span % 8 * 100ms;  // so that the axis of a fast rate ends
-    }
+    if (step.which % 5 == 4) return step.span % 8 * 100ms;  // so that the axis of a fast rate ends
+    return testing::SpanOf(step.span, static_cast<std::int64_t>(limits_.rate), limits_.burst);
   }
 
   TokenBucket& BucketOf(const std::string& key) {
@@ -269,7 +243,7 @@ using enum KeyStep::Kind;
 
 TEST_CASE("with room for all, each key decides as a bucket of its own") {
   const Limits limits = GENERATE(from_range(kLimits));
-  Often([limits] {
+  test::Property(kOften, [limits] {
     BesideBuckets beside(limits, 100, 4);
     for (const KeyStep& step : Steps({kAllow, kReserve, kReserve, kReserveWithin, kCancel, kCharge,
                                       kRefund, kAdvance, kAdvance, kAdvanceTo, kLookAhead})) {
@@ -279,7 +253,7 @@ TEST_CASE("with room for all, each key decides as a bucket of its own") {
 }
 
 TEST_CASE("whatever becomes of the limits, each key decides as a bucket of its own") {
-  Often([] {
+  test::Property(kOften, [] {
     BesideBuckets beside(*rc::gen::elementOf(kLimits), 100, 3);
     for (const KeyStep& step : Steps({kAllow, kReserve, kReserve, kReserveWithin, kCancel, kCharge,
                                       kRefund, kAdvance, kAdvance, kAdvanceTo, kSetLimits})) {
@@ -290,7 +264,7 @@ TEST_CASE("whatever becomes of the limits, each key decides as a bucket of its o
 
 TEST_CASE("a key finds room if and only if another one's bucket is full, and never minds") {
   const Limits limits = GENERATE(from_range(kLimits));
-  Often([limits] {
+  test::Property(kOften, [limits] {
     BesideBuckets beside(limits, 3, 8);
     for (const KeyStep& step : Steps({kAllow, kAllow, kReserve, kReserveWithin, kCancel, kCharge,
                                       kRefund, kAdvance, kAdvance, kAdvanceTo})) {

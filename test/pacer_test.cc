@@ -8,7 +8,6 @@
 #include <cmath>
 #include <cstddef>
 #include <cstdint>
-#include <latch>
 #include <limits>
 #include <memory>
 #include <optional>
@@ -22,6 +21,7 @@
 
 #include "holdfast/testing/fake_clock.h"
 #include "test/support/catch.h"
+#include "test/support/threads.h"
 
 namespace holdfast {
 namespace {
@@ -465,25 +465,12 @@ TEST_CASE("a pacer refuses options that make no sense") {
   CHECK(pacer.name() == "api");
 }
 
-// Runs `body(i)` in `n` threads that begin at the same moment.
-template <class F>
-void InThreads(int n, const F& body) {
-  std::latch start(n);
-  std::vector<std::jthread> threads;
-  for (int i = 0; i < n; ++i) {
-    threads.emplace_back([&start, &body, i] {
-      start.arrive_and_wait();
-      body(i);
-    });
-  }
-}
-
 // All threads share one clock reading, so the bound is exact.
 TEST_CASE("threads share the slack exactly") {
   Pacer pacer({.rate = 1000, .slack = 399'999});
   CHECK(pacer.TryTakeAt(At(0s)));
   std::atomic<int> granted = 0;
-  InThreads(4, [&](int) {
+  test::InThreads(4, [&](int) {
     for (int i = 0; i < 200'000; ++i) granted += pacer.TryTakeAt(At(1h)) ? 1 : 0;
   });
   CHECK(granted == 400'000);
@@ -493,7 +480,7 @@ TEST_CASE("threads share the slack exactly") {
 TEST_CASE("threads get each place once") {
   Pacer pacer({.rate = 7, .slack = 0});
   std::array<std::vector<TimePoint>, 4> places;
-  InThreads(4, [&](int thread) {
+  test::InThreads(4, [&](int thread) {
     for (int i = 0; i < 50'000; ++i) {
       places[static_cast<std::size_t>(thread)].push_back(pacer.TakeAt(At(0s)));
     }
@@ -531,7 +518,7 @@ TEST_CASE("threads that give places back take none from others, and mint none") 
   int kept = 0;
   int wrong = 0;
   TimePoint last_kept = At(1h);
-  InThreads(4, [&](int thread) {
+  test::InThreads(4, [&](int thread) {
     for (int i = 0; i < 10'000; ++i) {
       std::stop_source stop;
       StoppingClock::stop = &stop;

@@ -3,10 +3,9 @@
 #include <atomic>
 #include <cmath>
 #include <stdexcept>
-#include <thread>
-#include <vector>
 
 #include "test/support/catch.h"
+#include "test/support/threads.h"
 
 namespace holdfast {
 namespace {
@@ -46,16 +45,11 @@ TEST_CASE("a budget refuses options that make no sense") {
 TEST_CASE("threads never withdraw more than there is") {
   RetryBudget budget({.capacity = 1000, .per_success = 0.25});
   std::atomic<int> withdrawn = 0;
-  {
-    std::vector<std::jthread> threads;
-    for (int t = 0; t < 4; ++t) {
-      threads.emplace_back([&] {
-        for (int i = 0; i < 1000; ++i) {
-          if (budget.TryWithdraw()) ++withdrawn;
-        }
-      });
+  test::InThreads(4, [&](int) {
+    for (int i = 0; i < 1000; ++i) {
+      if (budget.TryWithdraw()) ++withdrawn;
     }
-  }
+  });
   CHECK(withdrawn == 1000);
   CHECK(budget.balance() == 0);
 }

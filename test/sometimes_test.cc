@@ -5,7 +5,6 @@
 #include <barrier>
 #include <cstddef>
 #include <deque>
-#include <latch>
 #include <stdexcept>
 #include <string>
 #include <thread>
@@ -14,6 +13,7 @@
 
 #include "holdfast/testing/fake_clock.h"
 #include "test/support/catch.h"
+#include "test/support/threads.h"
 
 namespace holdfast {
 namespace {
@@ -162,23 +162,10 @@ TEST_CASE("negative options are refused") {
   CHECK(Validate(Options{}).ok());
 }
 
-// Runs `body(i)` in `n` threads that begin at the same moment.
-template <class F>
-void InThreads(int n, const F& body) {
-  std::latch start(n);
-  std::vector<std::jthread> threads;
-  for (int i = 0; i < n; ++i) {
-    threads.emplace_back([&start, &body, i] {
-      start.arrive_and_wait();
-      body(i);
-    });
-  }
-}
-
 TEST_CASE("threads share the first calls exactly") {
   Sometimes sometimes({.first = 100'000});
   std::atomic<int> runs = 0;
-  InThreads(4, [&](int) {
+  test::InThreads(4, [&](int) {
     for (int i = 0; i < 50'000; ++i) sometimes.Do([&] { ++runs; });
   });
   CHECK(runs == 100'000);
@@ -187,7 +174,7 @@ TEST_CASE("threads share the first calls exactly") {
 TEST_CASE("threads share every so many calls exactly") {
   Sometimes sometimes({.first = 10, .every = 7});
   std::atomic<int> runs = 0;
-  InThreads(4, [&](int) {
+  test::InThreads(4, [&](int) {
     for (int i = 0; i < 50'000; ++i) sometimes.Do([&] { ++runs; });
   });
   // Numbers 0 and 7 are among the first 10, and are every seventh as well.
@@ -200,7 +187,7 @@ TEST_CASE("each interval has one winner") {
   Sometimes sometimes({.interval = 1s});
   std::vector<std::atomic<int>> winners(kIntervals);
   std::barrier<> together(4);
-  InThreads(4, [&](int) {
+  test::InThreads(4, [&](int) {
     for (int i = 0; i < kIntervals; ++i) {
       together.arrive_and_wait();
       const auto win = [&] { ++winners[static_cast<std::size_t>(i)]; };
@@ -220,7 +207,7 @@ TEST_CASE("nobody wins an interval before the first call has begun it") {
   for (int i = 0; i < kTimes; ++i) all.emplace_back(Options{.interval = 1s});
   std::array<std::vector<int>, 2> runs;
   std::array<std::atomic<int>, 2> reached{};
-  InThreads(2, [&](int thread) {
+  test::InThreads(2, [&](int thread) {
     const auto me = static_cast<std::size_t>(thread);
     for (int i = 0; i < kTimes; ++i) {
       reached[me] = i;

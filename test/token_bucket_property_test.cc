@@ -6,12 +6,8 @@
 #include <cmath>
 #include <cstddef>
 #include <cstdint>
-#include <functional>
 #include <initializer_list>
-#include <latch>
 #include <random>
-#include <sstream>
-#include <thread>
 #include <utility>
 #include <vector>
 
@@ -19,6 +15,7 @@
 #include "test/support/catch.h"
 #include "test/support/rapidcheck.h"
 #include "test/support/rate_oracle.h"
+#include "test/support/threads.h"
 
 namespace holdfast {
 namespace {
@@ -37,17 +34,7 @@ using enum RateStep::Kind;
 constexpr TimePoint At(Duration d) { return TimePoint{d}; }
 
 // A sequence takes microseconds: many times the hundred at which rapidcheck stops.
-template <class F>
-void Often(F&& property) {
-  rc::detail::TestParams params = rc::detail::configuration().testParams;
-  params.maxSuccess *= 10;
-  const auto result =
-      rc::detail::checkTestable(std::forward<F>(property), rc::detail::TestMetadata(), params);
-  std::ostringstream text;
-  rc::detail::printResultMessage(result, text);
-  INFO("seed=" << params.seed << "\n" << text.str());
-  CHECK(result.template is<rc::detail::SuccessResult>());
-}
+constexpr int kOften = 10;
 
 std::vector<RateStep> Steps(std::initializer_list<RateStep::Kind> kinds) {
   return *rc::gen::container<std::vector<RateStep>>(rc::gen::build<RateStep>(
@@ -90,7 +77,7 @@ TEST_CASE("the oracle grants the first time at which no window holds too much") 
 
 TEST_CASE("without cancellations a bucket answers what the oracle does") {
   const std::int64_t rate = GENERATE(from_range(BesideOracle::kRates));
-  Often([rate] {
+  test::Property(kOften, [rate] {
     const std::int64_t burst = AnyBurst();
     BesideOracle beside(rate, burst);
     for (const RateStep& step : Steps({kAllow, kReserve, kReserve, kReserveWithin, kAdvance,
@@ -103,7 +90,7 @@ TEST_CASE("without cancellations a bucket answers what the oracle does") {
 
 TEST_CASE("a bucket answers what the oracle does, whatever is cancelled") {
   const std::int64_t rate = GENERATE(from_range(BesideOracle::kRates));
-  Often([rate] {
+  test::Property(kOften, [rate] {
     const std::int64_t burst = AnyBurst();
     BesideOracle beside(rate, burst);
     for (const RateStep& step : Steps({kReserve, kReserve, kReserve, kAllow, kReserveWithin,
@@ -128,7 +115,7 @@ TEST_CASE("a bucket answers what the oracle does for a long time") {
 }
 
 TEST_CASE("a bucket answers what the oracle does where its numbers end") {
-  Often([] {
+  test::Property(kOften, [] {
     // At this rate they last 2.3 s.
     BesideOracle beside(999'999'937, 20'000'000);
     RC_ASSERT(beside.Do({.kind = kAllow, .which = 1}) == "");
@@ -141,7 +128,7 @@ TEST_CASE("a bucket answers what the oracle does where its numbers end") {
 }
 
 TEST_CASE("a new rate or burst settles the past as the oracle does") {
-  Often([] {
+  test::Property(kOften, [] {
     BesideOracle beside(AnyRate(), AnyBurst());
     for (const RateStep& step : Steps({kReserve, kAllow, kReserveWithin, kAdvance, kAdvance,
                                        kLookAhead, kSetRate, kSetBurst})) {
@@ -158,7 +145,7 @@ TEST_CASE("changes of the rate and the burst beside cancellations mint nothing")
     Reservation reservation;
     std::int64_t n;
   };
-  Often([] {
+  test::Property(kOften, [] {
     std::int64_t rate = AnyRate();
     std::int64_t burst = AnyBurst();
     TokenBucket bucket({.rate = static_cast<double>(rate), .burst = burst});
@@ -169,20 +156,20 @@ TEST_CASE("changes of the rate and the burst beside cancellations mint nothing")
     Wide come = Wide{burst} * 1'000'000'000;
     for (const RateStep& step : Steps({kReserve, kReserve, kCancel, kCancel, kReserveWithin,
                                        kAdvance, kAdvanceTo, kSetRate, kSetBurst})) {
-      const TimePoint now = step.span % 4 != 0 ? latest : latest - SpanOf(step, rate, burst);
+      const TimePoint now = step.span % 4 != 0 ? latest : latest - SpanOf(step.span, rate, burst);
       Promise* const promise = promises.empty() ? nullptr : &promises[step.which % promises.size()];
       TimePoint then = latest;
       if (step.kind == kReserve || step.kind == kReserveWithin) {
-        const std::int64_t n = TokensOf(step, burst);
+        const std::int64_t n = TokensOf(step.which, burst);
         const Duration max_wait =
-            step.kind == kReserve ? Duration::max() : SpanOf(step, rate, burst);
+            step.kind == kReserve ? Duration::max() : SpanOf(step.span, rate, burst);
         const Reservation answer = bucket.ReserveAt(now, n, max_wait);
         if (answer.ok()) promises.push_back({answer, n});
       } else if (step.kind == kCancel && promise != nullptr) {
         promise->reservation.CancelAt(now);
         if (now <= promise->reservation.ready_at()) promise->n = 0;
       } else if (step.kind == kAdvance) {
-        then = latest + SpanOf(step, rate, burst);
+        then = latest + SpanOf(step.span, rate, burst);
       } else if (step.kind == kAdvanceTo && promise != nullptr) {
         then = std::max(latest, promise->reservation.ready_at() + Duration(step.span % 3 - 1));
       } else if (step.kind == kSetRate) {
@@ -208,7 +195,7 @@ TEST_CASE("changes of the rate and the burst beside cancellations mint nothing")
 }
 
 TEST_CASE("an older now is granted nothing that the latest would not be") {
-  Often([] {
+  test::Property(kOften, [] {
     const std::int64_t rate = AnyRate();
     const std::int64_t burst = AnyBurst();
     TokenBucket bucket({.rate = static_cast<double>(rate), .burst = burst});
@@ -217,9 +204,9 @@ TEST_CASE("an older now is granted nothing that the latest would not be") {
     TimePoint granted{};
     for (const RateStep& step : Steps({kAllow, kReserve, kReserve, kAdvance})) {
       const auto forth = static_cast<std::uint16_t>(step.span / 3);
-      if (step.kind == kAdvance) latest += SpanOf({.span = forth}, rate, burst);
-      const TimePoint now = step.span % 3 == 0 ? latest : latest - SpanOf(step, rate, burst);
-      const std::int64_t n = TokensOf(step, burst);
+      if (step.kind == kAdvance) latest += SpanOf(forth, rate, burst);
+      const TimePoint now = step.span % 3 == 0 ? latest : latest - SpanOf(step.span, rate, burst);
+      const std::int64_t n = TokensOf(step.which, burst);
       const Duration max_wait = step.kind == kAllow ? 0ns : Duration::max();
       const Reservation answer = bucket.ReserveAt(now, n, max_wait);
       if (answer.ok()) {
@@ -234,7 +221,7 @@ TEST_CASE("an older now is granted nothing that the latest would not be") {
 }
 
 TEST_CASE("no window holds more than it may, also where times go back and places are cancelled") {
-  Often([] {
+  test::Property(kOften, [] {
     const std::int64_t rate = AnyRate();
     const std::int64_t burst = AnyBurst();
     TokenBucket bucket({.rate = static_cast<double>(rate), .burst = burst});
@@ -243,15 +230,15 @@ TEST_CASE("no window holds more than it may, also where times go back and places
     std::vector<ActedOn> acted_on;
     for (const RateStep& step : Steps({kAllow, kReserve, kReserve, kCancel, kCancel, kAdvance})) {
       const auto forth = static_cast<std::uint16_t>(step.span / 3);
-      if (step.kind == kAdvance) latest += SpanOf({.span = forth}, rate, burst);
-      const TimePoint now = step.span % 3 == 0 ? latest : latest - SpanOf(step, rate, burst);
+      if (step.kind == kAdvance) latest += SpanOf(forth, rate, burst);
+      const TimePoint now = step.span % 3 == 0 ? latest : latest - SpanOf(step.span, rate, burst);
       if (step.kind == kCancel && !reservations.empty()) {
         const std::size_t which = step.which % reservations.size();
         reservations[which].CancelAt(now);
         if (now <= reservations[which].ready_at()) acted_on[which].n = 0;
         continue;
       }
-      const std::int64_t n = TokensOf(step, burst);
+      const std::int64_t n = TokensOf(step.which, burst);
       const Duration max_wait = step.kind == kAllow ? 0ns : Duration::max();
       const Reservation answer = bucket.ReserveAt(now, n, max_wait);
       if (!answer.ok()) continue;
@@ -275,18 +262,18 @@ std::vector<Answered> Ask(TokenBucket& bucket, TimePoint now, const std::vector<
   const std::int64_t burst = bucket.burst();
   std::vector<Answered> answers;
   for (const RateStep& step : steps) {
-    if (step.kind == kAdvance) now += SpanOf(step, rate, burst);
+    if (step.kind == kAdvance) now += SpanOf(step.span, rate, burst);
     if (step.kind == kAdvance) continue;
     const Reservation answer =
-        bucket.ReserveAt(now, TokensOf(step, burst),
-                         step.kind == kReserve ? Duration::max() : SpanOf(step, rate, burst));
+        bucket.ReserveAt(now, TokensOf(step.which, burst),
+                         step.kind == kReserve ? Duration::max() : SpanOf(step.span, rate, burst));
     answers.push_back({answer.ok(), answer.too_late_at(), bucket.TokensAt(now)});
   }
   return answers;
 }
 
 TEST_CASE("a bucket all of whose reservations were cancelled in time is as good as new") {
-  Often([] {
+  test::Property(kOften, [] {
     const std::int64_t rate = AnyRate();
     const std::int64_t burst = AnyBurst();
     const TokenBucket::Options options{.rate = static_cast<double>(rate), .burst = burst};
@@ -304,12 +291,12 @@ TEST_CASE("a bucket all of whose reservations were cancelled in time is as good 
     };
     for (const RateStep& step : Steps({kReserve, kReserve, kReserve, kCancel, kAdvance})) {
       if (step.kind == kReserve) {
-        const Reservation answer = used.ReserveAt(now, TokensOf(step, burst));
+        const Reservation answer = used.ReserveAt(now, TokensOf(step.which, burst));
         if (answer.ok()) reservations.push_back(answer);
       } else if (step.kind == kCancel && !reservations.empty()) {
         cancel(step.which % reservations.size());
       } else if (step.kind == kAdvance) {
-        const TimePoint then = now + SpanOf(step, rate, burst);
+        const TimePoint then = now + SpanOf(step.span, rate, burst);
         for (std::size_t i = reservations.size(); i-- > 0;) {
           if (reservations[i].ready_at() < then) cancel(i);
         }
@@ -326,7 +313,7 @@ TEST_CASE("a bucket all of whose reservations were cancelled in time is as good 
 }
 
 TEST_CASE("a cancelled place goes to the next reservation that fits") {
-  Often([] {
+  test::Property(kOften, [] {
     // A token takes a microsecond, so that no time is truncated.
     const std::int64_t burst = *rc::gen::inRange<std::int64_t>(1, 8);
     const auto some = [&] { return *rc::gen::inRange<std::int64_t>(1, burst + 1); };
@@ -519,22 +506,11 @@ TEST_CASE("at rates that are no whole numbers each token comes in its nanosecond
 
 constexpr int kThreads = 4;
 
-void InThreads(const std::function<void(int)>& run) {
-  std::latch begin(kThreads);
-  std::vector<std::jthread> threads;
-  for (int t = 0; t < kThreads; ++t) {
-    threads.emplace_back([&run, &begin, t] {
-      begin.arrive_and_wait();
-      run(t);
-    });
-  }
-}
-
 TEST_CASE("at one instant threads are admitted to the burst exactly") {
   constexpr std::int64_t kBurst = 10'000;
   TokenBucket bucket({.rate = 1e6, .burst = kBurst});
   std::atomic<std::int64_t> admitted = 0;
-  InThreads([&](int) {
+  test::InThreads(kThreads, [&](int) {
     for (int i = 0; i < kBurst; ++i) {
       if (bucket.AllowAt(At(1s))) admitted.fetch_add(1, std::memory_order_relaxed);
     }
@@ -546,7 +522,7 @@ TEST_CASE("at one instant threads are admitted to the burst exactly") {
 TEST_CASE("threads that cancel in any order give everything back") {
   TokenBucket bucket({.rate = 7, .burst = 5});
   CHECK(bucket.AllowAt(At(1s), 3));
-  InThreads([&](int thread) {
+  test::InThreads(kThreads, [&](int thread) {
     std::minstd_rand random(static_cast<unsigned>(thread) + 1);
     for (int round = 0; round < 300; ++round) {
       std::vector<Reservation> reservations;
@@ -566,7 +542,7 @@ TEST_CASE("threads that cancel beside changes of the rate and the burst mint not
   constexpr std::int64_t kBurst = 1000;
   TokenBucket bucket({.rate = 7, .burst = kBurst});
   std::atomic<std::int64_t> spent = 0;
-  InThreads([&](int thread) {
+  test::InThreads(kThreads, [&](int thread) {
     std::minstd_rand random(static_cast<unsigned>(thread) + 1);
     std::vector<Reservation> kept;
     for (int i = 0; i < 5000; ++i) {
@@ -599,7 +575,7 @@ TEST_CASE("threads that reserve and cancel while time passes stay within every w
   std::atomic<Duration::rep> time = 0;
   const auto read = [&] { return At(Duration(time.load(std::memory_order_acquire))); };
   std::vector<std::vector<ActedOn>> acted_on(kThreads);
-  InThreads([&](int thread) {
+  test::InThreads(kThreads, [&](int thread) {
     std::minstd_rand random(static_cast<unsigned>(thread) + 1);
     struct Promise {
       Reservation reservation;
@@ -647,7 +623,7 @@ TEST_CASE("threads get the rate that there is, and no more") {
     CHECK(limit->bucket.Allow(limit->rate));
     limit->admitted.store(limit->rate, std::memory_order_relaxed);
   }
-  InThreads([&](int) {
+  test::InThreads(kThreads, [&](int) {
     while (std::chrono::steady_clock::now() < begin + 2s) {
       for (Limit* const limit : {&fast, &slow}) {
         if (limit->bucket.Allow()) limit->admitted.fetch_add(1, std::memory_order_relaxed);

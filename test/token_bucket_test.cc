@@ -13,6 +13,7 @@
 
 #include "holdfast/testing/fake_clock.h"
 #include "test/support/catch.h"
+#include "test/support/threads.h"
 
 namespace holdfast {
 namespace {
@@ -408,39 +409,27 @@ TEST_CASE("times at the ends of what can be said do no harm") {
 TEST_CASE("threads share a burst exactly, beside changes of the rate and the burst") {
   TokenBucket bucket({.rate = 0, .burst = 20'000});
   std::atomic<int> granted = 0;
-  {
-    std::vector<std::jthread> threads;
-    for (int t = 0; t < 3; ++t) {
-      threads.emplace_back([&] {
-        for (int i = 0; i < 10'000; ++i) granted += bucket.AllowAt(At(1s)) ? 1 : 0;
-      });
+  test::InThreads(4, [&](int thread) {
+    for (int i = 0; thread > 0 && i < 10'000; ++i) granted += bucket.AllowAt(At(1s)) ? 1 : 0;
+    for (int i = 0; thread == 0 && i < 2'000; ++i) {
+      bucket.SetRateAt(At(1s), i % 2 == 0 ? 1e6 + i : 0);
+      bucket.SetBurstAt(At(1s), i % 2 == 0 ? TokenBucket::kMaxBurst : 20'000);
     }
-    threads.emplace_back([&] {
-      for (int i = 0; i < 2'000; ++i) {
-        bucket.SetRateAt(At(1s), i % 2 == 0 ? 1e6 + i : 0);
-        bucket.SetBurstAt(At(1s), i % 2 == 0 ? TokenBucket::kMaxBurst : 20'000);
-      }
-    });
-  }
+  });
   CHECK(granted == 20'000);
 }
 
 TEST_CASE("threads that reserve and cancel never mint a token") {
   TokenBucket bucket({.rate = 1000, .burst = 5'000});
   std::atomic<int> granted = 0;
-  {
-    std::vector<std::jthread> threads;
-    for (int t = 0; t < 3; ++t) {
-      threads.emplace_back([&] {
-        for (int i = 0; i < 5'000; ++i) {
-          granted += bucket.AllowAt(At(1s)) ? 1 : 0;
-          Reservation taken_back = bucket.ReserveAt(At(1s), 2);
-          taken_back.CancelAt(At(1s));
-          taken_back.CancelAt(At(1s));
-        }
-      });
+  test::InThreads(3, [&](int) {
+    for (int i = 0; i < 5'000; ++i) {
+      granted += bucket.AllowAt(At(1s)) ? 1 : 0;
+      Reservation taken_back = bucket.ReserveAt(At(1s), 2);
+      taken_back.CancelAt(At(1s));
+      taken_back.CancelAt(At(1s));
     }
-  }
+  });
   CHECK(granted <= 5'000);
   CHECK(bucket.TokensAt(At(1s)) <= 5'000 - granted);
 }

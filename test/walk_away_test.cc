@@ -22,6 +22,7 @@
 #include "holdfast/timeout.h"
 #include "test/support/attempts.h"
 #include "test/support/catch.h"
+#include "test/support/threads.h"
 
 namespace holdfast {
 namespace {
@@ -292,13 +293,9 @@ TEST_CASE("what runs never passes the limit, however many walk away", "[walk_awa
       --running;
       return absl::OkStatus();
     });
-    std::vector<std::thread> threads;
-    for (int t = 0; t < 4; ++t) {
-      threads.emplace_back([&fetch, t] {
-        for (int i = 0; i < 100; ++i) (void)fetch.With({}, (t * 131 + i * 71) % 400);
-      });
-    }
-    for (std::thread& thread : threads) thread.join();
+    test::InThreads(4, [&fetch](int t) {
+      for (int i = 0; i < 100; ++i) (void)fetch.With({}, (t * 131 + i * 71) % 400);
+    });
   }
   CHECK(most <= kLimit);
   CHECK(semaphore->in_use() == 0);

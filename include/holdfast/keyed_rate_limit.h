@@ -11,10 +11,8 @@
 #ifndef HOLDFAST_KEYED_RATE_LIMIT_H_
 #define HOLDFAST_KEYED_RATE_LIMIT_H_
 
-#include <absl/base/attributes.h>
 #include <absl/status/status.h>
 
-#include <concepts>
 #include <cstdint>
 #include <functional>
 #include <memory>
@@ -22,9 +20,8 @@
 #include <utility>
 
 #include "holdfast/call.h"
+#include "holdfast/internal/rate_limit_plan.h"
 #include "holdfast/keyed_token_bucket.h"
-#include "holdfast/rate_limit.h"
-#include "holdfast/verdict.h"
 
 namespace holdfast {
 
@@ -52,7 +49,7 @@ RateLimitPlan PlanByKey(std::string_view policy, std::shared_ptr<KeyedTokenBucke
 // RateLimit. A call for which there is no room is treated as KeyedTokenBucket::WhenFull says: it is
 // refused, by default, with kResourceExhausted and the earliest time at which there can be room.
 template <class TrueCost = internal::CostAsTaken>
-class KeyedRateLimit {
+class KeyedRateLimit : public internal::RateLimitPolicy<TrueCost> {
  public:
   static constexpr std::string_view kName = "KeyedRateLimit";
 
@@ -60,30 +57,15 @@ class KeyedRateLimit {
   // `true_cost` is as RateLimit's.
   explicit KeyedRateLimit(std::shared_ptr<KeyedTokenBucket> buckets,
                           KeyedRateLimitOptions options = {}, TrueCost true_cost = {})
-      : plan_(internal::PlanByKey(kName, std::move(buckets), std::move(options))),
-        true_cost_(std::move(true_cost)) {}
+      : Base(internal::PlanByKey(kName, std::move(buckets), std::move(options)),
+             std::move(true_cost)) {}
   explicit KeyedRateLimit(KeyedTokenBucket::Options buckets, KeyedRateLimitOptions options = {},
                           TrueCost true_cost = {})
       : KeyedRateLimit(std::make_shared<KeyedTokenBucket>(std::move(buckets)), std::move(options),
                        std::move(true_cost)) {}
 
-  using State = internal::RateLimitPlan::State;
-
-  ABSL_ATTRIBUTE_ALWAYS_INLINE Verdict Before(Call& call, State& state) const {
-    return plan_.Ask(call, state);
-  }
-
-  template <class R>
-  ABSL_ATTRIBUTE_ALWAYS_INLINE Next After(Call& call, State& state, R& result) {
-    if constexpr (!std::same_as<TrueCost, internal::CostAsTaken>) {
-      plan_.Settle(call, state, true_cost_(std::as_const(call), std::as_const(result)));
-    }
-    return Next::Done();
-  }
-
  private:
-  internal::RateLimitPlan plan_;
-  [[no_unique_address]] TrueCost true_cost_;
+  using Base = internal::RateLimitPolicy<TrueCost>;
 };
 
 KeyedRateLimit(std::shared_ptr<KeyedTokenBucket>) -> KeyedRateLimit<>;

@@ -210,18 +210,20 @@ struct RateStep {
   }
 };
 
-// Mostly few, now and then up to all that there can be and one more, and once in a while nonsense.
-inline std::int64_t TokensOf(const RateStep& step, std::int64_t burst) {
-  if (step.which == 255) return -1;
-  return step.which % 4 == 3 ? step.which / 4 * (burst + 1) / 62 : step.which % 4;
+// A number of tokens, made of any number: mostly few, now and then up to all that there can be and
+// one more, and once in a while nonsense.
+inline std::int64_t TokensOf(std::uint8_t which, std::int64_t burst) {
+  if (which == 255) return -1;
+  return which % 4 == 3 ? which / 4 * (burst + 1) / 62 : which % 4;
 }
 
-// The time that a few tokens take, a nanosecond more or less, or a part of what all of them take.
-inline Duration SpanOf(const RateStep& step, std::int64_t rate, std::int64_t burst) {
+// A time, made of any number: what a few tokens take, a nanosecond more or less, or a part of what
+// all of them take.
+inline Duration SpanOf(std::uint16_t span, std::int64_t rate, std::int64_t burst) {
   constexpr std::int64_t kSecond = 1'000'000'000;
   rate = std::max<std::int64_t>(rate, 1);
-  const std::int64_t whole = step.span % 8 * kSecond / rate;
-  switch (step.span / 8 % 4) {
+  const std::int64_t whole = span % 8 * kSecond / rate;
+  switch (span / 8 % 4) {
     case 0:
       return Duration(whole);
     case 1:
@@ -229,7 +231,7 @@ inline Duration SpanOf(const RateStep& step, std::int64_t rate, std::int64_t bur
     case 2:
       return Duration(std::max<std::int64_t>(whole - 1, 0));
     default:
-      return Duration(whole + burst * kSecond / 2048 * (step.span / 32) / rate);
+      return Duration(whole + burst * kSecond / 2048 * (span / 32) / rate);
   }
 }
 
@@ -249,16 +251,17 @@ class BesideOracle {
     said_.str({});
     switch (step.kind) {
       case RateStep::kAllow:
-        Allow(TokensOf(step, oracle_.burst()));
+        Allow(TokensOf(step.which, oracle_.burst()));
         break;
       case RateStep::kReserve:
-        Reserve(TokensOf(step, oracle_.burst()), Duration::max());
+        Reserve(TokensOf(step.which, oracle_.burst()), Duration::max());
         break;
       case RateStep::kReserveWithin:
-        Reserve(TokensOf(step, oracle_.burst()), SpanOf(step, oracle_.rate(), oracle_.burst()));
+        Reserve(TokensOf(step.which, oracle_.burst()),
+                SpanOf(step.span, oracle_.rate(), oracle_.burst()));
         break;
       case RateStep::kAdvance:
-        now_ += SpanOf(step, oracle_.rate(), oracle_.burst());
+        now_ += SpanOf(step.span, oracle_.rate(), oracle_.burst());
         break;
       case RateStep::kAdvanceTo:
         if (Promise* promise = Chosen(step)) {
@@ -269,7 +272,7 @@ class BesideOracle {
         if (Promise* promise = Chosen(step)) Cancel(*promise, step.span % 2 == 1);
         break;
       case RateStep::kLookAhead:
-        CompareTokens(now_ + SpanOf(step, oracle_.rate(), oracle_.burst()));
+        CompareTokens(now_ + SpanOf(step.span, oracle_.rate(), oracle_.burst()));
         break;
       case RateStep::kSetRate:
         Set(kRates[step.which % kRates.size()], oracle_.burst());

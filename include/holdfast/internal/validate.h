@@ -4,6 +4,7 @@
 
 #include <absl/status/status.h>
 
+#include <cstdint>
 #include <memory>
 #include <utility>
 
@@ -11,6 +12,9 @@ namespace holdfast::internal {
 
 // Throws std::invalid_argument with the text of a status that is not OK.
 void ThrowIfInvalid(const absl::Status& status);
+
+// Throws std::invalid_argument for a number of tokens below zero.
+void ThrowIfNegative(std::int64_t tokens);
 
 // The options, once they are known to be valid.
 template <class Options>

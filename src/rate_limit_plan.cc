@@ -1,0 +1,62 @@
+#include "holdfast/internal/rate_limit_plan.h"
+
+#include <absl/status/status.h>
+
+#include <algorithm>
+
+namespace holdfast::internal {
+
+RateLimitPlan::RateLimitPlan(std::string_view policy, std::shared_ptr<TokenSource> source,
+                             RateLimitTerms terms, TokenBucket* single)
+    : policy_(policy),
+      source_(std::move(source)),
+      single_(terms.cost == nullptr ? single : nullptr),
+      terms_(std::move(terms)) {}
+
+void RateLimitPlan::State::GiveBack() {
+  for (Reservation& reservation : taken_) reservation.CancelAt(call_->now());
+}
+
+Verdict RateLimitPlan::TakeTokens(Call& call, State& state) const {
+  if (state.call_ == nullptr) {
+    const TimePoint now = call.now();
+    const Duration time_left = SaturatingSub(call.deadline(), now);
+    state.cost_ = terms_.cost == nullptr ? 1 : terms_.cost(std::as_const(call));
+    state.call_ = &call;
+    const TokenSource::Answer answer =
+        source_->Take(call, now, state.cost_, std::min(terms_.max_wait, time_left), state.taken_);
+    if (answer.refused != nullptr) return Refuse(call, state, answer, time_left);
+    state.ready_at_ = answer.at;
+    if (terms_.dry_run && answer.at > now) {
+      call.Waive(policy_, absl::OkStatus(), answer.at);
+      state.ready_at_ = now;
+    }
+  }
+  if (call.now() < state.ready_at_) return Verdict::Wait(state.ready_at_);
+  state.taken_.clear();  // acted on: nothing to give back
+  return Verdict::Proceed();
+}
+
+Verdict RateLimitPlan::Refuse(Call& call, State& state, const TokenSource::Answer& answer,
+                              Duration time_left) const {
+  const Refusals& refusals = *answer.refused;
+  const bool late = answer.at != TimePoint::max() && time_left < terms_.max_wait;
+  const absl::Status& refusal = answer.impossible ? refusals.impossible
+                                : late            ? refusals.deadline
+                                                  : refusals.exhausted;
+  // One that comes later may wait for the same tokens.
+  const bool too_long = SaturatingSub(answer.at, call.now()) > terms_.max_wait;
+  const bool waits = answer.waiting_helps && too_long && !late && answer.at != TimePoint::max();
+  const TimePoint retry_at = waits ? answer.at - terms_.max_wait : answer.at;
+  if (!terms_.dry_run) return Verdict::Reject(refusal, retry_at);
+  call.Waive(policy_, refusal, retry_at);
+  state.cost_ = -1;
+  return Verdict::Proceed();
+}
+
+void RateLimitPlan::Settle(Call& call, const State& state, std::int64_t true_cost) const {
+  const std::int64_t difference = std::max<std::int64_t>(true_cost, 0) - state.cost_;
+  if (state.cost_ >= 0 && difference != 0) source_->Settle(call, call.now(), difference);
+}
+
+}  // namespace holdfast::internal
