@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <utility>
 
 #include "holdfast/internal/validate.h"
 
@@ -28,7 +29,10 @@ Backoff Backoff::Exponential(Options options) {
   return {internal::Validated(options), Duration::zero()};
 }
 
-Backoff Backoff::Constant(Duration delay) { return Linear(delay, delay); }
+Backoff Backoff::Constant(Duration delay) {
+  const Duration most = delay <= Duration::max() / 3 ? 3 * delay : Duration::max();
+  return Exponential({.initial = delay, .max = most, .multiplier = 1, .jitter = Jitter::kNone});
+}
 
 Backoff Backoff::Linear(Duration step, Duration max) {
   return {internal::Validated(
@@ -36,16 +40,34 @@ Backoff Backoff::Linear(Duration step, Duration max) {
           step};
 }
 
-Duration Backoff::Clamped(int retry, double multiplier) const {
-  const double retries = retry - 1;
-  const auto initial = static_cast<double>(options_.initial.count());
-  const double delay =
-      initial * std::pow(multiplier, retries) + static_cast<double>(step_.count()) * retries;
-  // Also where `delay` is infinite, or not a number because infinity was multiplied by zero.
-  if (!(delay < static_cast<double>(options_.max.count()))) {
-    return options_.initial == Duration::zero() ? Duration::zero() : options_.max;
+Backoff Backoff::Custom(std::function<Duration(int)> delay, Duration max) {
+  if (delay == nullptr) {
+    internal::ThrowIfInvalid(absl::InvalidArgumentError("Backoff: the function is null"));
   }
+  Backoff backoff = Exponential({.initial = Duration::zero(), .max = max, .jitter = Jitter::kNone});
+  backoff.custom_ = std::move(delay);
+  return backoff;
+}
+
+Backoff Backoff::WithJitter(Jitter jitter) const {
+  Backoff backoff = *this;
+  backoff.options_.jitter = jitter;
+  return backoff;
+}
+
+Duration Backoff::Clamp(double delay) const {
+  // Also where it is infinite.
+  if (!(delay < static_cast<double>(options_.max.count()))) return options_.max;
   return Duration(static_cast<Duration::rep>(delay));
+}
+
+Duration Backoff::Clamped(int retry) const {
+  if (custom_ != nullptr) return std::clamp(custom_(retry), Duration::zero(), options_.max);
+  if (options_.initial == Duration::zero() && step_ == Duration::zero()) return Duration::zero();
+  const double retries = retry - 1;
+  return Clamp(static_cast<double>(options_.initial.count()) *
+                   std::pow(options_.multiplier, retries) +
+               static_cast<double>(step_.count()) * retries);
 }
 
 Duration Backoff::Delay(int retry, absl::BitGenRef gen) const {
@@ -55,17 +77,20 @@ Duration Backoff::Delay(int retry, absl::BitGenRef gen) const {
   };
   switch (options_.jitter) {
     case Jitter::kFull:
-      return uniform(Duration::zero(), Clamped(retry, options_.multiplier));
+      return uniform(Duration::zero(), Clamped(retry));
     case Jitter::kEqual: {
-      const Duration delay = Clamped(retry, options_.multiplier);
+      const Duration delay = Clamped(retry);
       return uniform(delay / 2, delay);
     }
-    case Jitter::kDecorrelated:
-      return uniform(options_.initial, Clamped(retry + (retry < 1 << 30 ? 1 : 0), 3));
+    case Jitter::kDecorrelated: {
+      const Duration first = Clamped(1);
+      if (first == Duration::zero()) return first;
+      return uniform(first, Clamp(static_cast<double>(first.count()) * std::pow(3.0, retry)));
+    }
     case Jitter::kNone:
       break;
   }
-  return Clamped(retry, options_.multiplier);
+  return Clamped(retry);
 }
 
 }  // namespace holdfast
