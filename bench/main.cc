@@ -1,9 +1,10 @@
-// Runs the benchmarks, and prints the ratios that the library is judged by.
+// Runs the benchmarks, and prints the ratios and differences that the library is judged by.
 #include <benchmark/benchmark.h>
 #include <unistd.h>
 
 #include <algorithm>
 #include <cstddef>
+#include <functional>
 #include <map>
 #include <ostream>
 #include <string>
@@ -11,12 +12,12 @@
 
 namespace {
 
-struct Ratio {
+struct Pair {
   const char* name;
   const char* base;
 };
 
-constexpr Ratio kRatios[] = {
+constexpr Pair kRatios[] = {
     // stack_bench.cc
     {"StackOfFive", "ClockRead"},
     // async_bench.cc
@@ -37,6 +38,24 @@ constexpr Ratio kRatios[] = {
     {"KeyedAllowAt/threads:2", "KeyLookup/threads:2"},
     {"KeyedAllow/threads:1", "KeyLookupAndClock/threads:1"},
     {"KeyedAllow/threads:2", "KeyLookupAndClock/threads:2"},
+    // breaker_bench.cc
+    {"Breaker/threads:2", "Breaker/threads:1"},
+    {"BreakerAt/threads:2", "BreakerAt/threads:1"},
+    {"BreakerByMutex/threads:1", "Breaker/threads:1"},
+    {"BreakerByMutex/threads:2", "Breaker/threads:2"},
+    {"BreakerRefusal/threads:1", "Breaker/threads:1"},
+    {"BreakerRefusal/threads:2", "Breaker/threads:2"},
+    {"BreakerFixedWindow/threads:1", "BreakerAt/threads:1"},
+    {"BreakerRolling10/threads:1", "BreakerAt/threads:1"},
+    {"BreakerRolling10000/threads:1", "BreakerAt/threads:1"},
+    {"BreakerLast100000/threads:1", "BreakerAt/threads:1"},
+};
+
+constexpr Pair kDifferences[] = {
+    // stack_bench.cc
+    {"RetryAlone", "StackOfNone"},
+    // breaker_bench.cc
+    {"Breaker/threads:1", "BreakerClockRead/threads:1"},
 };
 
 double Median(std::vector<double> values) {
@@ -65,16 +84,24 @@ class RatioReporter final : public benchmark::ConsoleReporter {
   }
 
   void Finalize() override {
-    for (const auto& [name, base] : kRatios) {
-      const auto of = nanos_.find(name);
-      const auto to = nanos_.find(base);
-      if (of == nanos_.end() || to == nanos_.end()) continue;
-      GetOutputStream() << name << " / " << base << " = " << Median(of->second) / Median(to->second)
-                        << "\n";
+    for (const Pair& pair : kRatios) {
+      Print(pair, "/", std::divides<>(), "");
+    }
+    for (const Pair& pair : kDifferences) {
+      Print(pair, "-", std::minus<>(), " ns");
     }
   }
 
  private:
+  template <class Operator>
+  void Print(const Pair& pair, const char* sign, Operator result, const char* unit) {
+    const auto of = nanos_.find(pair.name);
+    const auto to = nanos_.find(pair.base);
+    if (of == nanos_.end() || to == nanos_.end()) return;
+    GetOutputStream() << pair.name << " " << sign << " " << pair.base << " = "
+                      << result(Median(of->second), Median(to->second)) << unit << "\n";
+  }
+
   std::map<std::string, std::vector<double>> nanos_;  // the processor's, of each repetition
 };
 

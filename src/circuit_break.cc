@@ -1,12 +1,13 @@
 #include "holdfast/circuit_break.h"
 
-namespace holdfast {
+namespace holdfast::internal {
 
-Verdict CircuitBreak::Admit(Call& call, State& state) const {
-  absl::StatusOr<Ticket> ticket = breaker_->AdmitAt(call.now());
-  if (!ticket.ok()) return Verdict::Reject(ticket.status(), breaker_->retry_at());
-  state.ticket_ = *std::move(ticket);
+Verdict CircuitBreakAdmission::AskOtherwise(CircuitBreaker& breaker, std::string_view policy) {
+  const CircuitBreaker::Refusal refusal = breaker.AdmitOtherwise(call_->now(), ticket_);
+  if (refusal.status == nullptr) return Verdict::Proceed();
+  if (!refusal.waived) return Verdict::Reject(*refusal.status, refusal.retry_at);
+  call_->Waive(policy, *refusal.status, refusal.retry_at);
   return Verdict::Proceed();
 }
 
-}  // namespace holdfast
+}  // namespace holdfast::internal

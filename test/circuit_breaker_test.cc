@@ -10,39 +10,19 @@
 #include <vector>
 
 #include "holdfast/testing/fake_clock.h"
+#include "test/support/breaker.h"
 #include "test/support/catch.h"
+#include "test/support/threads.h"
 
 namespace holdfast {
 namespace {
 
 using namespace std::chrono_literals;
 using Options = CircuitBreaker::Options;
+using test::At;
+using test::Record;
+using test::Touchy;
 using testing::FakeClock;
-
-constexpr TimePoint At(Duration d) { return TimePoint{d}; }
-
-void Record(CircuitBreaker& breaker, TimePoint now, Outcome outcome, int times = 1) {
-  for (int i = 0; i < times; ++i) {
-    auto ticket = breaker.AdmitAt(now);
-    REQUIRE(ticket.ok());
-    ticket->DoneAt(now, outcome);
-  }
-}
-
-// Trips on the first failure.
-Options Touchy() {
-  return {.timeout = 10s, .ready_to_trip = [](const BreakerCounts&) { return true; }};
-}
-
-TEST_CASE("a breaker trips on the sixth failure in a row, unless told otherwise") {
-  CircuitBreaker breaker({});
-  Record(breaker, At(0s), Outcome::kFailure, 5);
-  Record(breaker, At(0s), Outcome::kSuccess);
-  Record(breaker, At(0s), Outcome::kFailure, 5);
-  CHECK(breaker.StateAt(At(0s)) == BreakerState::kClosed);
-  Record(breaker, At(0s), Outcome::kFailure);
-  CHECK(breaker.StateAt(At(0s)) == BreakerState::kOpen);
-}
 
 TEST_CASE("counts are of the present generation") {
   CircuitBreaker breaker({.max_requests = 2});
@@ -187,71 +167,6 @@ TEST_CASE("a ticket assigned over is dropped") {
   CHECK(breaker.CountsAt(At(0s)).successes == 1);
 }
 
-TEST_CASE("a fixed window clears the counts, and drops what began before") {
-  CircuitBreaker breaker({.interval = 10s});
-  Record(breaker, At(100s), Outcome::kFailure, 5);
-  auto late = breaker.AdmitAt(At(100s));
-  CHECK(breaker.CountsAt(At(110s)).failures == 5);  // at exactly its end it still stands
-  CHECK(breaker.CountsAt(At(110s + 1ns)).failures == 0);
-  late->DoneAt(At(110s + 1ns), Outcome::kFailure);
-  CHECK(breaker.CountsAt(At(110s + 1ns)).failures == 0);
-  Record(breaker, At(111s), Outcome::kFailure, 5);
-  CHECK(breaker.StateAt(At(111s)) == BreakerState::kClosed);
-}
-
-TEST_CASE("a success that ends after its fixed window is dropped") {
-  CircuitBreaker breaker({.interval = 10s});
-  auto ticket = breaker.AdmitAt(At(0s));
-  ticket->DoneAt(At(10s + 1ns), Outcome::kSuccess);
-  CHECK(breaker.CountsAt(At(10s + 1ns)).successes == 0);
-}
-
-TEST_CASE("a rolling window forgets bucket by bucket") {
-  CircuitBreaker breaker({.interval = 10s,
-                          .bucket_period = 2s,
-                          .ready_to_trip = [](const BreakerCounts&) { return false; }});
-  for (int second = 0; second < 10; ++second) {
-    Record(breaker, At(100s + second * 1s), Outcome::kFailure);
-  }
-  CHECK(breaker.CountsAt(At(109s)).failures == 10);
-  CHECK(breaker.CountsAt(At(110s)).failures == 8);
-  CHECK(breaker.CountsAt(At(105s)).failures == 8);  // an older time brings nothing back
-  CHECK(breaker.CountsAt(At(117s)).failures == 2);
-  CHECK(breaker.CountsAt(At(1000s)).failures == 0);
-  CHECK(breaker.CountsAt(At(1000s)).requests == 0);
-}
-
-TEST_CASE("a late result belongs to the bucket its call began in, or to none") {
-  CircuitBreaker breaker({.interval = 4s, .bucket_period = 1s});
-  auto soon = breaker.AdmitAt(At(0s));
-  auto late = breaker.AdmitAt(At(0s));
-  soon->DoneAt(At(3s), Outcome::kFailure);
-  CHECK(breaker.CountsAt(At(3s)).failures == 1);
-  CHECK(breaker.CountsAt(At(4s)).failures == 0);
-  late->DoneAt(At(4s), Outcome::kFailure);
-  CHECK(breaker.CountsAt(At(4s)).failures == 0);
-  CHECK(breaker.CountsAt(At(4s)).consecutive_failures == 1);
-}
-
-TEST_CASE("sparse failures trip a breaker with a rolling window") {
-  // In gobreaker the window takes them out of the run, and it never trips.
-  CircuitBreaker breaker({.interval = 10s, .bucket_period = 1s});
-  for (int i = 0; i < 6; ++i) Record(breaker, At(i * 2s), Outcome::kFailure);
-  CHECK(breaker.StateAt(At(10s)) == BreakerState::kOpen);
-}
-
-TEST_CASE("slow calls are counted") {
-  CircuitBreaker breaker({.slow_call = 1s});
-  for (const Duration took : {500ms, 1000ms, 1001ms, 3000ms}) {
-    breaker.AdmitAt(At(0s))->DoneAt(At(took), Outcome::kSuccess);
-  }
-  breaker.AdmitAt(At(0s))->DoneAt(At(2s), Outcome::kFailure);
-  breaker.AdmitAt(At(0s))->DoneAt(At(2s), Outcome::kIgnored);
-  const BreakerCounts counts = breaker.CountsAt(At(3s));
-  CHECK(counts.slow == 3);
-  CHECK(counts.successes == 4);
-}
-
 TEST_CASE("each change is told once, in order, by the breaker's name") {
   std::vector<std::string> told;
   Options options = Touchy();
@@ -364,11 +279,12 @@ TEST_CASE("a classification that throws leaves no trace but an ignored call") {
 TEST_CASE("a breaker refuses options that make no sense") {
   const std::vector<std::pair<Options, std::string>> wrong = {
       {{.max_requests = 0}, "max_requests"},
-      {{.interval = -1s}, "interval"},
-      {{.interval = 1s, .bucket_period = -1s}, "bucket_period"},
-      {{.bucket_period = 1s}, "bucket_period needs an interval"},
-      {{.interval = 24h, .bucket_period = 1ms}, "at most 10000"},
       {{.timeout = 0s}, "timeout"},
+      {{.probe_lease = -1s}, "probe_lease"},
+      {{.ramp = {0.5, 0}}, "ramp"},
+      {{.ramp = {1.5}}, "ramp"},
+      {{.ramp = {std::numeric_limits<double>::quiet_NaN()}}, "ramp"},
+      {{.ramp = {0.5}, .ramp_step = 0s}, "ramp_step"},
       {{.slow_call = -1s}, "slow_call"},
   };
   for (const auto& [options, text] : wrong) {
@@ -411,6 +327,37 @@ TEST_CASE("threads never pass the probes of a half-open breaker") {
   }
   CHECK(admitted > 0);
   CHECK(opened > 0);
+}
+
+TEST_CASE(
+    "threads are told of each change once, in order, though who is told calls back and throws") {
+  test::Changes changes;
+  CircuitBreaker* self = nullptr;
+  std::atomic<int> at_once = 0;
+  std::atomic<bool> overlapped = false;
+  CircuitBreaker breaker({.timeout = 20us,
+                          .ready_to_trip = [](const BreakerCounts&) { return true; },
+                          .on_state_change =
+                              [&](std::string_view name, BreakerState from, BreakerState to) {
+                                if (++at_once > 1) overlapped = true;
+                                changes.Listener()(name, from, to);
+                                if (auto ticket = self->Admit(); ticket.ok())
+                                  ticket->Done(Outcome::kSuccess);
+                                --at_once;
+                                throw std::runtime_error("tired");
+                              }});
+  self = &breaker;
+  test::InThreads(4, [&](int thread) {
+    for (int i = 0; i < 10'000; ++i) {
+      auto ticket = breaker.Admit();
+      if (!ticket.ok()) continue;
+      ticket->Done((i + thread) % 3 == 0 ? Outcome::kFailure : Outcome::kSuccess);
+    }
+  });
+  breaker.Reset();
+  CHECK_FALSE(overlapped);
+  CHECK(changes.LeadTo(BreakerState::kClosed));
+  CHECK(changes.Take().size() > 2);
 }
 
 TEST_CASE("threads that only succeed are all counted") {

@@ -16,64 +16,53 @@
 
 #include "holdfast/call.h"
 #include "holdfast/circuit_breaker.h"
+#include "holdfast/internal/circuit_break_base.h"
 #include "holdfast/internal/validate.h"
-#include "holdfast/result.h"
+#include "holdfast/policy_facts.h"
 #include "holdfast/verdict.h"
 
 namespace holdfast {
 
-// Counts each call below it: inside of Retry, each attempt. How it went is read from its status, by
-// the breaker's `classify`; an exception of the executor is a failure; what an inner policy
-// refused, and what the caller cancelled, counts as ignored.
-class CircuitBreak {
+// Counts each call below it: inside of Retry, each attempt. How it went is what `classify` says,
+// called as Outcome(const Call&, const R& result) in as many threads as make calls, or else what
+// the breaker's own `classify` says of the result's status. An exception of the executor is a
+// failure; what an inner policy refused, and what the caller cancelled, counts as ignored.
+//
+// What `classify` throws passes to the caller, and the call counts as ignored. In kMetricsOnly all
+// calls pass, and Report::waived has what would have been refused.
+template <class Classify = internal::ClassifyStatus>
+class CircuitBreak : public internal::CircuitBreakBase<Classify> {
  public:
   static constexpr std::string_view kName = "CircuitBreak";
 
   // Throws std::invalid_argument for a null breaker. A template, so that CircuitBreak({}) means
   // default options.
   template <std::same_as<CircuitBreaker> B>
-  explicit CircuitBreak(std::shared_ptr<B> breaker)
-      : breaker_(internal::NotNull(std::move(breaker))) {}
-  explicit CircuitBreak(CircuitBreaker::Options breaker)
-      : CircuitBreak(std::make_shared<CircuitBreaker>(std::move(breaker))) {}
+  explicit CircuitBreak(std::shared_ptr<B> breaker, Classify classify = {})
+      : internal::CircuitBreakBase<Classify>(std::move(classify)),
+        breaker_(internal::NotNull(std::move(breaker))) {}
+  explicit CircuitBreak(CircuitBreaker::Options breaker, Classify classify = {})
+      : CircuitBreak(std::make_shared<CircuitBreaker>(std::move(breaker)), std::move(classify)) {}
 
-  class State {
-   public:
-    // In the call's time, which need not be that of the breaker's own clock.
-    ~State() {
-      if (ticket_.breaker_ == nullptr) return;
-      const bool threw = call_->abandonment() == Abandonment::kThrew;
-      ticket_.DoneAt(call_->now(), threw ? Outcome::kFailure : Outcome::kIgnored);
-    }
-
-   private:
-    friend class CircuitBreak;
-    Call* call_ = nullptr;
-    Ticket ticket_;
-  };
+  using State = internal::CircuitBreakAdmission;
 
   ABSL_ATTRIBUTE_ALWAYS_INLINE Verdict Before(Call& call, State& state) const {
-    state.call_ = &call;
-    return breaker_->TryAdmitClosed(call.now(), state.ticket_) ? Verdict::Proceed()
-                                                               : Admit(call, state);
+    return state.Ask(call, *breaker_, kName);
   }
 
-  template <class R>
-  ABSL_ATTRIBUTE_ALWAYS_INLINE Next After(Call& call, State& state, R& result) const {
-    const Outcome outcome =
-        call.rejected() ? Outcome::kIgnored : breaker_->Classify(ResultTraits<R>::StatusOf(result));
-    if (outcome == Outcome::kSuccess && breaker_->TrySucceedUntimed(state.ticket_)) {
-      return Next::Done();
-    }
-    state.ticket_.DoneAt(call.now(), outcome);
-    return Next::Done();
-  }
+  PolicyFacts Facts() const { return breaker_->Facts(); }
 
  private:
-  Verdict Admit(Call& call, State& state) const;
-
   std::shared_ptr<CircuitBreaker> breaker_;
 };
+
+template <std::same_as<CircuitBreaker> B>
+CircuitBreak(std::shared_ptr<B>) -> CircuitBreak<>;
+template <std::same_as<CircuitBreaker> B, class Classify>
+CircuitBreak(std::shared_ptr<B>, Classify) -> CircuitBreak<Classify>;
+CircuitBreak(CircuitBreaker::Options) -> CircuitBreak<>;
+template <class Classify>
+CircuitBreak(CircuitBreaker::Options, Classify) -> CircuitBreak<Classify>;
 
 }  // namespace holdfast
 

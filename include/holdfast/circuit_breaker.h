@@ -3,7 +3,7 @@
 //   holdfast::CircuitBreaker breaker({.name = "orders", .timeout = 30s});
 //   absl::StatusOr<Order> order = breaker.Execute([&] { return client.GetOrder(id); });
 //
-// Closed, it admits all and counts; when ready_to_trip says so it opens and refuses all for
+// Closed, it admits all and counts; when one of its rules says so it opens and refuses all for
 // `timeout`; then, half-open, it admits `max_requests` probes, closes when so many have succeeded
 // and opens again when one fails or does not come back. Most callers want CircuitBreak
 // (circuit_break.h) in a stack.
@@ -14,30 +14,36 @@
 #include <absl/status/status.h>
 #include <absl/status/statusor.h>
 
-#include <atomic>
 #include <chrono>
 #include <cstdint>
-#include <deque>
 #include <functional>
+#include <memory>
 #include <mutex>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <type_traits>
 #include <utility>
+#include <vector>
 
-#include "holdfast/internal/breaker_window.h"
+#include "holdfast/breaker_snapshot.h"
+#include "holdfast/breaker_state.h"
+#include "holdfast/internal/breaker_lane.h"
+#include "holdfast/internal/striped_status.h"
+#include "holdfast/policy_facts.h"
 #include "holdfast/rejection.h"
 #include "holdfast/result.h"
 #include "holdfast/time.h"
+#include "holdfast/trip_rule.h"
 
 namespace holdfast {
 
-enum class BreakerState { kClosed, kHalfOpen, kOpen };
-enum class Outcome { kSuccess, kFailure, kIgnored };
-
-std::string_view ToString(BreakerState state);
-
 class CircuitBreaker;
+
+namespace internal {
+class BreakerMachine;
+class CircuitBreakAdmission;
+}  // namespace internal
 
 // Proof of admission; move-only. The first Done counts; destroyed without one it is neutral: it
 // counts as ignored and its place is free again. Its breaker must outlive it.
@@ -46,16 +52,14 @@ class [[nodiscard]] Ticket {
   Ticket() = default;  // of no breaker
   Ticket(Ticket&& other) noexcept
       : breaker_(std::exchange(other.breaker_, nullptr)),
-        generation_(other.generation_),
-        admitted_at_(other.admitted_at_),
-        age_(other.age_) {}
+        era_(other.era_),
+        admitted_at_(other.admitted_at_) {}
   Ticket& operator=(Ticket&& other) noexcept {
     if (this != &other) {
       Drop();
       breaker_ = std::exchange(other.breaker_, nullptr);
-      generation_ = other.generation_;
+      era_ = other.era_;
       admitted_at_ = other.admitted_at_;
-      age_ = other.age_;
     }
     return *this;
   }
@@ -67,195 +71,195 @@ class [[nodiscard]] Ticket {
   void DoneAt(TimePoint now, Outcome outcome);
 
  private:
-  friend class CircuitBreak;
   friend class CircuitBreaker;
-  Ticket(CircuitBreaker* breaker, std::uint64_t generation, TimePoint admitted_at, std::int64_t age)
-      : breaker_(breaker), generation_(generation), admitted_at_(admitted_at), age_(age) {}
+  friend class internal::CircuitBreakAdmission;
 
-  void Drop() {
-    if (breaker_ != nullptr) DoneAt(TimePoint::min(), Outcome::kIgnored);
+  // Where there is no memory to say so, it is as if the call had never come back.
+  void EndAt(TimePoint now, Outcome outcome) noexcept {
+    try {
+      DoneAt(now, outcome);
+    } catch (...) {  // NOLINT(bugprone-empty-catch): see above
+    }
+  }
+  void End(Outcome outcome) noexcept;
+  void Drop() noexcept {
+    if (breaker_ != nullptr) EndAt(TimePoint::min(), Outcome::kIgnored);
   }
 
   CircuitBreaker* breaker_ = nullptr;
-  std::uint64_t generation_ = 0;
+  std::uint64_t era_ = 0;  // see BreakerLane; of a probe, its own number
   TimePoint admitted_at_ = {};
-  std::int64_t age_ = 0;  // of the rolling window when it was admitted
 };
 
 // The state machine of gobreaker v2, with its transitions made when somebody looks (at the first
 // admission, outcome or question after their time), and generations: every change of state and
 // every renewal of a fixed window begins one, and an outcome from an older one is dropped.
 //
-// Thread-safe. Closed, with no rolling window and no failure just before, it admits and counts a
-// success without a lock; open, it refuses without one. Callbacks run outside of every lock, may
-// call back into the breaker, and may throw: on_state_change to no effect, ready_to_trip as if it
-// had said no.
+// Thread-safe. A call that is admitted and succeeds while it is closed takes no lock, whatever the
+// window, but for the first in each fixed window or bucket of a rolling one, calls that end more
+// than a bucket after the one they began in, and slow ones; nor does a refusal while it is open.
+// All else takes a mutex for some nanoseconds: O(1) a call, amortised, whatever the window.
+// Callbacks run outside of every lock, may call back into the breaker, and may throw.
 class CircuitBreaker {
  public:
   struct Options {
     std::string name = {};
     std::int64_t max_requests = 1;  // probes at once while half-open, and successes to close; >= 1
-    Duration interval{0};           // while closed, counts are cleared every interval; 0: never
-    Duration bucket_period{0};      // > 0: the interval, rounded up to whole periods, is a rolling
-                                    // window of that many buckets, at most kMaxBuckets
-    // How long it stays open, and how long the last probe may take before it has failed; > 0.
+
+    // What is counted while closed: all since it closed, unless one of these is given.
+    // Whatever it is, a run of failures goes on from one window to the next.
+    Duration interval{0};         // > 0: counts are cleared every interval, and what calls come to
+                                  // that began before is dropped: let it be longer than they take
+    Duration bucket_period{0};    // > 0: the interval, rounded up to whole periods, is a rolling
+                                  // window of that many buckets, at most kMaxBuckets, of 80 bytes.
+                                  // An outcome belongs to the bucket that its call began in, or to
+                                  // none; in the run it counts all the same.
+    std::int64_t last_calls = 0;  // > 0: the last so many, at most kMaxLastCalls, of 8 bytes, that
+                                  // succeeded or failed; `requests` are those and the ones that
+                                  // are still out
+
+    // How long it stays open; > 0.
     Duration timeout = std::chrono::seconds(60);
-    // Asked after each failure while closed; null: more than five failures in a row.
+    // The same for its opening number 1, 2, ... since it was last closed: see BackoffOpenTime.
+    // Asked once for each; where it throws, `timeout` holds, and so it does until the answer is
+    // there. Less than a nanosecond counts as one.
+    std::function<Duration(std::uint64_t openings)> open_time = {};
+    // How long a probe may take, from its admission, before it has failed; 0: `timeout`.
+    Duration probe_lease{0};
+    // After its probes it admits these shares of calls, in (0, 1], each for `ramp_step` and until a
+    // call has succeeded meanwhile, before it closes. So long it is half-open, its rules hold, and
+    // it also opens again if more of those calls have failed than succeeded. Of each step's calls
+    // the first is admitted, and another one for each that is ignored. Empty: it closes at once.
+    std::vector<double> ramp = {};
+    Duration ramp_step = std::chrono::seconds(10);
+
+    // Asked as a rule is (see trip_rule.h); null: no such rule.
     std::function<bool(const BreakerCounts&)> ready_to_trip = {};
+    // It opens when any says so. Neither these nor ready_to_trip: more than five failures in a row.
+    std::vector<TripRule> rules = {};
+    // > 0: calls that take longer, from their admission, are counted as slow; and slow probes fail
+    // if there is a SlowCallRate.
+    Duration slow_call{0};
+
     // Told of each change, once and in order; by the thread that made it, or by one that is still
-    // telling of an earlier change.
+    // telling of an earlier change: so it should be quick, as it is a caller's own thread that it
+    // holds up. What it throws is dropped.
     std::function<void(std::string_view name, BreakerState from, BreakerState to)> on_state_change =
         {};
     // Null: OK is a success, rejections and kCancelled are ignored, everything else is a failure.
+    // What it throws passes to the caller, and the call counts as ignored.
     std::function<Outcome(const absl::Status&)> classify = {};
-    Duration slow_call{0};   // > 0: longer calls are counted as slow
     Clock* clock = nullptr;  // of the methods without At; must outlive the breaker
   };
   static constexpr std::int64_t kMaxBuckets = 10'000;
+  static constexpr std::int64_t kMaxLastCalls = 100'000;
 
   // Throws std::invalid_argument with the text of Validate.
   explicit CircuitBreaker(Options options);
   CircuitBreaker(const CircuitBreaker&) = delete;
   CircuitBreaker& operator=(const CircuitBreaker&) = delete;
+  ~CircuitBreaker();
 
   // Runs f() if admitted and counts how it went, by `classify`; a refusal comes as f's own result
   // type. An exception is a failure and passes on.
   template <class F>
   auto Execute(F&& f) -> std::invoke_result_t<F>;
 
-  // In two steps: kUnavailable when open, or half-open with all probes out. retry_at() then says
+  // In two steps: kUnavailable when open, or half-open with no place for it. retry_at() then says
   // when to ask again.
   absl::StatusOr<Ticket> Admit() { return AdmitAt(Now()); }
-  absl::StatusOr<Ticket> AdmitAt(TimePoint now) {
-    Ticket ticket;
-    if (TryAdmitClosed(now, ticket)) return ticket;
-    return AdmitOtherwise(now);
-  }
+  absl::StatusOr<Ticket> AdmitAt(TimePoint now);
 
   BreakerState state() { return StateAt(Now()); }
   BreakerState StateAt(TimePoint now);
   BreakerCounts counts() { return CountsAt(Now()); }  // of the present generation and window
   BreakerCounts CountsAt(TimePoint now);
 
-  // The first moment at which an open breaker admits a probe; TimePoint::min() if it is not open.
-  TimePoint retry_at() const {
-    const TimePoint until = open_until();
-    return until == TimePoint::min() ? until : SaturatingAdd(until, Duration(1));
+  // The first moment at which an open breaker admits a probe: TimePoint::max() if it is open by
+  // hand, and TimePoint::min() if it refuses nobody: not open, or in kMetricsOnly.
+  TimePoint retry_at() const { return lane_.retry_at(); }
+
+  // Why it opened last; nullopt if it has not, or was reset or restored since.
+  std::optional<Trip> last_trip() const;
+
+  // By hand. From kForcedOpen it goes on half-open, so that probes decide; to and from
+  // kForcedClosed a closed breaker goes on as it is, with what it has counted.
+  void SetMode(BreakerMode mode) { SetModeAt(Now(), mode); }
+  void SetModeAt(TimePoint now, BreakerMode mode);
+  BreakerMode mode() const;
+  // As new: automatic, closed, nothing counted. What calls in flight come to is dropped.
+  void Reset() { ResetAt(Now()); }
+  void ResetAt(TimePoint now);
+
+  // For the next process. Restored `elapsed` after the snapshot was taken, by the wall clock, it
+  // stays open for the rest of its time, though no longer than `timeout`, or with `open_time` a
+  // day; half-open it begins to probe anew. kInvalidArgument, with nothing changed, for a snapshot
+  // that Validate refuses.
+  BreakerSnapshot Snapshot() { return SnapshotAt(Now()); }
+  BreakerSnapshot SnapshotAt(TimePoint now);
+  absl::Status Restore(const BreakerSnapshot& snapshot, Duration elapsed = Duration::zero()) {
+    return RestoreAt(Now(), snapshot, elapsed);
   }
+  absl::Status RestoreAt(TimePoint now, const BreakerSnapshot& snapshot,
+                         Duration elapsed = Duration::zero());
 
   Outcome Classify(const absl::Status& status) const;
 
   const std::string& name() const { return options_.name; }
+  PolicyFacts Facts() const;  // of a CircuitBreak with it
 
  private:
-  friend class CircuitBreak;
+  friend class internal::CircuitBreakAdmission;
   friend class Ticket;
 
-  struct Change {
-    BreakerState from;
-    BreakerState to;
+  class Turn;
+  // Of who is not admitted, or in kMetricsOnly would not be.
+  struct Refusal {
+    const absl::Status* status = nullptr;  // null: admitted
+    TimePoint retry_at = TimePoint::min();
+    bool waived = false;
   };
 
-  // Everything lives under `mutex_`, except that while it is closed admissions and successes are
-  // counted in two words without it. Each word is a count and, in its lowest bit, whether that is
-  // allowed. `admitted_` allows it (kFast) while closed with no rolling window; `succeeded_`
-  // forbids it (kSlow) otherwise, and also while a run of failures stands that a success has to
-  // end.
-  //
-  // A new generation (BeginGeneration, under the mutex) first forbids both, then changes
-  // generation_ and expiry_, then lets the words go on from a value that they never had. So a
-  // compare-and-swap that succeeds proves that the generation that was read after the word (with
-  // acquire, against the release of the change) still stands. What the words counted is added to
-  // counts_ by Fold, under the mutex.
-  static constexpr std::uint64_t kFast = 1;
-  static constexpr std::uint64_t kSlow = 1;
-  static constexpr std::uint64_t kOne = 2;
-
   TimePoint Now() const { return internal::ReadClock(options_.clock); }
-  TimePoint open_until() const {
-    return TimePoint(Duration(open_until_.load(std::memory_order_acquire)));
-  }
 
   // False if it takes more than that. `ticket` is an empty one, filled where it lies: to copy it
   // would cost as much as to admit.
   bool TryAdmitClosed(TimePoint now, Ticket& ticket) {
-    std::uint64_t admitted = admitted_.load(std::memory_order_acquire);
-    while ((admitted & kFast) != 0) {
-      if (now.time_since_epoch().count() > expiry_.load(std::memory_order_acquire)) return false;
-      const std::uint64_t generation = generation_.load(std::memory_order_acquire);
-      if (admitted_.compare_exchange_weak(admitted, admitted + kOne, std::memory_order_acq_rel,
-                                          std::memory_order_acquire)) {
-        ticket.breaker_ = this;
-        ticket.generation_ = generation;
-        ticket.admitted_at_ = now;
-        return true;
-      }
-    }
-    return false;
+    if (!lane_.TryAdmit(now, ticket.era_)) return false;
+    ticket.breaker_ = this;
+    ticket.admitted_at_ = now;
+    return true;
   }
+  Refusal AdmitOtherwise(TimePoint now, Ticket& ticket);
 
-  // True if the success was counted, or dropped.
-  bool TrySucceedClosed(const Ticket& ticket, TimePoint now) {
-    if (now.time_since_epoch().count() > expiry_.load(std::memory_order_acquire)) return false;
-    std::uint64_t succeeded = succeeded_.load(std::memory_order_acquire);
-    while ((succeeded & kSlow) == 0) {
-      if (generation_.load(std::memory_order_acquire) != ticket.generation_) return true;
-      if (succeeded_.compare_exchange_weak(succeeded, succeeded + kOne, std::memory_order_acq_rel,
-                                           std::memory_order_acquire)) {
-        return true;
-      }
-    }
-    return false;
-  }
-
-  // The same, where it does not matter when: there is no window, and no call is slow.
+  // True if the success was counted where it does not matter when it came: there is no window of
+  // time, and no call is slow.
   bool TrySucceedUntimed(Ticket& ticket) {
-    if (needs_end_time_ || !TrySucceedClosed(ticket, TimePoint::min())) return false;
+    if (needs_end_time_ || !lane_.TrySucceed(TimePoint::min(), ticket.era_)) return false;
     ticket.breaker_ = nullptr;
     return true;
   }
-
+  void Record(const Ticket& ticket, TimePoint now, Outcome outcome) {
+    if (outcome != Outcome::kSuccess || IsSlow(ticket, now) ||
+        !lane_.TrySucceed(now, ticket.era_)) {
+      RecordOtherwise(ticket, now, outcome);
+    }
+  }
+  void RecordOtherwise(const Ticket& ticket, TimePoint now, Outcome outcome);
   bool IsSlow(const Ticket& ticket, TimePoint now) const {
     return options_.slow_call > Duration::zero() &&
            SaturatingSub(now, ticket.admitted_at_) > options_.slow_call;
   }
 
-  absl::StatusOr<Ticket> AdmitOtherwise(TimePoint now);
-  void Record(const Ticket& ticket, TimePoint now, Outcome outcome);
-  void RecordSlowly(const Ticket& ticket, TimePoint now, Outcome outcome);
+  const Options options_;
+  const bool needs_end_time_;
+  const internal::StripedStatus open_;  // the refusals
+  const absl::Status no_place_;
 
-  // With the mutex held.
-  void Advance(TimePoint now);  // the changes that time brings
-  void BeginGeneration(BreakerState state, TimePoint now);
-  void Fold();
-  bool Count(const Ticket& ticket, TimePoint now, Outcome outcome);
-  bool Rolling() const { return window_.size() > 1; }
-
-  bool ReadyToTrip(const BreakerCounts& counts) const;
-  void TellChanges();
-
-  Options options_;
-  bool needs_end_time_;
-  absl::Status open_;  // the refusals
-  absl::Status too_many_probes_;
-
-  std::atomic<std::uint64_t> admitted_{0};
-  std::atomic<std::uint64_t> succeeded_{kSlow};
-  std::atomic<std::uint64_t> generation_{0};
-  // While closed, the end of the window; half-open, the time at which probes that are still out
-  // have failed; max: none.
-  std::atomic<TimePoint::rep> expiry_;
-  std::atomic<TimePoint::rep> open_until_;  // min: not open
-
-  std::mutex mutex_;
-  BreakerState state_ = BreakerState::kClosed;
-  BreakerCounts counts_;  // without what the words have counted since the last Fold
-  std::uint64_t folded_admitted_ = 0;
-  std::uint64_t folded_succeeded_ = 0;
-  std::int64_t probes_ = 0;         // in flight while half-open
-  internal::BreakerWindow window_;  // of one bucket unless it is rolling
-  std::deque<Change> untold_;
-  bool telling_ = false;
+  internal::BreakerLane lane_;
+  mutable std::mutex mutex_;
+  const std::unique_ptr<internal::BreakerMachine> machine_;  // under the mutex
+  bool telling_ = false;                                     // somebody is; under the mutex
 };
 
 absl::Status Validate(const CircuitBreaker::Options& options);
@@ -267,12 +271,25 @@ inline void Ticket::DoneAt(TimePoint now, Outcome outcome) {
 }
 
 inline void Ticket::Done(Outcome outcome) {
-  if (breaker_ != nullptr) DoneAt(breaker_->Now(), outcome);
+  if (breaker_ == nullptr) return;
+  if (outcome == Outcome::kSuccess && breaker_->TrySucceedUntimed(*this)) return;
+  DoneAt(breaker_->Now(), outcome);
 }
 
-inline void CircuitBreaker::Record(const Ticket& ticket, TimePoint now, Outcome outcome) {
-  if (outcome == Outcome::kSuccess && !IsSlow(ticket, now) && TrySucceedClosed(ticket, now)) return;
-  RecordSlowly(ticket, now, outcome);
+inline void Ticket::End(Outcome outcome) noexcept {
+  if (breaker_ == nullptr || (outcome == Outcome::kSuccess && breaker_->TrySucceedUntimed(*this))) {
+    return;
+  }
+  EndAt(breaker_->Now(), outcome);
+}
+
+inline absl::StatusOr<Ticket> CircuitBreaker::AdmitAt(TimePoint now) {
+  if (now < lane_.retry_at()) return *open_;
+  absl::StatusOr<Ticket> ticket{Ticket()};
+  if (TryAdmitClosed(now, *ticket)) return ticket;
+  const Refusal refusal = AdmitOtherwise(now, *ticket);
+  if (refusal.status != nullptr && !refusal.waived) ticket = *refusal.status;
+  return ticket;
 }
 
 inline Outcome CircuitBreaker::Classify(const absl::Status& status) const {
@@ -292,12 +309,12 @@ auto CircuitBreaker::Execute(F&& f) -> std::invoke_result_t<F> {
     try {
       return std::forward<F>(f)();
     } catch (...) {
-      ticket->Done(Outcome::kFailure);
+      ticket->End(Outcome::kFailure);
       throw;
     }
   };
   R result = run();
-  ticket->Done(Classify(ResultTraits<R>::StatusOf(result)));
+  ticket->End(Classify(ResultTraits<R>::StatusOf(result)));
   return result;
 }
 

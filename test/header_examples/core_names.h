@@ -9,7 +9,7 @@ using namespace std::chrono_literals;
 constexpr int kBusy = 503;
 constexpr double kLastKnownPrice = 9.99;
 
-const std::string customer;
+const std::string customer, host;
 
 struct Request {
   std::int64_t size = 0;
@@ -32,6 +32,7 @@ struct Executor {
 } transport, executor, stubborn;
 
 std::string_view CustomerOf(const Request&) { return customer; }
+std::string_view HostOf(const Request&) { return host; }
 std::int64_t SizeOf(const absl::StatusOr<Reply>&) { return 1; }
 Reply server(const Request&) { return {}; }
 absl::StatusOr<double> ask_price() { return 1.0; }

@@ -1,0 +1,103 @@
+// KeyedCircuitBreak puts a CircuitBreaker of each key around the calls for it: for each host,
+// tenant or shard.
+//
+//   auto breakers = std::make_shared<holdfast::KeyedCircuitBreaker>(
+//       holdfast::KeyedCircuitBreaker::Options{.breaker = {.timeout = 30s}, .name = "orders"});
+//   auto fetch = holdfast::Stack(holdfast::Retry({}), holdfast::KeyedCircuitBreak(breakers))
+//                    .Around(transport);
+//   auto reply = fetch.With({.key = host}, request);
+//
+//   // Or by a function of the request.
+//   auto by_host = holdfast::KeyedCircuitBreak(
+//       breakers, {.key = holdfast::FromRequest<Request>(HostOf)});
+#ifndef HOLDFAST_KEYED_CIRCUIT_BREAK_H_
+#define HOLDFAST_KEYED_CIRCUIT_BREAK_H_
+
+#include <concepts>
+#include <functional>
+#include <memory>
+#include <string_view>
+#include <utility>
+
+#include "holdfast/call.h"
+#include "holdfast/circuit_breaker.h"
+#include "holdfast/internal/circuit_break_base.h"
+#include "holdfast/internal/validate.h"
+#include "holdfast/keyed_circuit_breaker.h"
+#include "holdfast/policy_facts.h"
+#include "holdfast/verdict.h"
+
+namespace holdfast {
+
+struct KeyedCircuitBreakOptions {
+  // Whom or what a call is for; null: CallOptions::key, which is empty where none was given, and
+  // that is a key like any other. What it throws passes to the caller.
+  std::function<std::string_view(const Call&)> key = nullptr;
+};
+
+namespace internal {
+
+struct BreakerHold {
+  std::shared_ptr<CircuitBreaker> breaker;
+};
+
+// The hold is a base, the first one, because it must outlast the ticket.
+class KeyedCircuitBreakAdmission : private BreakerHold, public CircuitBreakAdmission {
+ public:
+  Verdict AskByKey(Call& call, KeyedCircuitBreaker& breakers, std::string_view key,
+                   std::string_view policy);
+};
+
+}  // namespace internal
+
+// Counts each call below it at its key's breaker, as CircuitBreak does at its one. A call for which
+// there is no room is treated as KeyedCircuitBreaker::WhenFull says: it passes uncounted, by
+// default.
+template <class Classify = internal::ClassifyStatus>
+class KeyedCircuitBreak : public internal::CircuitBreakBase<Classify> {
+ public:
+  static constexpr std::string_view kName = "KeyedCircuitBreak";
+
+  // Throws std::invalid_argument for null breakers. A template, so that KeyedCircuitBreak({}) means
+  // default options. `classify` is as CircuitBreak's.
+  template <std::same_as<KeyedCircuitBreaker> B>
+  explicit KeyedCircuitBreak(std::shared_ptr<B> breakers, KeyedCircuitBreakOptions options = {},
+                             Classify classify = {})
+      : internal::CircuitBreakBase<Classify>(std::move(classify)),
+        breakers_(internal::NotNull(std::move(breakers))),
+        options_(std::move(options)) {}
+  explicit KeyedCircuitBreak(KeyedCircuitBreaker::Options breakers,
+                             KeyedCircuitBreakOptions options = {}, Classify classify = {})
+      : KeyedCircuitBreak(std::make_shared<KeyedCircuitBreaker>(std::move(breakers)),
+                          std::move(options), std::move(classify)) {}
+
+  using State = internal::KeyedCircuitBreakAdmission;
+
+  Verdict Before(Call& call, State& state) const {
+    const std::string_view key = options_.key == nullptr ? call.key() : options_.key(call);
+    return state.AskByKey(call, *breakers_, key, kName);
+  }
+
+  PolicyFacts Facts() const { return breakers_->Facts(); }
+
+ private:
+  std::shared_ptr<KeyedCircuitBreaker> breakers_;
+  KeyedCircuitBreakOptions options_;
+};
+
+template <std::same_as<KeyedCircuitBreaker> B>
+KeyedCircuitBreak(std::shared_ptr<B>) -> KeyedCircuitBreak<>;
+template <std::same_as<KeyedCircuitBreaker> B>
+KeyedCircuitBreak(std::shared_ptr<B>, KeyedCircuitBreakOptions) -> KeyedCircuitBreak<>;
+template <std::same_as<KeyedCircuitBreaker> B, class Classify>
+KeyedCircuitBreak(std::shared_ptr<B>, KeyedCircuitBreakOptions, Classify)
+    -> KeyedCircuitBreak<Classify>;
+KeyedCircuitBreak(KeyedCircuitBreaker::Options) -> KeyedCircuitBreak<>;
+KeyedCircuitBreak(KeyedCircuitBreaker::Options, KeyedCircuitBreakOptions) -> KeyedCircuitBreak<>;
+template <class Classify>
+KeyedCircuitBreak(KeyedCircuitBreaker::Options, KeyedCircuitBreakOptions, Classify)
+    -> KeyedCircuitBreak<Classify>;
+
+}  // namespace holdfast
+
+#endif  // HOLDFAST_KEYED_CIRCUIT_BREAK_H_

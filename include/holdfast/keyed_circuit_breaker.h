@@ -1,0 +1,147 @@
+// A KeyedCircuitBreaker is a CircuitBreaker for each key: a host, a tenant, a shard.
+//
+//   holdfast::KeyedCircuitBreaker breakers({.breaker = {.timeout = 30s}, .name = "orders"});
+//   absl::StatusOr<Order> order = breakers.Execute(host, [&] { return client.GetOrder(id); });
+//
+// Most callers want KeyedCircuitBreak (keyed_circuit_break.h) in a stack.
+#ifndef HOLDFAST_KEYED_CIRCUIT_BREAKER_H_
+#define HOLDFAST_KEYED_CIRCUIT_BREAKER_H_
+
+#include <absl/status/status.h>
+
+#include <cstddef>
+#include <cstdint>
+#include <functional>
+#include <memory>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <type_traits>
+#include <utility>
+#include <vector>
+
+#include "holdfast/circuit_breaker.h"
+#include "holdfast/policy_facts.h"
+#include "holdfast/result.h"
+#include "holdfast/time.h"
+
+namespace holdfast {
+
+namespace internal {
+class KeyedCircuitBreakAdmission;
+}  // namespace internal
+
+// Thread-safe. Each key has a breaker that begins closed and is like any other. At most `max_keys`
+// are remembered.
+//
+// A key is forgotten only to make room for another, and only while its breaker is closed by itself
+// (not by hand) and nobody holds it; a call in flight does. So who cycles through keys makes it
+// forget at most what closed breakers have counted, never that one is open or half-open, or what
+// was set by hand. A key in trouble keeps its place even if it is never used again, unless somebody
+// calls its breaker's Reset().
+//
+// A new key that needs room looks at up to eight others, and takes the place of the first that may
+// be forgotten. One that may not is kept, and is no more looked at as one of the rest until it is
+// used again. The order is: one kept key, each in turn; then the rest, the least recently used
+// first; and where there are no more of those, further kept ones. So the least recently used goes,
+// and of n kept keys each is looked at again by one of the next n new keys. There may be room and a
+// new key doesn't find it only where eight in that order may not be forgotten, or are being looked
+// at by other threads.
+//
+// One mutex, held while a key is looked up. User code never runs under it: not `options_for`, not
+// what is told and asked when looking at a breaker brings a change that was due (on_state_change,
+// open_time), nor the destructor of a callback. All of it may call back into this object.
+class KeyedCircuitBreaker {
+ public:
+  // The options of a key's breaker. Asked about a key that isn't remembered, once there is room for
+  // it: outside of every lock, in several threads at once, maybe about the same key, which gets one
+  // breaker all the same. What it throws, and std::invalid_argument for options that CircuitBreaker
+  // would refuse, passes to the caller, and nothing has happened.
+  using OptionsFor = std::function<CircuitBreaker::Options(std::string_view key)>;
+
+  // What becomes of calls for a key for which there is no room.
+  enum class WhenFull {
+    // They pass and are not counted, as if there were no breaker. No key is ever turned away; but a
+    // new one is not protected while `max_keys` others have trouble.
+    kAdmit,
+    // They are refused, with kUnavailable. Nothing passes that no breaker watches; but where
+    // `max_keys` keys have trouble or calls in flight, new ones have it too.
+    kRefuse,
+  };
+
+  struct Options {
+    // Of each key. The name, unless one is given, is the key, after `name` and a slash if there is
+    // one; and the clock, unless one is given, is `clock`.
+    CircuitBreaker::Options breaker = {};
+    OptionsFor options_for = {};     // instead of `breaker`; null: that
+    std::int64_t max_keys = 10'000;  // 1 to 2^30
+    WhenFull when_full = WhenFull::kAdmit;
+    std::string name = {};
+    Clock* clock = nullptr;  // must outlive the object and every breaker of it
+  };
+
+  // For a longer key there is no room. A breaker takes some kilobytes, and up to 36 times the
+  // length of its key, since each copy of its refusals names it.
+  static constexpr std::size_t kMaxKeyBytes = 1024;
+
+  // Throws std::invalid_argument with the text of Validate.
+  explicit KeyedCircuitBreaker(Options options);
+  KeyedCircuitBreaker(const KeyedCircuitBreaker&) = delete;
+  KeyedCircuitBreaker& operator=(const KeyedCircuitBreaker&) = delete;
+  ~KeyedCircuitBreaker();  // who holds a breaker may go on using it
+
+  // Runs f() as the key's breaker does, or, without room for the key, as `when_full` says.
+  template <class F>
+  auto Execute(std::string_view key, F&& f) -> std::invoke_result_t<F>;
+
+  // The key's breaker, made if need be; null if there is no room. Hold it for as long as one of its
+  // tickets is out. `now` is of the clock that the breakers are used with: one that is looked at to
+  // make room is asked for its state at that time, and by Get at the time of its own clock.
+  std::shared_ptr<CircuitBreaker> Get(std::string_view key) { return GetOrMake(key, std::nullopt); }
+  std::shared_ptr<CircuitBreaker> GetAt(TimePoint now, std::string_view key) {
+    return GetOrMake(key, now);
+  }
+
+  // The same for a key that is remembered, and null for any other. It does not count as a use.
+  std::shared_ptr<CircuitBreaker> Find(std::string_view key) const;
+
+  // Those remembered, in no certain order.
+  std::vector<std::string> keys() const;
+  std::int64_t size() const;
+
+  std::int64_t max_keys() const { return options_.max_keys; }
+  const std::string& name() const { return options_.name; }
+  PolicyFacts Facts() const;  // of a KeyedCircuitBreak with it
+
+ private:
+  friend class internal::KeyedCircuitBreakAdmission;
+
+  class Table;
+
+  std::shared_ptr<CircuitBreaker> GetOrMake(std::string_view key, std::optional<TimePoint> now);
+  std::shared_ptr<CircuitBreaker> Make(std::string_view key) const;
+
+  // What a call without room is refused with; null if it passes.
+  const absl::Status* no_room() const {
+    return options_.when_full == WhenFull::kRefuse ? &no_room_ : nullptr;
+  }
+
+  const Options options_;
+  const absl::Status no_room_;
+  const std::unique_ptr<Table> table_;
+};
+
+absl::Status Validate(const KeyedCircuitBreaker::Options& options);
+
+template <class F>
+auto KeyedCircuitBreaker::Execute(std::string_view key, F&& f) -> std::invoke_result_t<F> {
+  using R = std::invoke_result_t<F>;
+  static_assert(HasResultTraits<R>, "specialise holdfast::ResultTraits for what f returns");
+  if (const auto breaker = Get(key)) return breaker->Execute(std::forward<F>(f));
+  if (no_room() != nullptr) return ResultTraits<R>::FromStatus(*no_room());
+  return std::forward<F>(f)();
+}
+
+}  // namespace holdfast
+
+#endif  // HOLDFAST_KEYED_CIRCUIT_BREAKER_H_

@@ -1,0 +1,67 @@
+// A TripRule says when a closed CircuitBreaker opens.
+//
+//   holdfast::CircuitBreaker breaker({
+//       .interval = 10s,
+//       .bucket_period = 1s,
+//       .rules = {holdfast::FailureRate(0.5, 20), holdfast::SlowCallRate(0.8, 20)},
+//       .slow_call = 2s,
+//   });
+#ifndef HOLDFAST_TRIP_RULE_H_
+#define HOLDFAST_TRIP_RULE_H_
+
+#include <cstdint>
+#include <functional>
+#include <string>
+
+namespace holdfast {
+
+// What a breaker has counted since its present generation began, or in its window. The runs are of
+// the outcomes just before now, that of failures whatever the window; ignored ones neither lengthen
+// nor end one.
+struct BreakerCounts {
+  std::uint64_t requests = 0;  // admitted; their outcomes come later
+  std::uint64_t successes = 0;
+  std::uint64_t failures = 0;
+  std::uint64_t ignored = 0;
+  std::uint64_t consecutive_successes = 0;
+  std::uint64_t consecutive_failures = 0;
+  std::uint64_t slow = 0;  // successes and failures that took longer than slow_call
+
+  // Of what has succeeded or failed: calls that are still out, and ignored ones, dilute nothing. 0
+  // where there is none.
+  std::uint64_t judged() const { return successes + failures; }
+  double failure_rate() const { return Share(failures); }
+  double slow_rate() const { return Share(slow); }
+
+  friend bool operator==(const BreakerCounts&, const BreakerCounts&) = default;
+
+ private:
+  double Share(std::uint64_t part) const {
+    return judged() == 0 ? 0 : static_cast<double>(part) / static_cast<double>(judged());
+  }
+};
+
+// A value. `tripped` is asked after each failure and each slow call while the breaker is closed, or
+// recovers by a ramp, and decides by itself; outside of every lock, in the thread that reports it,
+// so in several at once. It may call back into the breaker; where it throws it has said no. There
+// may be rules of your own: the name is what CircuitBreaker::last_trip() gives as the reason.
+struct TripRule {
+  std::string name;
+  std::function<bool(const BreakerCounts&)> tripped;
+  bool needs_slow_call = false;  // makes no sense unless the breaker's options say what is slow
+};
+
+// So many failures in a row; >= 1. They throw std::invalid_argument for what is out of range.
+TripRule ConsecutiveFailures(std::uint64_t failures);
+
+// At least this share of failures, in (0, 1], among at least `minimum_calls` that have succeeded or
+// failed (resilience4j's failureRateThreshold and minimumNumberOfCalls). Give the breaker a window:
+// among all calls since it closed, a share takes ever longer to change.
+TripRule FailureRate(double share, std::uint64_t minimum_calls);
+
+// At least this share of calls that took longer than CircuitBreaker::Options::slow_call.
+TripRule SlowCallRate(double share, std::uint64_t minimum_calls);
+
+}  // namespace holdfast
+
+#endif  // HOLDFAST_TRIP_RULE_H_

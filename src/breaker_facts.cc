@@ -1,0 +1,52 @@
+// What the breakers say of themselves.
+#include <absl/strings/str_cat.h>
+
+#include <string>
+
+#include "facts_text.h"
+#include "holdfast/circuit_breaker.h"
+#include "holdfast/keyed_circuit_breaker.h"
+
+namespace holdfast {
+namespace {
+
+using internal::CountText;
+using internal::DurationText;
+using internal::JoinSettings;
+using internal::NameText;
+
+// An interval is rounded up to whole periods; 0 without a window of time.
+Duration WindowOf(const CircuitBreaker::Options& options) {
+  if (options.bucket_period == Duration::zero()) return options.interval;
+  const Duration part = options.interval % options.bucket_period;
+  if (part == Duration::zero()) return options.interval;
+  return SaturatingAdd(TimePoint(options.interval), options.bucket_period - part)
+      .time_since_epoch();
+}
+
+PolicyFacts FactsOf(const CircuitBreaker::Options& options, const std::string& whose) {
+  const Duration window = WindowOf(options);
+  const std::string counts =
+      window > Duration::zero() ? absl::StrCat("window ", DurationText(window))
+      : options.last_calls > 0  ? absl::StrCat("last ", CountText(options.last_calls, "call"))
+                                : "";
+  const std::string open =
+      options.open_time == nullptr ? absl::StrCat("open ", DurationText(options.timeout)) : "";
+  return {.settings = JoinSettings({whose, counts, open, CountText(options.max_requests, "probe")}),
+          .window = window,
+          .probes = options.max_requests};
+}
+
+}  // namespace
+
+PolicyFacts CircuitBreaker::Facts() const { return FactsOf(options_, NameText(options_.name)); }
+
+PolicyFacts KeyedCircuitBreaker::Facts() const {
+  std::string whose = JoinSettings(
+      {NameText(options_.name), absl::StrCat("up to ", CountText(options_.max_keys, "key"))});
+  // Those of a key may be anything.
+  if (options_.options_for != nullptr) return {.settings = std::move(whose)};
+  return FactsOf(options_.breaker, whose);
+}
+
+}  // namespace holdfast

@@ -1,0 +1,82 @@
+// A circuit breaker where memory runs out: what was asked for has happened, or has not, and can be
+// asked for again.
+#include <absl/status/status.h>
+
+#include <functional>
+#include <new>
+
+#include "holdfast/circuit_breaker.h"
+#include "test/support/allocations.h"
+#include "test/support/breaker.h"
+#include "test/support/catch.h"
+
+namespace holdfast {
+namespace {
+
+using namespace std::chrono_literals;
+using test::At;
+using test::Record;
+using test::Touchy;
+
+// False if there was no memory for it.
+bool WithoutMemory(const std::function<void()>& act) {
+  testing::out_of_memory = true;
+  bool happened = true;
+  try {
+    act();
+  } catch (const std::bad_alloc&) {
+    happened = false;
+  }
+  testing::out_of_memory = false;
+  return happened;
+}
+
+// Changes of state before it, by which the place for the next one varies.
+void Change(CircuitBreaker& breaker, int times) {
+  for (int i = 0; i < times; ++i) {
+    breaker.SetModeAt(At(0s), i % 2 == 0 ? BreakerMode::kForcedOpen : BreakerMode::kForcedClosed);
+  }
+  breaker.ResetAt(At(0s));
+}
+
+TEST_CASE("without memory a breaker trips, or goes on") {
+  for (int changes = 0; changes < 100; ++changes) {
+    CircuitBreaker breaker(Touchy());
+    Change(breaker, changes);
+    auto ticket = breaker.AdmitAt(At(0s));
+    WithoutMemory([&] { ticket->DoneAt(At(0s), Outcome::kFailure); });
+    const bool open = breaker.StateAt(At(1s)) == BreakerState::kOpen;
+    REQUIRE(open != breaker.AdmitAt(At(1s)).ok());
+    REQUIRE(breaker.StateAt(At(24h)) != BreakerState::kOpen);
+  }
+}
+
+TEST_CASE("without memory for what a probe comes to, a breaker still recovers") {
+  for (int changes = 0; changes < 100; ++changes) {
+    CircuitBreaker breaker(Touchy());
+    Change(breaker, changes);
+    Record(breaker, At(0s), Outcome::kFailure);
+    auto probe = breaker.AdmitAt(At(11s));
+    WithoutMemory([&] { probe->DoneAt(At(12s), Outcome::kSuccess); });
+    REQUIRE(breaker.AdmitAt(At(24h)).ok());
+  }
+}
+
+TEST_CASE("without memory what is done by hand happens, or not at all") {
+  const auto mode = GENERATE(BreakerMode::kForcedOpen, BreakerMode::kAutomatic);
+  for (int changes = 0; changes < 100; ++changes) {
+    CircuitBreaker breaker(Touchy());
+    Change(breaker, changes);
+    if (mode == BreakerMode::kAutomatic) breaker.SetModeAt(At(0s), BreakerMode::kForcedOpen);
+    const BreakerMode before = breaker.mode();
+    const bool happened = WithoutMemory([&] { breaker.SetModeAt(At(0s), mode); });
+    REQUIRE(breaker.mode() == (happened ? mode : before));
+    REQUIRE((breaker.mode() == BreakerMode::kForcedOpen) != breaker.AdmitAt(At(1s)).ok());
+    WithoutMemory([&] { breaker.ResetAt(At(1s)); });
+    breaker.ResetAt(At(1s));
+    REQUIRE(breaker.AdmitAt(At(1s)).ok());
+  }
+}
+
+}  // namespace
+}  // namespace holdfast
