@@ -1,7 +1,11 @@
 #include "holdfast/adaptive_timeout.h"
 
+#include <absl/strings/str_cat.h>
+
 #include <algorithm>
 #include <cmath>
+
+#include "facts_text.h"
 
 namespace holdfast {
 
@@ -53,6 +57,14 @@ void LearntLimit::Settle(TimePoint now, const Attempt& attempt) {
 std::uint64_t LearntLimit::WithMisfit(std::uint64_t backoff) {
   const std::uint64_t debt = std::min(backoff / kOneDebt + kFitsPerMisfit, kMaxDebt);
   return debt * kOneDebt + (backoff & kRaised);
+}
+
+PolicyFacts LearntLimit::Facts() const {
+  return {.settings = JoinSettings(
+              {NameText(latencies_->name()),
+               absl::StrCat(options_.headroom, " x ", QuantileText(latencies_->quantile())),
+               absl::StrCat(DurationText(options_.min), " to ", DurationText(options_.max))}),
+          .timeout = options_.max};
 }
 
 }  // namespace internal

@@ -1,6 +1,10 @@
 #include "holdfast/bulkhead.h"
 
+#include <absl/strings/str_cat.h>
+
 #include <algorithm>
+
+#include "facts_text.h"
 
 namespace holdfast {
 
@@ -42,6 +46,17 @@ void Bulkhead::Linger(Call& call, State& state) const {
   const auto admission =
       std::make_shared<Admission>(Admission{semaphore_, std::move(state.permit_)});
   call.KeepForLeft(state.attempt_, admission);
+}
+
+PolicyFacts Bulkhead::Facts() const {
+  const std::int64_t limit = semaphore_->limit();
+  const bool bounded = options_.max_queue != BulkheadOptions().max_queue;
+  return {.settings = internal::JoinSettings(
+              {internal::NameText(semaphore_->name()), absl::StrCat(limit, " at once"),
+               bounded ? absl::StrCat("queue of ", options_.max_queue) : "",
+               internal::MaxWaitText(options_.max_wait)}),
+          .max_wait = options_.max_wait,
+          .limit = limit};
 }
 
 }  // namespace holdfast

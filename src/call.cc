@@ -13,9 +13,9 @@
 namespace holdfast {
 
 std::string_view ToString(StopReason reason) {
-  constexpr std::array<std::string_view, 8> kNames = {
-      "success",  "not retryable", "attempts", "elapsed",
-      "deadline", "budget",        "rejected", "cancelled",
+  constexpr std::array<std::string_view, 9> kNames = {
+      "success", "not retryable", "attempts",  "elapsed",        "deadline",
+      "budget",  "rejected",      "cancelled", "not repeatable",
   };
   return kNames[static_cast<size_t>(reason)];
 }

@@ -1,6 +1,10 @@
 #include "holdfast/hedge.h"
 
+#include <absl/strings/str_cat.h>
+
 #include <algorithm>
+
+#include "facts_text.h"
 
 namespace holdfast {
 
@@ -28,6 +32,19 @@ bool Hedge::TakeBranch() const {
 
 void Hedge::ReturnBranch() const {
   if (options_.budget != nullptr) options_.budget->Refund();
+}
+
+PolicyFacts Hedge::Facts() const {
+  const LatencyQuantile* const learnt = options_.latencies.get();
+  const std::string delay =
+      learnt == nullptr
+          ? internal::DurationText(options_.delay)
+          : absl::StrCat(internal::QuantileText(learnt->quantile()),
+                         learnt->name().empty() ? "" : " of ", internal::NameText(learnt->name()));
+  return {.settings = absl::StrCat("up to ", options_.max_hedges, " more, after ", delay,
+                                   options_.max_hedges == 1 ? "" : " each"),
+          .last_hedge =
+              learnt == nullptr ? SaturatingMul(options_.delay, options_.max_hedges) : Duration(0)};
 }
 
 void Hedge::Succeeded(Call& call, const State& state) const {

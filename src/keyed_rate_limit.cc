@@ -1,5 +1,8 @@
 #include "holdfast/keyed_rate_limit.h"
 
+#include <absl/strings/str_cat.h>
+
+#include "facts_text.h"
 #include "holdfast/internal/validate.h"
 
 namespace holdfast {
@@ -34,6 +37,11 @@ class KeySource final : public TokenSource {
   void Settle(const Call& call, TimePoint now, std::int64_t n) override {
     if (n > 0) buckets_->ChargeAt(now, Key(call), n);
     if (n < 0) buckets_->RefundAt(now, Key(call), -n);
+  }
+
+  std::string Describe() const override {
+    return JoinSettings(
+        {NameText(buckets_->name()), absl::StrCat("up to ", buckets_->max_keys(), " keys")});
   }
 
  private:

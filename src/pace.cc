@@ -1,6 +1,10 @@
 #include "holdfast/pace.h"
 
+#include <absl/strings/str_cat.h>
+
 #include <algorithm>
+
+#include "facts_text.h"
 
 namespace holdfast {
 
@@ -28,6 +32,13 @@ Verdict Pace::Before(Call& call, State& state) const {
   if (now < state.place_.ready_at) return Verdict::Wait(state.place_.ready_at);
   state.pacer_ = nullptr;  // acted on: nothing to give back
   return Verdict::Proceed();
+}
+
+PolicyFacts Pace::Facts() const {
+  return {.settings = internal::JoinSettings(
+              {internal::NameText(pacer_->name()), internal::RateText(pacer_->rate()),
+               absl::StrCat("slack ", pacer_->slack()), internal::MaxWaitText(options_.max_wait)}),
+          .max_wait = options_.max_wait};
 }
 
 }  // namespace holdfast

@@ -1,8 +1,12 @@
 #include "holdfast/rate_limit.h"
 
+#include <absl/strings/str_cat.h>
+#include <absl/strings/str_join.h>
+
 #include <algorithm>
 #include <span>
 
+#include "facts_text.h"
 #include "holdfast/internal/validate.h"
 #include "token_hold.h"
 
@@ -25,6 +29,11 @@ void Settle(TokenBucket& bucket, TimePoint now, std::int64_t n) {
   if (n < 0) bucket.RefundAt(now, -n);
 }
 
+std::string DescribeBucket(const TokenBucket& bucket) {
+  return JoinSettings(
+      {NameText(bucket.name()), RateText(bucket.rate()), absl::StrCat("burst ", bucket.burst())});
+}
+
 class OneBucket final : public TokenSource {
  public:
   explicit OneBucket(std::shared_ptr<TokenBucket> bucket) : bucket_(NotNull(std::move(bucket))) {}
@@ -41,6 +50,7 @@ class OneBucket final : public TokenSource {
   void Settle(const Call&, TimePoint now, std::int64_t n) override {
     internal::Settle(*bucket_, now, n);
   }
+  std::string Describe() const override { return DescribeBucket(*bucket_); }
 
  private:
   std::shared_ptr<TokenBucket> bucket_;
@@ -59,6 +69,13 @@ class SeveralBuckets final : public TokenSource {
   }
   void Settle(const Call&, TimePoint now, std::int64_t n) override {
     for (const auto& bucket : buckets_) internal::Settle(*bucket, now, n);
+  }
+  std::string Describe() const override {
+    std::vector<std::string> each;
+    each.reserve(buckets_.size());
+    for (const auto& bucket : buckets_) each.push_back(DescribeBucket(*bucket));
+    std::ranges::sort(each);  // the order here is that of their addresses
+    return absl::StrJoin(each, " and ");
   }
 
  private:

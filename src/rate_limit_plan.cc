@@ -4,6 +4,8 @@
 
 #include <algorithm>
 
+#include "facts_text.h"
+
 namespace holdfast::internal {
 
 RateLimitPlan::RateLimitPlan(std::string_view policy, std::shared_ptr<TokenSource> source,
@@ -57,6 +59,12 @@ Verdict RateLimitPlan::Refuse(Call& call, State& state, const TokenSource::Answe
 void RateLimitPlan::Settle(Call& call, const State& state, std::int64_t true_cost) const {
   const std::int64_t difference = std::max<std::int64_t>(true_cost, 0) - state.cost_;
   if (state.cost_ >= 0 && difference != 0) source_->Settle(call, call.now(), difference);
+}
+
+PolicyFacts RateLimitPlan::Facts() const {
+  return {.settings = JoinSettings(
+              {source_->Describe(), MaxWaitText(terms_.max_wait), terms_.dry_run ? "dry run" : ""}),
+          .max_wait = terms_.dry_run ? Duration::zero() : terms_.max_wait};
 }
 
 }  // namespace holdfast::internal

@@ -18,13 +18,23 @@ absl::Status Validate(const RetryBudget::Options& options) {
                                                    ": per_success must be in [0, 1], not ",
                                                    options.per_success));
   }
+  for (const double cost : {options.throttled, options.timed_out}) {
+    if (!(cost >= 0 && cost <= 100)) {
+      return absl::InvalidArgumentError(absl::StrCat(
+          "RetryBudget ", options.name, ": what a retry costs must be in [0, 100], not ", cost));
+    }
+  }
   return absl::OkStatus();
 }
 
 RetryBudget::RetryBudget(Options options) : name_(options.name) {
   internal::ThrowIfInvalid(Validate(options));
+  const auto amount = [](double retries) {
+    return static_cast<std::int64_t>(std::llround(retries * static_cast<double>(kOneRetry)));
+  };
   capacity_ = options.capacity * kOneRetry;
-  deposit_ = std::llround(options.per_success * static_cast<double>(kOneRetry));
+  deposit_ = amount(options.per_success);
+  costs_ = {kOneRetry, amount(options.throttled), amount(options.timed_out)};
   balance_.store(capacity_, std::memory_order_relaxed);
 }
 
@@ -32,10 +42,11 @@ std::shared_ptr<RetryBudget> RetryBudget::Default() {
   return std::make_shared<RetryBudget>(Options{});
 }
 
-bool RetryBudget::TryWithdraw() {
+bool RetryBudget::TryWithdraw(RetryClass why) {
+  const std::int64_t cost = CostOf(why);
   std::int64_t balance = balance_.load(std::memory_order_relaxed);
-  while (balance >= kOneRetry) {
-    if (balance_.compare_exchange_weak(balance, balance - kOneRetry, std::memory_order_relaxed)) {
+  while (balance >= cost) {
+    if (balance_.compare_exchange_weak(balance, balance - cost, std::memory_order_relaxed)) {
       return true;
     }
   }

@@ -15,6 +15,7 @@
 
 #include "holdfast/bulkhead.h"
 #include "holdfast/circuit_break.h"
+#include "holdfast/nested_retry.h"
 #include "holdfast/retry.h"
 #include "holdfast/stack.h"
 #include "holdfast/testing/fake_clock.h"
@@ -156,9 +157,9 @@ TEST_CASE_METHOD(Fixture, "a budget shared with Retry is repaid once for a succe
   while (options.budget->TryWithdraw()) {
   }
   attempts.Script({{0ms, "good"}});
-  const auto fetch =
-      Stack(Retry({.budget = options.budget}), Hedge(options), Retry({.budget = options.budget}))
-          .Around(attempts.executor(), &clock);
+  const auto fetch = Stack(Retry({.budget = options.budget}), Hedge(options),
+                           NestedRetry({.budget = options.budget}))
+                         .Around(attempts.executor(), &clock);
   CHECK(fetch().value() == "good");
   CHECK(options.budget->balance() == 0.5);
 }

@@ -4,11 +4,14 @@
 #include <absl/status/statusor.h>
 
 #include <memory>
+#include <optional>
 #include <stdexcept>
+#include <utility>
 #include <vector>
 
 #include "holdfast/circuit_break.h"
 #include "holdfast/fallback.h"
+#include "holdfast/result.h"
 #include "holdfast/stack.h"
 #include "holdfast/testing/fake_clock.h"
 #include "holdfast/timeout.h"
@@ -96,6 +99,26 @@ TEST_CASE("a user's check decides, by a bool or a decision") {
   (void)by_decision.With({.report = &report});
   CHECK(report.attempts == 3);
   CHECK(report.waited == 84s);
+}
+
+TEST_CASE("a check that stops may say why") {
+  std::optional<StopReason> told;
+  RetryOptions options;
+  options.on_give_up = [&](const Call&, const RetryEvent& event) { told = event.stopped; };
+  const auto stop = [](const Call&, const absl::Status&) {
+    return RetryDecision::Stop(StopReason::kNotRepeatable);
+  };
+  absl::Status status = absl::UnavailableError("no");
+  const auto call = Stack(Retry(options, stop)).Around([&] { return status; });
+  Report report;
+  (void)call.With({.report = &report});
+  CHECK(report.attempts == 1);
+  CHECK(report.stopped == StopReason::kNotRepeatable);
+  CHECK(told == StopReason::kNotRepeatable);
+  // A success needs no reason.
+  status = absl::OkStatus();
+  (void)call.With({.report = &report});
+  CHECK(report.stopped == StopReason::kSuccess);
 }
 
 TEST_CASE("a check that throws passes its exception to the caller") {
@@ -271,6 +294,41 @@ TEST_CASE("a result that comes after its Timeout stands") {
                             },
                             &clock);
   CHECK(call().ok());
+}
+
+}  // namespace
+
+struct Order {
+  int id;
+};
+
+struct Receipt {
+  absl::Status status;
+};
+
+// What may be tried again depends on what was asked.
+template <>
+struct ResultTraits<Receipt> {
+  static absl::Status StatusOf(const Receipt& receipt) { return receipt.status; }
+  static Receipt FromStatus(absl::Status status) { return {std::move(status)}; }
+  static std::optional<Duration> RetryAfter(const Receipt&) { return std::nullopt; }
+  static bool IsTransient(const Call& call, const Receipt&) {
+    return call.request<Order>()->id < 100;
+  }
+};
+
+namespace {
+
+TEST_CASE("a result type may judge by the call as well") {
+  FakeClock clock;
+  const auto call =
+      Stack(Retry({.max_attempts = 3}))
+          .Around([](const Order&) { return Receipt{absl::InternalError("no")}; }, &clock);
+  Report report;
+  (void)call.With({.report = &report}, Order{7});
+  CHECK(report.attempts == 3);
+  (void)call.With({.report = &report}, Order{107});
+  CHECK(report.attempts == 1);
 }
 
 TEST_CASE("retry and timeout refuse options that make no sense") {

@@ -20,6 +20,9 @@ TEST_CASE("time arithmetic saturates instead of overflowing") {
   CHECK(SaturatingSub(kNow, TimePoint::min()) == Duration::max());
   CHECK(SaturatingSub(TimePoint{-5s}, TimePoint::max()) == Duration::min());
   CHECK(SaturatingSub(TimePoint::max(), kNow) == TimePoint::max() - kNow);
+  CHECK(SaturatingMul(2s, 3) == 6s);
+  CHECK(SaturatingMul(Duration::max(), 2) == Duration::max());
+  CHECK(SaturatingMul(Duration::max(), -2) == Duration::min());
 }
 
 TEST_CASE("the steady clock moves and waits") {

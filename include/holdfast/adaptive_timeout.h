@@ -24,6 +24,7 @@
 #include "holdfast/call.h"
 #include "holdfast/internal/validate.h"
 #include "holdfast/latency_quantile.h"
+#include "holdfast/policy_facts.h"
 #include "holdfast/result.h"
 #include "holdfast/time.h"
 #include "holdfast/verdict.h"
@@ -72,6 +73,8 @@ class LearntLimit {
   Duration LimitAt(TimePoint now) const {
     return std::max(Learnt(now), Raised(backoff_.load(std::memory_order_relaxed)));
   }
+
+  PolicyFacts Facts() const;
 
  private:
   // The parts of `backoff_`: in the upper bits, how many attempts have to fit the learnt limit
@@ -178,6 +181,8 @@ class AdaptiveTimeout {
 
   // What a call that came now would get.
   Duration LimitAt(TimePoint now) const { return limit_->LimitAt(now); }
+
+  PolicyFacts Facts() const { return limit_->Facts(); }
 
  private:
   std::shared_ptr<internal::LearntLimit> limit_;

@@ -17,6 +17,7 @@
 
 #include "holdfast/call.h"
 #include "holdfast/internal/validate.h"
+#include "holdfast/policy_facts.h"
 #include "holdfast/semaphore.h"
 #include "holdfast/verdict.h"
 
@@ -68,6 +69,8 @@ class Bulkhead {
 
   // What runs on after the call stopped waiting for it still counts.
   void Linger(Call& call, State& state) const;
+
+  PolicyFacts Facts() const;
 
  private:
   Verdict Queue(Call& call, State& state) const;

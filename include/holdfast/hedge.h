@@ -21,6 +21,7 @@
 #include "holdfast/call.h"
 #include "holdfast/internal/validate.h"
 #include "holdfast/latency_quantile.h"
+#include "holdfast/policy_facts.h"
 #include "holdfast/result.h"
 #include "holdfast/retry_budget.h"
 #include "holdfast/thread_pool.h"
@@ -82,6 +83,8 @@ class Hedge {
     if (ResultTraits<R>::StatusOf(result).ok() && !call.rejected()) Succeeded(call, state);
     return Next::Done();
   }
+
+  PolicyFacts Facts() const;
 
   // For drivers (fork.h).
   ThreadPool* pool() const { return options_.pool.get(); }

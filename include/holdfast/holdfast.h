@@ -24,6 +24,7 @@
 #include "holdfast/latency_quantile.h"       // IWYU pragma: export
 #include "holdfast/lingering.h"              // IWYU pragma: export
 #include "holdfast/machine.h"                // IWYU pragma: export
+#include "holdfast/nested_retry.h"           // IWYU pragma: export
 #include "holdfast/open_time.h"              // IWYU pragma: export
 #include "holdfast/pace.h"                   // IWYU pragma: export
 #include "holdfast/pacer.h"                  // IWYU pragma: export

@@ -77,6 +77,7 @@ class LatencyQuantile {
     return value == kNoValue ? std::nullopt : std::optional<Duration>(value);
   }
 
+  double quantile() const { return quantile_; }
   const std::string& name() const { return name_; }
 
  private:

@@ -15,6 +15,7 @@
 #include "holdfast/call.h"
 #include "holdfast/internal/validate.h"
 #include "holdfast/pacer.h"
+#include "holdfast/policy_facts.h"
 #include "holdfast/verdict.h"
 
 namespace holdfast {
@@ -58,6 +59,8 @@ class Pace {
   ABSL_ATTRIBUTE_ALWAYS_INLINE Next After(Call&, State&, R&) const {
     return Next::Done();
   }
+
+  PolicyFacts Facts() const;
 
  private:
   std::shared_ptr<Pacer> pacer_;

@@ -17,13 +17,14 @@ namespace holdfast {
 
 enum class StopReason : signed char {
   kSuccess,
-  kNotRetryable,  // a failure that no policy wanted to try again; also an exception
-  kAttempts,      // as many attempts as Retry allows
-  kElapsed,       // as long as Retry allows
-  kDeadline,      // the call's deadline, or a Timeout's
-  kBudget,        // the retry budget is spent
-  kRejected,      // a policy refused
-  kCancelled,     // the caller's stop token
+  kNotRetryable,   // a failure that no policy wanted to try again; also an exception
+  kAttempts,       // as many attempts as Retry allows
+  kElapsed,        // as long as Retry allows
+  kDeadline,       // the call's deadline, or a Timeout's
+  kBudget,         // the retry budget is spent
+  kRejected,       // a policy refused
+  kCancelled,      // the caller's stop token
+  kNotRepeatable,  // the request can't be sent twice: its body comes from what can't start over
 };
 
 std::string_view ToString(StopReason reason);

@@ -25,8 +25,9 @@ namespace holdfast {
 //               cheap for a success
 //   FromStatus  a result that says what a policy refused
 //   RetryAfter  how long the backend asked to be left alone, where it did
-//   IsTransient (optional) whether this failure may pass by itself; without it, the function below
-//               judges by the status
+//   IsTransient (optional) whether this failure may pass by itself, of the result or of the call
+//               and the result (which may also answer with a RetryDecision, see retry.h); without
+//               it, the function below judges by the status
 template <class R>
 struct ResultTraits;
 

@@ -9,10 +9,12 @@
 #define HOLDFAST_RETRY_H_
 
 #include <absl/base/attributes.h>
+#include <absl/base/optimization.h>
 #include <absl/status/status.h>
 
 #include <concepts>
 #include <cstdint>
+#include <functional>
 #include <memory>
 #include <optional>
 #include <string_view>
@@ -21,7 +23,8 @@
 
 #include "holdfast/backoff.h"
 #include "holdfast/call.h"
-#include "holdfast/internal/validate.h"
+#include "holdfast/policy_facts.h"
+#include "holdfast/report.h"
 #include "holdfast/result.h"
 #include "holdfast/retry_budget.h"
 #include "holdfast/verdict.h"
@@ -31,7 +34,12 @@ namespace holdfast {
 // What a CheckRetry answers.
 class RetryDecision {
  public:
-  static RetryDecision Stop() { return RetryDecision(false, std::nullopt); }
+  // No more; the report says `why`.
+  static RetryDecision Stop(StopReason why = StopReason::kNotRetryable) {
+    RetryDecision stop(false);
+    stop.why_ = why;
+    return stop;
+  }
   // Again, after the backoff's delay or what the backend asked for, whichever is longer.
   static RetryDecision Again() { return RetryDecision(true, std::nullopt); }
   // Again, after exactly `delay`.
@@ -43,13 +51,27 @@ class RetryDecision {
 
   bool again() const { return again_; }
   std::optional<Duration> delay() const { return delay_; }
+  StopReason why() const { return why_; }  // of a Stop
 
  private:
   RetryDecision(bool again, std::optional<Duration> delay) : again_(again), delay_(delay) {}
 
   bool again_;
+  StopReason why_ = StopReason::kNotRetryable;
   std::optional<Duration> delay_;
 };
+
+// An attempt that ended, as a Retry sees it.
+struct RetryEvent {
+  int attempt;                                // of this Retry, from 1
+  const absl::Status& outcome;                // OK for a success
+  Duration delay{0};                          // on_retry: before the next attempt
+  StopReason stopped = StopReason::kSuccess;  // on_give_up: why there is none
+};
+
+// For a log, or a count. Called in the thread that makes the call, in as many at once as make
+// calls; what it throws is dropped.
+using RetryHook = std::function<void(const Call&, const RetryEvent&)>;
 
 struct RetryOptions {
   // Tries, the first one included; >= 1. What a policy below refuses is one as well.
@@ -59,18 +81,35 @@ struct RetryOptions {
   std::shared_ptr<RetryBudget> budget = RetryBudget::Default();
   // No retry starts later than this after the first attempt; >= 0.
   Duration max_elapsed = Duration::max();
+  // Of the jitter, for runs that repeat themselves; nullopt: at random.
+  std::optional<std::uint64_t> seed = std::nullopt;
+
+  RetryHook on_attempt = {};  // after each attempt
+  RetryHook on_retry = {};    // before the wait for the next one
+  RetryHook on_give_up = {};  // where a failure is handed on; not for a call that was cancelled
+
+  // What hashicorp/go-retryablehttp does: 4 retries, 1 s before the first and up to 30 s, without
+  // jitter and without a budget.
+  static RetryOptions Retryablehttp();
 };
 
 absl::Status Validate(const RetryOptions& options);
 
-// Retries what is transient: see IsTransient (result.h), or what
-// ResultTraits<R>::IsTransient(result) says where a specialisation has that.
+// Retries what is transient: see IsTransient (result.h), or what ResultTraits<R>'s own, of the call
+// and the result or of the result alone, says where a specialisation has one. Answers with a bool,
+// or as the first of these does.
 struct RetryTransient {
   template <class R>
-  bool operator()(const Call&, const R& result) const {
+  auto operator()(const Call& call, const R& result) const {
     if constexpr (requires {
-                    { ResultTraits<R>::IsTransient(result) } -> std::same_as<bool>;
+                    {
+                      ResultTraits<R>::IsTransient(call, result)
+                    } -> std::convertible_to<RetryDecision>;
                   }) {
+      return ResultTraits<R>::IsTransient(call, result);
+    } else if constexpr (requires {
+                           { ResultTraits<R>::IsTransient(result) } -> std::same_as<bool>;
+                         }) {
       return ResultTraits<R>::IsTransient(result);
     } else {
       return IsTransient(ResultTraits<R>::StatusOf(result));
@@ -83,44 +122,77 @@ namespace internal {
 // The part of Retry that knows neither the result nor the check.
 class RetryPlan {
  public:
-  explicit RetryPlan(RetryOptions options) : options_(Validated(std::move(options))) {}
+  explicit RetryPlan(RetryOptions options);
 
   struct State {
-    int attempts = 0;
-    TimePoint began = {};  // kept where max_elapsed asks for it
+    int attempts = 0;              // that have ended
+    TimePoint began = {};          // the first one; known where it matters
+    TimePoint attempt_began = {};  // the present one, likewise
+    Duration fastest = Duration::max();
   };
 
   void Begin(Call& call, State& state) const {
-    if (options_.max_elapsed != Duration::max()) state.began = call.now();
+    if (call.deadline() != TimePoint::max() || options_.max_elapsed != Duration::max()) {
+      state.began = state.attempt_began = call.now();
+    }
   }
-  void Succeeded(Call& call) const {
+
+  void Succeeded(Call& call, State& state) const {
     RetryBudget* const budget = options_.budget.get();
     if (budget != nullptr && call.MayRepay(budget)) budget->Deposit();
+    if (ABSL_PREDICT_FALSE(options_.on_attempt != nullptr)) TellSuccess(call, state);
   }
-  bool LastAttempt(Call& call, State& state) const;
-  // Decides when to try again, or why not. `retry_after` is what the backend asked for.
-  Next Again(Call& call, const State& state, std::optional<Duration> delay,
-             std::optional<Duration> retry_after) const;
+
+  // An attempt that failed for good, and why it is the last one.
+  void Failed(Call& call, State& state, const absl::Status& outcome, StopReason why) const;
+
+  // One that the check wants to try again: when that will be, or nullopt if it won't. A budget has
+  // been charged then. `retry_after` is what the backend asked for.
+  std::optional<TimePoint> Again(Call& call, State& state, const absl::Status& outcome,
+                                 std::optional<Duration> delay,
+                                 std::optional<Duration> retry_after) const;
+  // Then one of these.
+  Next Go(Call& call, State& state, const absl::Status& outcome, TimePoint at) const;
+  void Refuse(Call& call, State& state, const absl::Status& outcome) const;
+
+  PolicyFacts Facts() const;
 
  private:
+  struct Random;
+
+  void TellSuccess(Call& call, State& state) const;
+  StopReason WhyNot(Call& call, State& state, TimePoint at) const;
+  bool Withdraw(Call& call, const absl::Status& outcome) const;
+  Duration Backoff(Call& call, int retry) const;
+  void GiveUp(Call& call, const State& state, const absl::Status& outcome, StopReason why) const;
+
   RetryOptions options_;
+  std::shared_ptr<Random> random_;  // null: the call's
 };
+
+struct NoPreparation {};
 
 }  // namespace internal
 
 // Sends the call down again while the check says so and there are attempts, time and budget left.
-// It never waits towards a time that the call can't use, and never asks an open breaker before its
-// time. The result that it can't or won't retry is handed on as it is. What the check throws passes
-// to the caller.
-template <class CheckRetry = RetryTransient>
+// It never waits towards a time that the call can't use: not where the wait, or after it an attempt
+// as fast as the fastest of this call so far, would end after the deadline; and it never asks an
+// open breaker before its time. The result that it can't or won't retry is handed on as it is. What
+// the check throws passes to the caller.
+template <class CheckRetry = RetryTransient, class Prepare = internal::NoPreparation>
 class Retry {
  public:
   static constexpr std::string_view kName = "Retry";
 
   // Throws std::invalid_argument with the text of Validate. `check` is called with the call and
   // each result, in as many threads as make calls, and returns a RetryDecision or a bool.
-  explicit Retry(RetryOptions options, CheckRetry check = {})
-      : plan_(std::move(options)), check_(std::move(check)) {}
+  //
+  // `prepare` is called with the call and the last result once a retry is decided, before the wait
+  // for it: to renew a credential, say. It returns an absl::Status; one that isn't OK means that
+  // there is no use in a retry, and the last result is handed on. What it throws passes to the
+  // caller.
+  explicit Retry(RetryOptions options, CheckRetry check = {}, Prepare prepare = {})
+      : plan_(std::move(options)), check_(std::move(check)), prepare_(std::move(prepare)) {}
 
   using State = internal::RetryPlan::State;
 
@@ -132,29 +204,51 @@ class Retry {
   template <class R>
   ABSL_ATTRIBUTE_ALWAYS_INLINE Next After(Call& call, State& state, R& result) {
     if constexpr (std::same_as<CheckRetry, RetryTransient>) {
-      if (ResultTraits<R>::StatusOf(result).ok()) return Succeed(call);
+      if (ResultTraits<R>::StatusOf(result).ok()) return Succeed(call, state);
     }
     const RetryDecision decision = check_(std::as_const(call), std::as_const(result));
-    if (!decision.again()) {
-      return ResultTraits<R>::StatusOf(result).ok() ? Succeed(call) : Next::Done();
-    }
-    if (plan_.LastAttempt(call, state)) return Next::Done();
-    return plan_.Again(call, state, decision.delay(), ResultTraits<R>::RetryAfter(result));
+    return Decide(call, state, result, decision);
   }
 
+  PolicyFacts Facts() const { return plan_.Facts(); }
+
  private:
-  ABSL_ATTRIBUTE_ALWAYS_INLINE Next Succeed(Call& call) const {
-    plan_.Succeeded(call);
+  ABSL_ATTRIBUTE_ALWAYS_INLINE Next Succeed(Call& call, State& state) const {
+    plan_.Succeeded(call, state);
     return Next::Done();
+  }
+
+  template <class R>
+  Next Decide(Call& call, State& state, const R& result, const RetryDecision& decision) {
+    const absl::Status outcome = ResultTraits<R>::StatusOf(result);
+    if (!decision.again()) {
+      if (outcome.ok()) return Succeed(call, state);
+      plan_.Failed(call, state, outcome, decision.why());
+      return Next::Done();
+    }
+    const auto at =
+        plan_.Again(call, state, outcome, decision.delay(), ResultTraits<R>::RetryAfter(result));
+    if (!at) return Next::Done();
+    if constexpr (!std::same_as<Prepare, internal::NoPreparation>) {
+      const absl::Status prepared = prepare_(call, result);
+      if (!prepared.ok()) {
+        plan_.Refuse(call, state, outcome);
+        return Next::Done();
+      }
+    }
+    return plan_.Go(call, state, outcome, *at);
   }
 
   internal::RetryPlan plan_;
   CheckRetry check_;
+  [[no_unique_address]] Prepare prepare_;
 };
 
 Retry(RetryOptions) -> Retry<>;
 template <class CheckRetry>
 Retry(RetryOptions, CheckRetry) -> Retry<CheckRetry>;
+template <class CheckRetry, class Prepare>
+Retry(RetryOptions, CheckRetry, Prepare) -> Retry<CheckRetry, Prepare>;
 
 }  // namespace holdfast
 

@@ -10,24 +10,36 @@
 #include <absl/status/status.h>
 
 #include <algorithm>
+#include <array>
 #include <atomic>
+#include <cstddef>
 #include <cstdint>
 #include <memory>
 #include <string>
 
 namespace holdfast {
 
-// Starts full. A retry withdraws 1, a success deposits `per_success`: in the long run there are at
-// most per_success retries for each success, and `capacity` more in one bad moment. The scheme is
-// that of gRPC's retry throttling (gRFC A6) and of the AWS SDKs, whose standard mode comes to the
-// defaults here: 500 tokens at 5 a retry, and 1 back for a success. It protects a service only if
-// enough calls share it: one that a client of a few calls a minute has for itself never runs dry.
-// Thread-safe and lock-free.
+// Why a retry is made: a failed attempt that made the service work for nothing is worse than one
+// that it turned away.
+enum class RetryClass {
+  kTransient,
+  kThrottled,  // it said that it has too much to do: kResourceExhausted
+  kTimedOut,   // kDeadlineExceeded
+};
+
+// Starts full. A retry withdraws 1, or what its class costs; a success deposits `per_success`: in
+// the long run there are at most per_success retries for each success, and `capacity` more in one
+// bad moment. The scheme is that of gRPC's retry throttling (gRFC A6) and of the AWS SDKs, whose
+// standard mode comes to the defaults here: 500 tokens at 5 a retry and 10 after a time-out, and 1
+// back for a success. It protects a service only if enough calls share it: one that a client of a
+// few calls a minute has for itself never runs dry. Thread-safe and lock-free.
 class RetryBudget {
  public:
   struct Options {
     std::int64_t capacity = 100;  // retries, 0 (none at all) to kMaxCapacity
     double per_success = 0.2;     // retries earned by a success, 0 to 1
+    double throttled = 0.5;       // what a retry costs after kThrottled, 0 to 100
+    double timed_out = 2;         // and after kTimedOut
     std::string name = {};        // for messages
   };
   static constexpr std::int64_t kMaxCapacity = 1'000'000'000;
@@ -38,11 +50,11 @@ class RetryBudget {
   // A new one with default options: what a Retry has unless it is given another.
   static std::shared_ptr<RetryBudget> Default();
 
-  // Takes one retry out if there is a whole one.
-  bool TryWithdraw();
+  // Takes one retry out, if what it costs is there.
+  bool TryWithdraw(RetryClass why = RetryClass::kTransient);
 
   // Gives back what was withdrawn for a retry that was not made.
-  void Refund() { Add(kOneRetry); }
+  void Refund(RetryClass why = RetryClass::kTransient) { Add(CostOf(why)); }
 
   // Repays for one success.
   void Deposit() { Add(deposit_); }
@@ -52,6 +64,8 @@ class RetryBudget {
 
  private:
   static constexpr std::int64_t kOneRetry = 1'000'000;
+
+  std::int64_t CostOf(RetryClass why) const { return costs_[static_cast<std::size_t>(why)]; }
 
   void Add(std::int64_t amount) {
     std::int64_t balance = balance_.load(std::memory_order_relaxed);
@@ -65,6 +79,7 @@ class RetryBudget {
   std::atomic<std::int64_t> balance_;
   std::int64_t capacity_;
   std::int64_t deposit_;
+  std::array<std::int64_t, 3> costs_;  // by class
   std::string name_;
 };
 

@@ -11,12 +11,17 @@
 #define HOLDFAST_STACK_H_
 
 #include <absl/base/attributes.h>
+#include <absl/status/status.h>
 
+#include <string>
 #include <tuple>
+#include <type_traits>
 #include <utility>
 
 #include "holdfast/blocking_driver.h"
 #include "holdfast/call.h"
+#include "holdfast/internal/stack_facts.h"
+#include "holdfast/internal/stack_order.h"
 #include "holdfast/machine.h"
 
 namespace holdfast {
@@ -26,6 +31,9 @@ class Decorated;
 
 template <class... Parts>
 class Stack;
+
+template <class... Parts>
+absl::Status Validate(const Stack<Parts...>& stack);
 
 namespace internal {
 
@@ -48,10 +56,16 @@ auto AsPolicies(Stack<Parts...>&& stack) {
 
 // A value: policies, outermost first. Copies share the policy objects that the policies share. A
 // Stack among the parts stands for its own policies in that place.
+//
+// Orders that make no sense, whatever the settings, do not compile: a Fallback inside of a Retry, a
+// Hedge or a breaker, which would take its answer for a success; and a Retry inside of a Retry,
+// unless it is a NestedRetry. Validate finds what does not fit in numbers.
 template <class... Parts>
 class Stack {
  public:
   using Policies = decltype(std::tuple_cat(internal::AsPolicies(std::declval<Parts>())...));
+
+  static_assert(internal::CheckOrder(std::type_identity<Policies>()));
 
   explicit Stack(Parts... parts)
       : policies_(std::tuple_cat(internal::AsPolicies(std::move(parts))...)) {}
@@ -74,11 +88,39 @@ class Stack {
                          std::forward<Io>(io)...);
   }
 
+  // For a log, as in `Timeout(10s) > Retry(4 attempts, backoff up to 700ms) > Timeout(2s)`: each
+  // policy with the name of its object, if it has one, and its settings. Of a policy of yours it is
+  // the kName, or else "policy", and what its Facts() say (policy_facts.h).
+  std::string Describe() const { return internal::DescribeStack(internal::FactsOfAll(policies_)); }
+
   Policies TakePolicies() && { return std::move(policies_); }
 
  private:
+  friend absl::Status Validate<>(const Stack&);
+
   Policies policies_;
 };
+
+// Refuses, with kInvalidArgument and a sentence, a stack whose settings do not fit each other:
+//   - an attempt of a Retry may take as long as the Timeout around that;
+//   - all its attempts, with the longest delays between them, may take longer than that, unless
+//     max_elapsed ends them before;
+//   - a Hedge sends the last one when the Timeout around it is over;
+//   - a policy's max_wait is longer than the Timeout around it;
+//   - a breaker's window of time is less than twice as long as a call below it may take: too many
+//     of those that run out of time would be forgotten before they end;
+//   - a half-open breaker lets more probes through at once than a Bulkhead inside of it.
+// The first and third, and the factor of two, are those of Microsoft.Extensions.Http.Resilience
+// (HttpStandardResilienceOptions and HttpStandardHedgingResilienceOptions).
+//
+// The Timeout around a policy is the nearest one outside of it. How long something may take is what
+// the nearest one inside says; an AdaptiveTimeout says its max, and waiting for tokens or permits
+// does not count. What is unlimited or unknown refuses nothing, nor does a policy of yours, unless
+// it has Facts() (policy_facts.h). Limits are those of this moment.
+template <class... Parts>
+absl::Status Validate(const Stack<Parts...>& stack) {
+  return internal::ValidateStack(internal::FactsOfAll(stack.policies_));
+}
 
 // An executor with a stack around it. Calls may run in any number of threads at once, as far as the
 // executor and the user's own policies allow it; every policy of Holdfast does.

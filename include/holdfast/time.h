@@ -35,6 +35,13 @@ constexpr Duration SaturatingSub(TimePoint a, TimePoint b) {
   return a > b ? Duration::max() : Duration::min();
 }
 
+// d * n, held likewise.
+constexpr Duration SaturatingMul(Duration d, Duration::rep n) {
+  Duration::rep product = 0;
+  if (!__builtin_mul_overflow(d.count(), n, &product)) return Duration(product);
+  return (d.count() > 0) == (n > 0) ? Duration::max() : Duration::min();
+}
+
 // A source of time and the one way in which a thread waits for it. Thread-safe.
 class Clock {
  public:

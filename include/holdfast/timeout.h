@@ -20,6 +20,7 @@
 
 #include "holdfast/call.h"
 #include "holdfast/internal/validate.h"
+#include "holdfast/policy_facts.h"
 #include "holdfast/thread_pool.h"
 #include "holdfast/time.h"
 #include "holdfast/verdict.h"
@@ -29,6 +30,7 @@ namespace holdfast {
 namespace internal {
 // `limit`, if it is a timeout's.
 Duration ValidTimeout(Duration limit);
+PolicyFacts TimeoutFacts(Duration limit, bool walks_away);
 }  // namespace internal
 
 // Cooperative: it brings call.deadline() forward, no wait below it may end later, and the executor
@@ -80,6 +82,8 @@ class Timeout {
   ABSL_ATTRIBUTE_ALWAYS_INLINE Next After(Call&, State&, R&) const {
     return Next::Done();
   }
+
+  PolicyFacts Facts() const { return internal::TimeoutFacts(limit_, kWalksAway); }
 
   // For drivers: one branch, which the call leaves at its deadline (fork.h).
   ThreadPool* pool() const

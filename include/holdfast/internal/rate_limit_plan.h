@@ -10,11 +10,13 @@
 #include <cstdint>
 #include <functional>
 #include <memory>
+#include <string>
 #include <string_view>
 #include <utility>
 
 #include "holdfast/call.h"
 #include "holdfast/internal/refusals.h"
+#include "holdfast/policy_facts.h"
 #include "holdfast/reservation.h"
 #include "holdfast/time.h"
 #include "holdfast/token_bucket.h"
@@ -42,6 +44,8 @@ class TokenSource {
                       Reservations& taken) = 0;
   // Takes `n` more, or gives them back where that is negative, for a call whose cost is known now.
   virtual void Settle(const Call& call, TimePoint now, std::int64_t n) = 0;
+  // In words, for Stack::Describe.
+  virtual std::string Describe() const = 0;
 };
 
 // The options that every rate limit has, as RateLimitOptions says them; known to be valid.
@@ -85,6 +89,8 @@ class RateLimitPlan {
   }
   void Settle(Call& call, const State& state, std::int64_t true_cost) const;
 
+  PolicyFacts Facts() const;
+
  private:
   bool TryAllow(TimePoint now) const { return single_->TryAllow(now, 1) == true; }
   Verdict TakeTokens(Call& call, State& state) const;
@@ -116,6 +122,8 @@ class RateLimitPolicy {
     }
     return Next::Done();
   }
+
+  PolicyFacts Facts() const { return plan_.Facts(); }
 
  protected:
   RateLimitPolicy(RateLimitPlan plan, TrueCost true_cost)

@@ -1,0 +1,29 @@
+// NestedRetry is a Retry that is meant to be inside of another one.
+//
+//   auto fetch = holdfast::Stack(holdfast::Retry({.max_attempts = 3, .budget = budget}),
+//                                holdfast::Hedge({.delay = 50ms}),
+//                                holdfast::NestedRetry({.max_attempts = 2, .budget = budget}));
+#ifndef HOLDFAST_NESTED_RETRY_H_
+#define HOLDFAST_NESTED_RETRY_H_
+
+#include <utility>
+
+#include "holdfast/retry.h"
+
+namespace holdfast {
+
+// It differs from Retry only in that a Stack takes it inside of a Retry, where their attempts
+// multiply: three of two are six. Give both the same budget.
+template <class... T>
+class NestedRetry : public Retry<T...> {
+ public:
+  static constexpr bool kNested = true;
+
+  // As Retry's.
+  explicit NestedRetry(RetryOptions options, T... check_and_prepare)
+      : Retry<T...>(std::move(options), std::move(check_and_prepare)...) {}
+};
+
+}  // namespace holdfast
+
+#endif  // HOLDFAST_NESTED_RETRY_H_

@@ -1,0 +1,133 @@
+#include "holdfast/internal/stack_facts.h"
+
+#include <absl/strings/str_cat.h>
+
+#include <algorithm>
+#include <optional>
+
+#include "facts_text.h"
+#include "holdfast/internal/string_view.h"
+
+namespace holdfast::internal {
+namespace {
+
+using Stacked = std::span<const NamedFacts>;
+
+constexpr Duration kUnknown = Duration::max();
+
+Duration Plus(Duration a, Duration b) { return SaturatingAdd(TimePoint(a), b).time_since_epoch(); }
+
+std::string Text(const NamedFacts& policy) {
+  const std::string& settings = policy.facts.settings;
+  return absl::StrCat(ToAbsl(policy.name), settings.empty() ? "" : "(", settings,
+                      settings.empty() ? "" : ")");
+}
+
+// How long a policy takes, where what is below it takes `below`.
+Duration WithAttempts(const PolicyFacts& policy, Duration below) {
+  if (below == kUnknown) return kUnknown;
+  const Duration last = Plus(below, policy.last_hedge);
+  return std::min(Plus(SaturatingMul(last, policy.attempts), policy.backoff),
+                  Plus(policy.max_elapsed, last));
+}
+
+// How long the stack lets a call take, as its timeouts have it.
+Duration LongestIn(Stacked stack) {
+  if (stack.empty()) return kUnknown;
+  const PolicyFacts& outermost = stack.front().facts;
+  if (outermost.timeout != kUnknown) return outermost.timeout;
+  return WithAttempts(outermost, LongestIn(stack.subspan(1)));
+}
+
+// A policy and what is around and below it.
+struct Place {
+  const NamedFacts& policy;
+  const NamedFacts* timeout;  // around it, the nearest; may be null
+  Stacked below;
+
+  const PolicyFacts& facts() const { return policy.facts; }
+  Duration time() const { return timeout == nullptr ? kUnknown : timeout->facts.timeout; }
+};
+
+// Each says what is wrong with a place.
+using Fault = std::optional<std::string>;
+
+Fault AttemptTooLong(const Place& place) {
+  const Duration attempt = LongestIn(place.below);
+  if (place.facts().attempts <= 1 || attempt == kUnknown || attempt < place.time()) return {};
+  return absl::StrCat("an attempt of ", Text(place.policy), " may take ", DurationText(attempt),
+                      ", which leaves nothing of the ", Text(*place.timeout),
+                      " around it for another: give the attempt a shorter timeout");
+}
+
+Fault AttemptsTooLong(const Place& place) {
+  const Duration attempt = LongestIn(place.below);
+  if (place.facts().attempts <= 1 || attempt == kUnknown) return {};
+  const Duration all = WithAttempts(place.facts(), attempt);
+  if (all <= place.time()) return {};
+  return absl::StrCat(Text(place.policy), " may take ", DurationText(all), " with ",
+                      DurationText(attempt), " for each attempt, more than the ",
+                      Text(*place.timeout),
+                      " around it: allow more time, or fewer, shorter attempts, or a max_elapsed");
+}
+
+Fault HedgesTooLate(const Place& place) {
+  if (place.facts().last_hedge <= place.time()) return {};
+  return absl::StrCat(Text(place.policy), " sends its last hedge after ",
+                      DurationText(place.facts().last_hedge), ", when the ", Text(*place.timeout),
+                      " around it is over: make its delay or max_hedges less");
+}
+
+Fault WaitTooLong(const Place& place) {
+  const Duration max_wait = place.facts().max_wait;
+  if (max_wait == kUnknown || max_wait <= place.time()) return {};
+  return absl::StrCat(Text(place.policy), " waits longer than the ", Text(*place.timeout),
+                      " around it: make its max_wait less");
+}
+
+Fault WindowTooShort(const Place& place) {
+  const Duration longest = LongestIn(place.below);
+  const Duration window = place.facts().window;
+  if (window == Duration::zero() || longest == kUnknown || window >= SaturatingMul(longest, 2))
+    return {};
+  return absl::StrCat(Text(place.policy), " counts in a window of ", DurationText(window),
+                      ", less than twice the ", DurationText(longest),
+                      " that a call below it may take: make its interval longer");
+}
+
+Fault TooManyProbes(const Place& place) {
+  for (const NamedFacts& inner : place.below) {
+    if (place.facts().probes <= inner.facts.limit) continue;
+    return absl::StrCat(Text(place.policy), " sends ", CountText(place.facts().probes, "probe"),
+                        " at once, more than the ", Text(inner),
+                        " inside of it lets through: make its max_requests less");
+  }
+  return {};
+}
+
+}  // namespace
+
+std::string DescribeStack(Stacked stack) {
+  std::string text;
+  for (const NamedFacts& policy : stack) {
+    absl::StrAppend(&text, text.empty() ? "" : " > ", Text(policy));
+  }
+  return text;
+}
+
+absl::Status ValidateStack(Stacked stack) {
+  const NamedFacts* timeout = nullptr;
+  for (std::size_t i = 0; i < stack.size(); ++i) {
+    const Place place{.policy = stack[i], .timeout = timeout, .below = stack.subspan(i + 1)};
+    for (const auto fault : {AttemptTooLong, AttemptsTooLong, HedgesTooLate, WaitTooLong,
+                             WindowTooShort, TooManyProbes}) {
+      if (const Fault found = fault(place)) {
+        return absl::InvalidArgumentError(absl::StrCat("Stack: ", *found));
+      }
+    }
+    if (stack[i].facts.timeout != kUnknown) timeout = &stack[i];
+  }
+  return absl::OkStatus();
+}
+
+}  // namespace holdfast::internal

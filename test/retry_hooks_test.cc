@@ -1,0 +1,146 @@
+#include <absl/status/status.h>
+#include <absl/status/statusor.h>
+
+#include <cstdint>
+#include <limits>
+#include <memory>
+#include <optional>
+#include <stdexcept>
+#include <string>
+#include <vector>
+
+#include "holdfast/holdfast.h"
+#include "holdfast/testing/fake_clock.h"
+#include "test/support/catch.h"
+
+namespace holdfast {
+namespace {
+
+using namespace std::chrono_literals;
+using testing::FakeClock;
+
+RetryOptions EverySecond(int attempts, std::vector<std::string>& told) {
+  const auto line = [&told](const char* what) {
+    return [&told, what](const Call&, const RetryEvent& event) {
+      told.push_back(std::string(what) + " " + std::to_string(event.attempt) + " " +
+                     absl::StatusCodeToString(event.outcome.code()) + " " +
+                     std::to_string(event.delay / 1s) + " " + std::string(ToString(event.stopped)));
+    };
+  };
+  return {.max_attempts = attempts,
+          .backoff = Backoff::Constant(1s),
+          .on_attempt = line("attempt"),
+          .on_retry = line("retry"),
+          .on_give_up = line("give up")};
+}
+
+auto FailingTimes(int failures) {
+  return [failures](Call& call) {
+    return call.attempt() <= failures ? absl::UnavailableError("") : absl::OkStatus();
+  };
+}
+
+TEST_CASE("hooks are told of each attempt, each retry and giving up") {
+  FakeClock clock;
+  std::vector<std::string> told;
+  const auto call = Stack(Retry(EverySecond(3, told))).Around(FailingTimes(1), &clock);
+  CHECK(call().ok());
+  CHECK(told == std::vector<std::string>{"attempt 1 UNAVAILABLE 0 success",
+                                         "retry 1 UNAVAILABLE 1 success",
+                                         "attempt 2 OK 0 success"});
+  told.clear();
+  const auto down = Stack(Retry(EverySecond(2, told))).Around(FailingTimes(9), &clock);
+  CHECK_FALSE(down().ok());
+  CHECK(told == std::vector<std::string>{
+                    "attempt 1 UNAVAILABLE 0 success", "retry 1 UNAVAILABLE 1 success",
+                    "attempt 2 UNAVAILABLE 0 success", "give up 2 UNAVAILABLE 0 attempts"});
+  told.clear();
+  const auto final =
+      Stack(Retry(EverySecond(2, told))).Around([] { return absl::NotFoundError(""); }, &clock);
+  CHECK_FALSE(final().ok());
+  CHECK(told == std::vector<std::string>{"attempt 1 NOT_FOUND 0 success",
+                                         "give up 1 NOT_FOUND 0 not retryable"});
+}
+
+TEST_CASE("hooks that throw change nothing") {
+  FakeClock clock;
+  const RetryHook throws = [](const Call&, const RetryEvent&) { throw std::runtime_error("log"); };
+  const auto call =
+      Stack(
+          Retry(
+              {.max_attempts = 3, .on_attempt = throws, .on_retry = throws, .on_give_up = throws}))
+          .Around(FailingTimes(9), &clock);
+  Report report;
+  CHECK(call.With({.report = &report}).code() == absl::StatusCode::kUnavailable);
+  CHECK(report.attempts == 3);
+  CHECK(report.stopped == StopReason::kAttempts);
+}
+
+TEST_CASE("prepare sees the last result before each retry, and not before the first attempt") {
+  FakeClock clock;
+  std::vector<int> seen;
+  const auto again = [](const Call&, const absl::StatusOr<int>& result) { return *result < 3; };
+  const auto prepare = [&](Call& call, const absl::StatusOr<int>& last) {
+    CHECK(*last == call.attempt());
+    seen.push_back(*last);
+    return absl::OkStatus();
+  };
+  const auto call =
+      Stack(Retry({}, again, prepare))
+          .Around([](Call& attempt) -> absl::StatusOr<int> { return attempt.attempt(); }, &clock);
+  CHECK(*call() == 3);
+  CHECK(seen == std::vector{1, 2});
+}
+
+TEST_CASE("where prepare fails the last result is handed on, and the budget gets its retry back") {
+  FakeClock clock;
+  auto budget = std::make_shared<RetryBudget>(RetryBudget::Options{.capacity = 10});
+  const auto call =
+      Stack(Retry({.budget = budget}, RetryTransient(), [](Call&, const absl::Status&) {
+        return absl::UnauthenticatedError("expired");
+      })).Around([] { return absl::DeadlineExceededError("slow"); }, &clock);
+  Report report;
+  CHECK(call.With({.report = &report}).code() == absl::StatusCode::kDeadlineExceeded);
+  CHECK(report.attempts == 1);
+  CHECK(report.stopped == StopReason::kNotRetryable);
+  CHECK(budget->balance() == 10);
+  CHECK(clock.Now() == TimePoint{});
+}
+
+TEST_CASE("what prepare throws passes to the caller") {
+  const auto call =
+      Stack(Retry({}, RetryTransient(), [](Call&, const absl::Status&) -> absl::Status {
+        throw std::runtime_error("no vault");
+      })).Around([] { return absl::UnavailableError(""); });
+  CHECK_THROWS_WITH(call(), "no vault");
+}
+
+TEST_CASE("with a seed the waits repeat themselves") {
+  const auto waited = [](std::optional<std::uint64_t> seed) {
+    FakeClock clock;
+    const auto call =
+        Stack(Retry({.max_attempts = 5, .seed = seed})).Around(FailingTimes(9), &clock);
+    (void)call();
+    return clock.Now();
+  };
+  CHECK(waited(7) == waited(7));
+  CHECK(waited(7) != waited(8));
+  CHECK(waited(std::nullopt) != waited(std::nullopt));
+}
+
+TEST_CASE("a budget charges by the class of the failure") {
+  RetryBudget budget({.capacity = 5});
+  CHECK(budget.TryWithdraw(RetryClass::kTimedOut));
+  CHECK(budget.balance() == 3);
+  CHECK(budget.TryWithdraw(RetryClass::kThrottled));
+  CHECK(budget.balance() == 2.5);
+  budget.Refund(RetryClass::kTimedOut);
+  CHECK(budget.balance() == 4.5);
+  for (const double cost : {-1.0, 101.0, std::numeric_limits<double>::quiet_NaN()}) {
+    CHECK_THROWS_AS(RetryBudget({.throttled = cost}), std::invalid_argument);
+    CHECK_THROWS_AS(RetryBudget({.timed_out = cost}), std::invalid_argument);
+  }
+}
+
+}  // namespace
+}  // namespace holdfast
