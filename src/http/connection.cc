@@ -14,6 +14,7 @@
 #include <utility>
 
 #include "connect_error.h"
+#include "holdfast/http/transport_error.h"
 #include "http_error.h"
 
 namespace holdfast::http::internal {
@@ -139,8 +140,12 @@ bool Connection::Quiet() const {
 }
 
 absl::Status Connection::StatusOf(httplib::Error error) const {
-  if (error == httplib::Error::Connection) return WhyNotConnected();
-  if (IsTrustError(error)) return WhyNotTrusted();
+  if (error == httplib::Error::Connection) {
+    return WithTransportError(WhyNotConnected(), TransportError::kConnect);
+  }
+  if (IsTrustError(error)) {
+    return WithTransportError(WhyNotTrusted(), TransportError::kCertificate);
+  }
   return StatusOfError(error, origin_.url);
 }
 

@@ -32,8 +32,8 @@ class Connection {
   // Forgets the exchange before; Interrupt then means the next one.
   void Begin();
 
-  // OK if there is a whole response; otherwise what kept it from coming, not counting that it was
-  // interrupted. May change the request.
+  // OK if there is a whole response; otherwise what kept it from coming, with its TransportError
+  // and not counting that it was interrupted. May change the request.
   absl::Status Send(httplib::Request& request, httplib::Response& response);
 
   // Ends the exchange soon; the first reason counts. Does not block; from any thread.

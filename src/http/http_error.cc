@@ -2,6 +2,7 @@
 
 #include <absl/strings/str_cat.h>
 
+#include "holdfast/http/transport_error.h"
 #include "holdfast/internal/string_view.h"
 
 namespace holdfast::http::internal {
@@ -30,42 +31,51 @@ bool IsTrustError(httplib::Error error) {
 
 absl::Status StatusOfError(httplib::Error error, std::string_view where) {
   using httplib::Error;
-  const auto say = [where](absl::StatusCode code, absl::string_view what) {
-    return absl::Status(
-        code, absl::StrCat(holdfast::internal::ToAbsl(where), where.empty() ? "" : ": ", what));
-  };
   using Code = absl::StatusCode;
+  using Kind = TransportError;
+  const auto say = [where](Code code, Kind kind, absl::string_view what) {
+    return WithTransportError(absl::Status(code, absl::StrCat(holdfast::internal::ToAbsl(where),
+                                                              where.empty() ? "" : ": ", what)),
+                              kind);
+  };
   if (IsHostnameError(error)) {
-    return say(Code::kFailedPrecondition, "TLS: the server's certificate is not for this host");
+    return say(Code::kFailedPrecondition, Kind::kCertificate,
+               "TLS: the server's certificate is not for this host");
   }
   // Enumerators, as the numbers and the texts change from release to release.
   switch (error) {
     case Error::Connection:
-      return say(Code::kUnavailable, "can't connect: unresolvable, unreachable or refused");
+      return say(Code::kUnavailable, Kind::kConnect,
+                 "can't connect: unresolvable, unreachable or refused");
     case Error::ConnectionTimeout:
-      return say(Code::kUnavailable, "connecting timed out");
+      return say(Code::kUnavailable, Kind::kConnect, "connecting timed out");
     case Error::BindIPAddress:
-      return say(Code::kFailedPrecondition, "can't bind to the local address");
+      return say(Code::kFailedPrecondition, Kind::kConnect, "can't bind to the local address");
     case Error::Read:
-      return say(Code::kUnavailable, "connection lost, or no valid answer in time, while reading");
+      return say(Code::kUnavailable, Kind::kLost,
+                 "connection lost, or no valid answer in time, while reading");
     case Error::Write:
-      return say(Code::kUnavailable, "connection lost, or blocked too long, while writing");
+      return say(Code::kUnavailable, Kind::kLost,
+                 "connection lost, or blocked too long, while writing");
     case Error::ExceedRedirectCount:
-      return say(Code::kFailedPrecondition, "too many redirects");
+      return say(Code::kFailedPrecondition, Kind::kRedirect, "too many redirects");
     case Error::Canceled:
-      return say(Code::kCancelled, "a callback of the request refused to go on");
+      return say(Code::kCancelled, Kind::kLost, "a callback of the request refused to go on");
     case Error::SSLConnection:
-      return say(Code::kUnavailable, "TLS: the handshake failed");
+      return say(Code::kUnavailable, Kind::kTls, "TLS: the handshake failed");
     case Error::SSLLoadingCerts:
-      return say(Code::kFailedPrecondition, "TLS: the CA certificates can't be loaded");
+      return say(Code::kFailedPrecondition, Kind::kCertificate,
+                 "TLS: the CA certificates can't be loaded");
     case Error::SSLServerVerification:
-      return say(Code::kFailedPrecondition, "TLS: the server's certificate is not trusted");
+      return say(Code::kFailedPrecondition, Kind::kCertificate,
+                 "TLS: the server's certificate is not trusted");
     case Error::UnsupportedMultipartBoundaryChars:
-      return say(Code::kInvalidArgument, "the multipart boundary has unsupported characters");
+      return say(Code::kInvalidArgument, Kind::kRequest,
+                 "the multipart boundary has unsupported characters");
     case Error::Compression:
-      return say(Code::kInternal, "the request can't be compressed");
+      return say(Code::kInternal, Kind::kRequest, "the request can't be compressed");
     default:
-      return say(Code::kUnavailable, httplib::to_string(error));
+      return say(Code::kUnavailable, Kind::kLost, httplib::to_string(error));
   }
 }
 

@@ -15,7 +15,8 @@ bool IsConnectError(httplib::Error error);
 // Whether it is about the server's certificate.
 bool IsTrustError(httplib::Error error);
 
-// Never OK. `where` goes in front of the message; empty: nothing.
+// Never OK, and TransportErrorOf knows its kind. `where` goes in front of the message; empty:
+// nothing.
 absl::Status StatusOfError(httplib::Error error, std::string_view where);
 
 }  // namespace holdfast::http::internal

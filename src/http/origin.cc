@@ -8,6 +8,7 @@
 
 #include <algorithm>
 
+#include "holdfast/http/transport_error.h"
 #include "holdfast/internal/string_view.h"
 
 namespace holdfast::http::internal {
@@ -22,8 +23,9 @@ absl::Status Wrong(std::string_view url, absl::string_view what) {
     const auto begin = scheme < at ? scheme + 3 : 0;
     shown.replace(begin, at - begin, "...");  // a message is no place for a password
   }
-  return absl::InvalidArgumentError(
-      absl::StrCat("bad URL \"", absl::CHexEscape(shown), "\": ", what));
+  return WithTransportError(
+      absl::InvalidArgumentError(absl::StrCat("bad URL \"", absl::CHexEscape(shown), "\": ", what)),
+      TransportError::kRequest);
 }
 
 bool IsHost(std::string_view host) {

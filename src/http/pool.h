@@ -26,6 +26,7 @@ class Pool {
   ~Pool();
 
   const absl::StatusOr<Origin>& origin() const { return origin_; }
+  const TransportOptions& options() const { return options_; }
   Watchdog& watchdog() { return watchdog_; }
 
   // What becomes of a connection after its exchange.

@@ -53,17 +53,15 @@ httplib::Error NearestError(absl::StatusCode code) {
 
 }  // namespace
 
-std::optional<Duration> ParseRetryAfter(std::string_view value) {
+std::optional<Duration> ParseRetryAfter(std::string_view value, Duration most) {
   const absl::string_view text = absl::StripAsciiWhitespace(holdfast::internal::ToAbsl(value));
   if (text.empty()) return std::nullopt;
   if (std::all_of(text.begin(), text.end(),
                   [](unsigned char c) { return absl::ascii_isdigit(c); })) {
-    const std::int64_t most =
-        std::chrono::duration_cast<std::chrono::seconds>(kMaxRetryAfter).count();
     std::int64_t seconds = 0;
     // Only an overflow is left to fail.
-    if (!absl::SimpleAtoi(text, &seconds)) seconds = most;
-    return std::chrono::seconds(std::min(seconds, most));
+    if (!absl::SimpleAtoi(text, &seconds)) return most;
+    return absl::ToChronoNanoseconds(std::min(absl::Seconds(seconds), absl::FromChrono(most)));
   }
   for (const char* format : kHttpDates) {
     absl::Time date;
@@ -73,7 +71,7 @@ std::optional<Duration> ParseRetryAfter(std::string_view value) {
       continue;
     }
     const absl::Duration delay =
-        std::clamp(date - absl::Now(), absl::ZeroDuration(), absl::FromChrono(kMaxRetryAfter));
+        std::clamp(date - absl::Now(), absl::ZeroDuration(), absl::FromChrono(most));
     return absl::ToChronoNanoseconds(delay);
   }
   return std::nullopt;

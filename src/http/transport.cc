@@ -8,6 +8,7 @@
 #include <stop_token>
 #include <utility>
 
+#include "holdfast/http/transport_error.h"
 #include "holdfast/internal/validate.h"
 #include "origin.h"
 #include "pool.h"
@@ -67,29 +68,42 @@ std::string WhatIsWrong(const httplib::Request& request) {
   return "";
 }
 
-absl::Status DeadlineExceeded(const internal::Origin& origin) {
-  return absl::DeadlineExceededError(
-      absl::StrCat(origin.url, ": no answer before the call's deadline"));
+absl::Status DeadlineExceeded(const internal::Origin& origin, TransportError kind) {
+  return WithTransportError(absl::DeadlineExceededError(
+                                absl::StrCat(origin.url, ": no answer before the call's deadline")),
+                            kind);
 }
 
-absl::Status Cancelled(const internal::Origin& origin) {
-  return absl::CancelledError(absl::StrCat(origin.url, ": the caller stopped the call"));
+absl::Status Cancelled(const internal::Origin& origin, TransportError kind) {
+  return WithTransportError(
+      absl::CancelledError(absl::StrCat(origin.url, ": the caller stopped the call")), kind);
 }
 
 absl::Status Check(const absl::StatusOr<internal::Origin>& origin,
                    const httplib::Request& request) {
   if (!origin.ok()) return origin.status();
   const std::string wrong = WhatIsWrong(request);
-  return wrong.empty() ? absl::OkStatus()
-                       : absl::InvalidArgumentError(absl::StrCat(origin->url, ": ", wrong));
+  if (wrong.empty()) return absl::OkStatus();
+  return WithTransportError(absl::InvalidArgumentError(absl::StrCat(origin->url, ": ", wrong)),
+                            TransportError::kRequest);
+}
+
+// What is sent in the attempt of that number; cpp-httplib adds more to it.
+httplib::Request Prepared(const internal::Pool& pool, const httplib::Request& request,
+                          int attempt) {
+  httplib::Request copy = request;
+  if (!copy.has_header("Host")) copy.headers.emplace("Host", pool.origin()->host_header);
+  if (const std::string& header = pool.options().attempt_header; !header.empty()) {
+    copy.headers.erase(header);
+    copy.headers.emplace(header, absl::StrCat(attempt));
+  }
+  return copy;
 }
 
 // `deadline` is on the steady clock.
-absl::StatusOr<httplib::Response> Exchange(internal::Pool& pool, const httplib::Request& request,
+absl::StatusOr<httplib::Response> Exchange(internal::Pool& pool, httplib::Request request,
                                            TimePoint deadline, const std::stop_token& stop) {
   const internal::Origin& origin = *pool.origin();
-  httplib::Request copy = request;  // cpp-httplib adds to what it sends
-  if (!copy.has_header("Host")) copy.headers.emplace("Host", origin.host_header);
   httplib::Response response;
   absl::Status status;
 
@@ -98,17 +112,18 @@ absl::StatusOr<httplib::Response> Exchange(internal::Pool& pool, const httplib::
   {
     const std::stop_callback cancel(stop, [&] { connection->Interrupt(Interruption::kCancelled); });
     const internal::Watchdog::Watch watch(pool.watchdog(), deadline, *connection);
-    status = connection->Send(copy, response);
+    status = connection->Send(request, response);
   }
   using Fate = internal::Pool::Fate;
   // Authorities that could not be loaded are not loaded again by the same client.
   connection.Decide(absl::IsFailedPrecondition(status) ? Fate::kDestroy : Fate::kClose);
   // An interrupted exchange may look complete: a body may end with its connection.
+  const auto how_far = [&] { return TransportErrorOf(status).value_or(TransportError::kLost); };
   switch (connection->interruption()) {
     case Interruption::kDeadline:
-      return DeadlineExceeded(origin);
+      return DeadlineExceeded(origin, how_far());
     case Interruption::kCancelled:
-      return Cancelled(origin);
+      return Cancelled(origin, how_far());
     case Interruption::kNone:
       break;
   }
@@ -129,6 +144,9 @@ absl::Status Validate(const TransportOptions& options) {
   if (options.connect_timeout <= Duration::zero()) return wrong("connect_timeout must be > 0");
   if (options.read_timeout <= Duration::zero()) return wrong("read_timeout must be > 0");
   if (options.write_timeout <= Duration::zero()) return wrong("write_timeout must be > 0");
+  if (!options.attempt_header.empty() && !IsToken(options.attempt_header)) {
+    return wrong("attempt_header must be the name of a header, or empty");
+  }
   return absl::OkStatus();
 }
 
@@ -140,20 +158,20 @@ absl::StatusOr<httplib::Response> Transport::operator()(const httplib::Request& 
                                                         Call& call) const {
   if (absl::Status wrong = Check(pool_->origin(), request); !wrong.ok()) return wrong;
   const internal::Origin& origin = *pool_->origin();
-  if (call.stop().stop_requested()) return Cancelled(origin);
+  if (call.stop().stop_requested()) return Cancelled(origin, TransportError::kConnect);
   TimePoint deadline = TimePoint::max();
   if (call.deadline() != TimePoint::max()) {
     // The call's clock may be any; the network's is the steady one.
     const Duration left = SaturatingSub(call.deadline(), call.now());
-    if (left <= Duration::zero()) return DeadlineExceeded(origin);
+    if (left <= Duration::zero()) return DeadlineExceeded(origin, TransportError::kConnect);
     deadline = SaturatingAdd(holdfast::internal::ReadClock(nullptr), left);
   }
-  return Exchange(*pool_, request, deadline, call.stop());
+  return Exchange(*pool_, Prepared(*pool_, request, call.attempt()), deadline, call.stop());
 }
 
 absl::StatusOr<httplib::Response> Transport::operator()(const httplib::Request& request) const {
   if (absl::Status wrong = Check(pool_->origin(), request); !wrong.ok()) return wrong;
-  return Exchange(*pool_, request, TimePoint::max(), {});
+  return Exchange(*pool_, Prepared(*pool_, request, 1), TimePoint::max(), {});
 }
 
 TransportStats Transport::stats() const { return pool_->stats(); }

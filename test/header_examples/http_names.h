@@ -5,3 +5,4 @@ using namespace std::chrono_literals;
 
 httplib::Client client("localhost");
 httplib::Request request;
+const holdfast::http::Transport transport("http://localhost");

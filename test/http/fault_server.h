@@ -13,6 +13,7 @@
 #include <cerrno>
 #include <chrono>
 #include <csignal>
+#include <cstddef>
 #include <cstdlib>
 #include <functional>
 #include <list>
@@ -21,6 +22,7 @@
 #include <string_view>
 #include <thread>
 #include <utility>
+#include <vector>
 
 namespace holdfast::test {
 
@@ -67,6 +69,29 @@ class Peer {
       header += byte;
     }
     return true;
+  }
+
+  // A whole request as it came, with a body of its Content-Length or in chunks; empty where the
+  // client is gone.
+  std::string ReadMessage() const {
+    std::string message;
+    const auto read_until = [&](const auto& complete) {
+      char byte = 0;
+      while (!complete()) {
+        if (::recv(fd_, &byte, 1, 0) <= 0) return false;
+        message += byte;
+      }
+      return true;
+    };
+    if (!read_until([&] { return message.ends_with("\r\n\r\n"); })) return "";
+    bool whole = true;
+    if (const auto at = message.find("Content-Length: "); at != std::string::npos) {
+      const std::size_t end = message.size() + std::stoul(message.substr(at + 16));
+      whole = read_until([&] { return message.size() == end; });
+    } else if (message.find("Transfer-Encoding: chunked") != std::string::npos) {
+      whole = read_until([&] { return message.ends_with("\r\n0\r\n\r\n"); });
+    }
+    return whole ? message : "";
   }
 
   bool Write(std::string_view text) const {
@@ -166,6 +191,25 @@ class FaultServer {
   std::thread acceptor_;
 };
 
+// What a server was sent, in the order in which it came. Thread-safe.
+class Recorder {
+ public:
+  // How many there are with it.
+  std::size_t Add(std::string message) {
+    const std::lock_guard lock(mutex_);
+    messages_.push_back(std::move(message));
+    return messages_.size();
+  }
+  std::vector<std::string> messages() const {
+    const std::lock_guard lock(mutex_);
+    return messages_;
+  }
+
+ private:
+  mutable std::mutex mutex_;
+  std::vector<std::string> messages_;
+};
+
 // A listener whose queue is full, so that it leaves a SYN without an answer.
 class BlackHole {
  public:
@@ -201,6 +245,8 @@ class DefaultSigpipe {
   void (*before_)(int);
 };
 
+inline constexpr std::string_view kBusy =
+    "HTTP/1.1 503 Service Unavailable\r\nContent-Length: 4\r\n\r\nbusy";
 inline constexpr std::string_view kHello = "HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\nhello";
 
 }  // namespace holdfast::test

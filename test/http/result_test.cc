@@ -10,6 +10,7 @@
 #include <string>
 #include <utility>
 
+#include "holdfast/http/transport_error.h"
 #include "holdfast/rejection.h"
 #include "test/support/catch.h"
 
@@ -68,22 +69,41 @@ TEST_CASE("a status that is no answer stays what it is") {
 }
 
 TEST_CASE("an httplib::Result without a response has the status of its error") {
-  const auto [error, code] = GENERATE(table<httplib::Error, Code>({
-      {httplib::Error::Connection, Code::kUnavailable},
-      {httplib::Error::ConnectionTimeout, Code::kUnavailable},
-      {httplib::Error::Read, Code::kUnavailable},
-      {httplib::Error::Write, Code::kUnavailable},
-      {httplib::Error::Canceled, Code::kCancelled},
-      {httplib::Error::ExceedRedirectCount, Code::kFailedPrecondition},
-      {httplib::Error::SSLConnection, Code::kUnavailable},
-      {httplib::Error::SSLServerVerification, Code::kFailedPrecondition},
-      {httplib::Error::SSLLoadingCerts, Code::kFailedPrecondition},
-      {httplib::Error::Unknown, Code::kUnavailable},
-      {httplib::Error::Success, Code::kUnavailable},
+  using Kind = TransportError;
+  const auto [error, code, kind] = GENERATE(table<httplib::Error, Code, Kind>({
+      {httplib::Error::Connection, Code::kUnavailable, Kind::kConnect},
+      {httplib::Error::ConnectionTimeout, Code::kUnavailable, Kind::kConnect},
+      {httplib::Error::BindIPAddress, Code::kFailedPrecondition, Kind::kConnect},
+      {httplib::Error::Read, Code::kUnavailable, Kind::kLost},
+      {httplib::Error::Write, Code::kUnavailable, Kind::kLost},
+      {httplib::Error::Canceled, Code::kCancelled, Kind::kLost},
+      {httplib::Error::ExceedRedirectCount, Code::kFailedPrecondition, Kind::kRedirect},
+      {httplib::Error::SSLConnection, Code::kUnavailable, Kind::kTls},
+      {httplib::Error::SSLServerVerification, Code::kFailedPrecondition, Kind::kCertificate},
+      {httplib::Error::SSLLoadingCerts, Code::kFailedPrecondition, Kind::kCertificate},
+      {httplib::Error::Compression, Code::kInternal, Kind::kRequest},
+      {httplib::Error::Unknown, Code::kUnavailable, Kind::kLost},
+      {httplib::Error::Success, Code::kUnavailable, Kind::kLost},
   }));
   const httplib::Result result(nullptr, error);
-  CHECK(ResultTraits<httplib::Result>::StatusOf(result).code() == code);
+  const absl::Status status = ResultTraits<httplib::Result>::StatusOf(result);
+  CHECK(status.code() == code);
+  CHECK(TransportErrorOf(status) == kind);
   CHECK(ResultTraits<httplib::Result>::RetryAfter(result) == std::nullopt);
+}
+
+TEST_CASE("a transport error survives as an httplib::Result, and in copies") {
+  for (const auto kind :
+       {TransportError::kConnect, TransportError::kTls, TransportError::kCertificate,
+        TransportError::kRequest, TransportError::kRedirect, TransportError::kLost}) {
+    const absl::Status status = WithTransportError(absl::UnavailableError("no"), kind);
+    CHECK(TransportErrorOf(Answer(status).status()) == kind);
+    using Traits = ResultTraits<httplib::Result>;
+    CHECK(TransportErrorOf(Traits::StatusOf(Traits::FromStatus(status))) == kind);
+    CHECK_FALSE(ToString(kind).empty());
+  }
+  CHECK(TransportErrorOf(absl::OkStatus()) == std::nullopt);
+  CHECK(TransportErrorOf(absl::UnavailableError("")) == std::nullopt);
 }
 
 TEST_CASE("a rejection survives as an httplib::Result") {
@@ -111,8 +131,8 @@ TEST_CASE("Retry-After in seconds") {
       {"2", 2s},
       {"  120 ", 120s},
       {"007", 7s},
-      {"86400", kMaxRetryAfter},
-      {"86401", kMaxRetryAfter},
+      {"300", 300s},
+      {"301", kMaxRetryAfter},
       {"9223372037", kMaxRetryAfter},
       {"99999999999999999999999999", kMaxRetryAfter},
       {"", std::nullopt},
@@ -126,6 +146,16 @@ TEST_CASE("Retry-After in seconds") {
   }));
   CAPTURE(text);
   CHECK(ParseRetryAfter(text) == delay);
+}
+
+TEST_CASE("Retry-After with a cap of the caller's own") {
+  for (const char* const text :
+       {"86400", "99999999999999999999999999", "Sat Nov  6 08:49:37 2094"}) {
+    CHECK(ParseRetryAfter(text, 1h) == Duration(1h));
+    CHECK(ParseRetryAfter(text, Duration::zero()) == Duration::zero());
+  }
+  CHECK(ParseRetryAfter("86400", Duration::max()) == Duration(24h));
+  CHECK(ParseRetryAfter("99999999999999999999999999", Duration::max()) == Duration::max());
 }
 
 TEST_CASE("Retry-After as a date that has passed asks for nothing") {

@@ -339,6 +339,8 @@ TEST_CASE("bad options throw the text of Validate") {
   CHECK_THROWS_AS(Transport("http://h", {.connect_timeout = -1s}), std::invalid_argument);
   CHECK_THROWS_AS(Transport("http://h", {.read_timeout = 0s}), std::invalid_argument);
   CHECK_THROWS_AS(Transport("http://h", {.write_timeout = 0s}), std::invalid_argument);
+  CHECK_THROWS_AS(Transport("http://h", {.attempt_header = "X Attempt"}), std::invalid_argument);
+  CHECK_THROWS_AS(Transport("http://h", {.attempt_header = "X:\r\n"}), std::invalid_argument);
   CHECK(Validate(TransportOptions{.read_timeout = Duration::max()}).ok());
 }
 

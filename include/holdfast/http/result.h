@@ -7,7 +7,8 @@
 //
 // An answer is a success whatever it says, 404 and 501 included, except 429 (kResourceExhausted)
 // and the other codes from 500 up (kUnavailable), which say that the server could not answer now.
-// What kept an answer from coming has the codes that transport.h lists.
+// What kept an answer from coming has the codes that transport.h lists, and TransportErrorOf
+// (transport_error.h) knows its kind. Which of these failures are retried: see retry.h.
 #ifndef HOLDFAST_HTTP_RESULT_H_
 #define HOLDFAST_HTTP_RESULT_H_
 
@@ -19,19 +20,25 @@
 #include <optional>
 #include <string_view>
 
+#include "holdfast/call.h"
 #include "holdfast/result.h"
+#include "holdfast/retry.h"
 #include "holdfast/time.h"
 
 namespace holdfast {
 namespace http {
 
-// The longest that a server can ask to be left alone with Retry-After; more counts as this much.
-inline constexpr Duration kMaxRetryAfter = std::chrono::hours(24);
+// Nobody waits longer than this because of a Retry-After; more counts as this much. It is as long
+// as Envoy puts up with by default (RateLimitedRetryBackOff.max_interval): enough for a quota by
+// the minute, and a mistyped date or a hostile server can't park a call for ever. What ends after
+// the call's deadline is not waited for at all.
+inline constexpr Duration kMaxRetryAfter = std::chrono::seconds(300);
 
 // What a Retry-After header asks for, in seconds or as any date of RFC 9110, 5.6.7: zero for a date
-// that has passed, nullopt for what is neither. A date is compared with the wall clock; nothing
-// else in Holdfast reads it.
-std::optional<Duration> ParseRetryAfter(std::string_view value);
+// that has passed, at most `most`, which is >= 0, and nullopt for what is neither. A date is
+// compared with the wall clock; nothing else in Holdfast reads it. For another cap give Retry a
+// check that answers RetryDecision::AgainAfter.
+std::optional<Duration> ParseRetryAfter(std::string_view value, Duration most = kMaxRetryAfter);
 
 namespace internal {
 
@@ -45,6 +52,10 @@ inline absl::Status StatusOf(const httplib::Response& response) {
 }
 
 std::optional<Duration> RetryAfter(const httplib::Response& response);
+
+// The rules of retry.h. `code` is that of the answer; 0: there is none.
+RetryDecision CheckFailure(const Call& call, const absl::Status& failure, int code);
+RetryDecision CheckAnyMethod(const Call& call, const absl::Status& outcome);
 
 // For a result that has no response.
 absl::Status StatusOfEmpty(const httplib::Result& result);
@@ -65,11 +76,15 @@ struct ResultTraits<absl::StatusOr<httplib::Response>> {
   static std::optional<Duration> RetryAfter(const Result& result) {
     return result.ok() ? http::internal::RetryAfter(*result) : std::nullopt;
   }
+  static RetryDecision IsTransient(const Call& call, const Result& result) {
+    return http::internal::CheckFailure(call, StatusOf(result), result.ok() ? result->status : 0);
+  }
 };
 
 // Of what httplib::Client returns. A policy's refusal comes as a result without a response, with
 // the nearest httplib::Error (Canceled, ConnectionTimeout or Connection); its text, and whether it
 // is a rejection, remain: ask StatusOf. An Error::Read may be a read timeout: httplib doesn't say.
+// Nor does it say what a client that follows redirects had reached when it could not connect.
 template <>
 struct ResultTraits<httplib::Result> {
   static absl::Status StatusOf(const httplib::Result& result) {
@@ -80,6 +95,9 @@ struct ResultTraits<httplib::Result> {
   }
   static std::optional<Duration> RetryAfter(const httplib::Result& result) {
     return result ? http::internal::RetryAfter(*result) : std::nullopt;
+  }
+  static RetryDecision IsTransient(const Call& call, const httplib::Result& result) {
+    return http::internal::CheckFailure(call, StatusOf(result), result ? result->status : 0);
   }
 };
 

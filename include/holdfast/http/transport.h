@@ -22,7 +22,8 @@
 #include <string_view>
 
 #include "holdfast/call.h"
-#include "holdfast/http/result.h"  // IWYU pragma: export
+#include "holdfast/http/result.h"           // IWYU pragma: export
+#include "holdfast/http/transport_error.h"  // IWYU pragma: export
 #include "holdfast/time.h"
 
 namespace holdfast::http {
@@ -37,9 +38,13 @@ struct TransportOptions {
   Duration write_timeout = std::chrono::seconds(30);   // in which nothing can be sent
   std::string ca_file = {};                            // PEM; empty: the system's authorities
   bool verify = true;                                  // the certificate and the host name in it
+  // Tells the server which attempt of its call a request is, from 1: "X-Attempt", say. Takes the
+  // place of one that the request has; empty: no such header.
+  std::string attempt_header = {};
 };
 
-// OK if every timeout is > 0 and max_idle >= 0.
+// OK if every timeout is > 0, max_idle >= 0 and attempt_header a token of RFC 9110, 5.6.2, or
+// empty.
 absl::Status Validate(const TransportOptions& options);
 
 // Counted when an exchange ends.
@@ -60,10 +65,10 @@ class Pool;
 // that it closes as the request arrives is not, since the server may have acted on the request.
 //
 // The request is sent as it is, each time: its path, which must be encoded, its headers, and its
-// body or content provider; cpp-httplib adds Host, Accept and User-Agent where they are missing.
-// Redirects are not followed. Responses are decompressed. A Retry sends any method again: for one
-// that must not be acted on twice, give it a check that retries only what can't have reached the
-// server.
+// body or content provider; cpp-httplib adds Host, Accept and User-Agent where they are missing. A
+// form with files is a body as well: see multipart.h. Redirects are not followed. Responses are
+// decompressed. What Retry sends again depends on the method and on how far the request came: see
+// retry.h.
 //
 // At the call's deadline, and at once when its stop token is asked to stop, the exchange is cut off
 // whatever it is doing and its connection closed: while it connects, shakes hands, writes or
@@ -73,14 +78,15 @@ class Pool;
 // takes two file descriptors, one of them for that. SIGPIPE is kept from the program, and what the
 // program does about it is left alone.
 //
-// Errors, each with a message that names the origin and says which:
+// Errors, each with a message that names the origin and says which, and with its TransportError:
 //   kInvalidArgument     the origin is no URL, or the request has no valid method, path or headers
 //   kUnavailable         the host can't be resolved or reached, the connection is refused, times
 //                        out or is lost, or the TLS handshake fails
 //   kFailedPrecondition  the certificate is not trusted or not for this host; or ca_file can't be
 //                        read
 //   kResourceExhausted   this process has no file descriptor or local port left
-//   kDeadlineExceeded    the call's deadline has passed
+//   kDeadlineExceeded    the call's deadline has passed; kConnect or kTls where it did before the
+//                        request was on its way
 //   kCancelled           the call was asked to stop, or a callback of the request refused to go on
 // Throws std::system_error where the system has no thread left for the watch.
 //

@@ -1,0 +1,56 @@
+// Which failures of an HTTP request Retry sends again.
+//
+//   auto careful = holdfast::Stack(holdfast::Retry({})).Around(transport);
+//   auto bold =
+//       holdfast::Stack(holdfast::Retry({}, holdfast::http::RetryAnyMethod{})).Around(transport);
+//   request.set_header("Idempotency-Key", "\"order-7\"");  // now a POST is safe to send again
+//   careful(request);
+#ifndef HOLDFAST_HTTP_RETRY_H_
+#define HOLDFAST_HTTP_RETRY_H_
+
+#include <absl/status/status.h>
+
+#include "holdfast/call.h"
+#include "holdfast/http/result.h"
+#include "holdfast/result.h"
+#include "holdfast/retry.h"
+
+namespace holdfast::http {
+
+// The rules. Where the first argument of the call is an httplib::Request, Retry by itself sends
+// again
+//
+//   any method         after 429 and 503, by which the server says that it did not do it (RFC 6585,
+//                      4; RFC 9110, 15.6.4), and what never reached it: TransportError::kConnect
+//                      and kTls, and a policy's refusal
+//   an idempotent one  after the other codes from 500 up but 501, and where nobody knows: kLost,
+//                      and any transient status that says nothing of its kind
+//   none               after the rest: other answers, certificates, malformed URLs and requests,
+//                      redirects, cancellation
+//
+// Idempotent are GET, HEAD, OPTIONS, TRACE, PUT and DELETE (RFC 9110, 9.2.2), and every request
+// with an Idempotency-Key, by which the server knows it again
+// (draft-ietf-httpapi-idempotency-key-header); Holdfast invents none, since it means nothing to a
+// server that does not look.
+//
+// Where it is anything else the method is not known, and whatever may pass is retried: what must
+// not happen twice needs a check of its own there.
+//
+// A request is sent again as it is, with its string as the body or what its content provider gives
+// when it is asked from offset 0 again. A provider without a length (chunked) can't start over:
+// once anything may have been taken from it the request is not sent again, and the report says
+// StopReason::kNotRepeatable.
+
+// A check for Retry that does not ask for the method: all that may pass is sent again, a POST whose
+// answer was lost as well. It is the rule of hashicorp/go-retryablehttp, but for bodies that can't
+// start over.
+struct RetryAnyMethod {
+  template <class R>
+  RetryDecision operator()(const Call& call, const R& result) const {
+    return internal::CheckAnyMethod(call, ResultTraits<R>::StatusOf(result));
+  }
+};
+
+}  // namespace holdfast::http
+
+#endif  // HOLDFAST_HTTP_RETRY_H_

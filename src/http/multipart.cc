@@ -1,0 +1,90 @@
+#include "holdfast/http/multipart.h"
+
+#include <absl/random/random.h>
+#include <absl/strings/escaping.h>
+#include <absl/strings/str_cat.h>
+#include <absl/strings/str_replace.h>
+
+#include <algorithm>
+#include <cstdint>
+#include <string>
+
+#include "holdfast/internal/string_view.h"
+
+namespace holdfast::http::internal {
+namespace {
+
+using holdfast::internal::ToAbsl;
+
+// But for a tab, which a header may have in it (RFC 9110, 5.5).
+bool IsControl(unsigned char c) { return (c < ' ' && c != '\t') || c == 0x7f; }
+
+bool HasControl(std::string_view text) { return std::any_of(text.begin(), text.end(), IsControl); }
+
+std::string Escaped(std::string_view name) {
+  return absl::StrReplaceAll(ToAbsl(name), {{"\r", "%0D"}, {"\n", "%0A"}, {"\"", "%22"}});
+}
+
+std::string WhatIsWrong(const std::vector<FormItem>& items) {
+  if (items.empty()) return "there are no items";
+  for (const FormItem& item : items) {
+    if (HasControl(Escaped(item.name)) || HasControl(Escaped(item.filename)) ||
+        HasControl(item.content_type)) {
+      return absl::StrCat("the item \"", absl::CHexEscape(ToAbsl(item.name)),
+                          "\" has a control character in its name, filename or content_type");
+    }
+  }
+  return "";
+}
+
+// At random, so that nobody can write a file that has all of them in it.
+std::string ChooseBoundary(const std::vector<FormItem>& items) {
+  absl::BitGen gen;
+  for (;;) {
+    const std::string boundary =
+        absl::StrCat("holdfast-", absl::Hex(absl::Uniform<std::uint64_t>(gen), absl::kZeroPad16));
+    const auto free = [&](std::string_view text) {
+      return text.find(boundary) == std::string_view::npos;
+    };
+    if (std::all_of(items.begin(), items.end(), [&](const FormItem& item) {
+          return free(item.name) && free(item.content) && free(item.filename) &&
+                 free(item.content_type);
+        })) {
+      return boundary;
+    }
+  }
+}
+
+}  // namespace
+
+absl::Status SetMultipart(httplib::Request& request, const std::vector<FormItem>& items) {
+  if (const std::string wrong = WhatIsWrong(items); !wrong.empty()) {
+    return absl::InvalidArgumentError(absl::StrCat("SetMultipart: ", wrong));
+  }
+  const std::string boundary = ChooseBoundary(items);
+  std::string body;
+  for (const FormItem& item : items) {
+    absl::StrAppend(&body, "--", boundary, "\r\nContent-Disposition: form-data; name=\"",
+                    Escaped(item.name), "\"");
+    if (!item.filename.empty()) {
+      absl::StrAppend(&body, "; filename=\"", Escaped(item.filename), "\"");
+    }
+    if (!item.content_type.empty()) {
+      absl::StrAppend(&body, "\r\nContent-Type: ", ToAbsl(item.content_type));
+    }
+    absl::StrAppend(&body, "\r\n\r\n", ToAbsl(item.content), "\r\n");
+  }
+  absl::StrAppend(&body, "--", boundary, "--\r\n");
+
+  request.body = std::move(body);
+  request.content_provider_ = nullptr;
+  request.is_chunked_content_provider_ = false;
+  request.content_length_ = 0;
+  for (const char* const header : {"Content-Type", "Content-Length", "Transfer-Encoding"}) {
+    request.headers.erase(header);
+  }
+  request.headers.emplace("Content-Type", absl::StrCat("multipart/form-data; boundary=", boundary));
+  return absl::OkStatus();
+}
+
+}  // namespace holdfast::http::internal
