@@ -271,6 +271,7 @@ TEST_CASE_METHOD(Fixture, "the report has every branch as an attempt", "[hedge]"
   clock.AwaitWaiters(3);
   clock.Advance(2ms);
   attempts.AwaitEnded(1);
+  while (pool->idle() == 0) std::this_thread::yield();  // until the call can know of it
   clock.AwaitWaiters(2);
   clock.Advance(18ms);
   REQUIRE(result.get().ok());
