@@ -5,23 +5,15 @@
 #include <utility>
 
 namespace holdfast::internal {
-namespace {
-
-// A rolling window of one bucket is a fixed one.
-Duration FixedWindow(const CircuitBreaker::Options& options) {
-  if (options.bucket_period <= Duration::zero()) return options.interval;
-  const bool one = RollingWindow::BucketCount(options.interval, options.bucket_period) == 1;
-  return one ? options.bucket_period : Duration::zero();
-}
-
-}  // namespace
 
 BreakerMachine::BreakerMachine(const CircuitBreaker::Options& options, BreakerLane& lane)
     : options_(options),
-      fixed_window_(FixedWindow(options)),
       judges_slow_(std::ranges::any_of(options.rules, &TripRule::needs_slow_call)),
       lane_(lane),
-      tally_(options) {
+      tally_(options),
+      // A rolling window of one bucket is a fixed one, of its period.
+      fixed_window_(tally_.rolling() ? Duration::zero()
+                                     : std::max(options.interval, options.bucket_period)) {
   Begin(Phase::kClosed, TimePoint::min());
 }
 

@@ -86,10 +86,10 @@ class BreakerMachine {
   void OpenLane();
 
   const CircuitBreaker::Options& options_;
-  const Duration fixed_window_;  // 0: none
-  const bool judges_slow_;       // a slow probe fails
+  const bool judges_slow_;  // a slow probe fails
   BreakerLane& lane_;
-  BreakerTally tally_;  // without what the lane has counted since the last Fold
+  BreakerTally tally_;           // without what the lane has counted since the last Fold
+  const Duration fixed_window_;  // 0: none
 
   BreakerMode mode_ = BreakerMode::kAutomatic;
   Phase phase_ = Phase::kClosed;

@@ -18,6 +18,8 @@ class BreakerTally {
  public:
   explicit BreakerTally(const CircuitBreaker::Options& options);
 
+  bool rolling() const { return rolling_.has_value(); }  // by more than one bucket
+
   // Begins a generation.
   void Clear(TimePoint now, std::uint64_t era);
 

@@ -5,7 +5,6 @@
 #include <algorithm>
 
 #include "breaker_machine.h"
-#include "holdfast/internal/string_view.h"
 #include "holdfast/internal/validate.h"
 
 namespace holdfast {

@@ -66,24 +66,17 @@ class [[nodiscard]] Ticket {
   ~Ticket() { Drop(); }
 
   // Reports how it went, to the generation that admitted it: if the breaker has moved on since, the
-  // outcome is dropped.
-  void Done(Outcome outcome);
-  void DoneAt(TimePoint now, Outcome outcome);
+  // outcome is dropped; and where there is no memory to count it, it is as if the call had never
+  // come back.
+  void Done(Outcome outcome) noexcept;
+  void DoneAt(TimePoint now, Outcome outcome) noexcept;
 
  private:
   friend class CircuitBreaker;
   friend class internal::CircuitBreakAdmission;
 
-  // Where there is no memory to say so, it is as if the call had never come back.
-  void EndAt(TimePoint now, Outcome outcome) noexcept {
-    try {
-      DoneAt(now, outcome);
-    } catch (...) {  // NOLINT(bugprone-empty-catch): see above
-    }
-  }
-  void End(Outcome outcome) noexcept;
-  void Drop() noexcept {
-    if (breaker_ != nullptr) EndAt(TimePoint::min(), Outcome::kIgnored);
+  void Drop() {
+    if (breaker_ != nullptr) DoneAt(TimePoint::min(), Outcome::kIgnored);
   }
 
   CircuitBreaker* breaker_ = nullptr;
@@ -111,7 +104,7 @@ class CircuitBreaker {
     Duration interval{0};         // > 0: counts are cleared every interval, and what calls come to
                                   // that began before is dropped: let it be longer than they take
     Duration bucket_period{0};    // > 0: the interval, rounded up to whole periods, is a rolling
-                                  // window of that many buckets, at most kMaxBuckets, of 80 bytes.
+                                  // window of that many buckets, at most kMaxBuckets, of 72 bytes.
                                   // An outcome belongs to the bucket that its call began in, or to
                                   // none; in the run it counts all the same.
     std::int64_t last_calls = 0;  // > 0: the last so many, at most kMaxLastCalls, of 8 bytes, that
@@ -264,23 +257,19 @@ class CircuitBreaker {
 
 absl::Status Validate(const CircuitBreaker::Options& options);
 
-inline void Ticket::DoneAt(TimePoint now, Outcome outcome) {
-  if (CircuitBreaker* breaker = std::exchange(breaker_, nullptr)) {
+inline void Ticket::DoneAt(TimePoint now, Outcome outcome) noexcept {
+  CircuitBreaker* const breaker = std::exchange(breaker_, nullptr);
+  if (breaker == nullptr) return;
+  try {
     breaker->Record(*this, now, outcome);
+  } catch (...) {  // NOLINT(bugprone-empty-catch): for want of memory
   }
 }
 
-inline void Ticket::Done(Outcome outcome) {
+inline void Ticket::Done(Outcome outcome) noexcept {
   if (breaker_ == nullptr) return;
   if (outcome == Outcome::kSuccess && breaker_->TrySucceedUntimed(*this)) return;
   DoneAt(breaker_->Now(), outcome);
-}
-
-inline void Ticket::End(Outcome outcome) noexcept {
-  if (breaker_ == nullptr || (outcome == Outcome::kSuccess && breaker_->TrySucceedUntimed(*this))) {
-    return;
-  }
-  EndAt(breaker_->Now(), outcome);
 }
 
 inline absl::StatusOr<Ticket> CircuitBreaker::AdmitAt(TimePoint now) {
@@ -309,12 +298,12 @@ auto CircuitBreaker::Execute(F&& f) -> std::invoke_result_t<F> {
     try {
       return std::forward<F>(f)();
     } catch (...) {
-      ticket->End(Outcome::kFailure);
+      ticket->Done(Outcome::kFailure);
       throw;
     }
   };
   R result = run();
-  ticket->End(Classify(ResultTraits<R>::StatusOf(result)));
+  ticket->Done(Classify(ResultTraits<R>::StatusOf(result)));
   return result;
 }
 

@@ -28,7 +28,7 @@ class CircuitBreakAdmission {
   ~CircuitBreakAdmission() {
     if (ticket_.breaker_ == nullptr) return;
     const bool threw = call_->abandonment() == Abandonment::kThrew;
-    ticket_.EndAt(call_->now(), threw ? Outcome::kFailure : Outcome::kIgnored);
+    ticket_.DoneAt(call_->now(), threw ? Outcome::kFailure : Outcome::kIgnored);
   }
 
   ABSL_ATTRIBUTE_ALWAYS_INLINE Verdict Ask(Call& call, CircuitBreaker& breaker,
@@ -42,7 +42,7 @@ class CircuitBreakAdmission {
 
   ABSL_ATTRIBUTE_ALWAYS_INLINE void Settle(Outcome outcome) {
     if (outcome == Outcome::kSuccess && ticket_.breaker_->TrySucceedUntimed(ticket_)) return;
-    ticket_.EndAt(call_->now(), outcome);
+    ticket_.DoneAt(call_->now(), outcome);
   }
 
  private:
