@@ -72,11 +72,15 @@ class RatioReporter final : public benchmark::ConsoleReporter {
   void ReportRuns(const std::vector<Run>& runs) override {
     std::vector<Run> shown;
     for (Run run : runs) {
+      const bool timed_by_hand = run.run_name.time_type == "manual_time";
       run.run_name.min_time.clear();
+      run.run_name.iterations.clear();
       run.run_name.repetitions.clear();
+      run.run_name.time_type.clear();
       const bool failed = run.iterations == 0;
       if (run.run_type == Run::RT_Iteration && !failed) {
-        nanos_[run.benchmark_name()].push_back(run.GetAdjustedCPUTime());
+        nanos_[run.benchmark_name()].push_back(timed_by_hand ? run.GetAdjustedRealTime()
+                                                             : run.GetAdjustedCPUTime());
       }
       if (failed || run.repetitions <= 1 || run.aggregate_name == "median") shown.push_back(run);
     }
@@ -102,7 +106,8 @@ class RatioReporter final : public benchmark::ConsoleReporter {
                       << result(Median(of->second), Median(to->second)) << unit << "\n";
   }
 
-  std::map<std::string, std::vector<double>> nanos_;  // the processor's, of each repetition
+  std::map<std::string, std::vector<double>> nanos_;  // the processor's, of each repetition;
+                                                      // the clock's where it was timed by hand
 };
 
 }  // namespace

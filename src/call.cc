@@ -9,6 +9,7 @@
 #include <utility>
 
 #include "holdfast/internal/validate.h"
+#include "holdfast/rejection.h"
 
 namespace holdfast {
 
@@ -80,14 +81,23 @@ void Call::ReportOutcome(const absl::Status& outcome) {
   if (attempt_open_) options_.report->history.back().outcome = outcome;
 }
 
+void Call::Answered(const absl::Status& result) {
+  rejected_ = RejectionOf(result).has_value();
+  retry_at_ = TimePoint::min();
+  stopped_ = rejected_ ? StopReason::kRejected : kNotStopped;
+}
+
 void Call::End(const absl::Status& result, std::optional<Duration> retry_after) {
-  if (options_.outer != nullptr && rejected_ && !result.ok()) {
-    options_.outer->Rejected(retry_at_, StopReason::kRejected);
+  if (options_.outer != nullptr) {
+    if (result.ok()) options_.outer->repaid_ = repaid_;
+    if (!result.ok() && rejected_) options_.outer->Rejected(retry_at_, StopReason::kRejected);
   }
   if (!reporting_) return;
   Report& report = *options_.report;
+  const bool cancelled = absl::IsCancelled(result) && stop().stop_requested();
   report.stopped = stopped_ != kNotStopped ? stopped_
                    : result.ok()           ? StopReason::kSuccess
+                   : cancelled             ? StopReason::kCancelled
                                            : StopReason::kNotRetryable;
   report.retry_at = retry_at();
   if (retry_after && !rejected_) report.retry_at = SaturatingAdd(now(), *retry_after);

@@ -16,6 +16,12 @@ const absl::Status& CancelledRejection() {
   return status;
 }
 
+const absl::Status& NoAnswer() {
+  static const absl::Status status =
+      absl::InternalError("a policy's verdict is Answer, and it has no member of that name");
+  return status;
+}
+
 const absl::Status& AttemptTooLate() {
   static const absl::Status status =
       absl::DeadlineExceededError("the attempt did not end by its deadline");

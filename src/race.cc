@@ -28,6 +28,7 @@ CallOptions Branches::Options(BranchRecord& record, std::stop_token stop,
   return {.deadline = call_.deadline(),
           .stop = std::move(stop),
           .key = key,
+          .priority = call_.priority(),
           .report = call_.reporting_ ? &record.report : nullptr};
 }
 

@@ -75,10 +75,12 @@ class BlockingCall final : public Call {
 template <class... Args, class Executor>
 decltype(auto) Attempt(Executor& executor, BlockingCall& call, Args... args) {
   if constexpr (TakesOptions<Executor, Args...>) {
-    return executor.With(
-        CallOptions{
-            .deadline = call.deadline(), .stop = call.stop(), .key = call.key(), .outer = &call},
-        args...);
+    return executor.With(CallOptions{.deadline = call.deadline(),
+                                     .stop = call.stop(),
+                                     .key = call.key(),
+                                     .priority = call.priority(),
+                                     .outer = &call},
+                         args...);
   } else if constexpr (std::is_invocable_v<Executor&, Args..., Call&>) {
     return std::invoke(executor, args..., static_cast<Call&>(call));
   } else {

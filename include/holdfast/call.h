@@ -21,6 +21,7 @@
 #include <utility>
 
 #include "holdfast/lingering.h"
+#include "holdfast/priority.h"
 #include "holdfast/report.h"
 #include "holdfast/time.h"
 #include "holdfast/waker.h"
@@ -47,6 +48,7 @@ struct CallOptions {
   TimePoint deadline = TimePoint::max();  // on the clock of the stack
   std::stop_token stop = {};              // ends every wait; the call then returns kCancelled
   std::string_view key = {};              // whom or what the call is for, to keyed policies
+  Priority priority = Priority::kNormal;  // what is refused first where not all can be served
   Report* report = nullptr;               // where to write what happened; null: nowhere
   // The call that this one is an attempt of, where a stack is the executor of another: it learns of
   // a refusal, and when it will be over. Set by the outer stack.
@@ -90,6 +92,7 @@ class Call {
 
   const std::stop_token& stop() const { return options_.stop; }
   std::string_view key() const { return options_.key; }
+  Priority priority() const { return options_.priority; }
 
   // How often the executor was run: the number of the present attempt, from 1, and 0 before it.
   int attempt() const { return attempts_; }
@@ -174,6 +177,9 @@ class Call {
     retry_at_ = retry_at;
     stopped_ = reason;
   }
+
+  // By a policy that had the result, which may be the refusal of another call.
+  void Answered(const absl::Status& result);
 
   void End(const absl::Status& result, std::optional<Duration> retry_after);
 

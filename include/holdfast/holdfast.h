@@ -29,6 +29,7 @@
 #include "holdfast/pace.h"                   // IWYU pragma: export
 #include "holdfast/pacer.h"                  // IWYU pragma: export
 #include "holdfast/policy_facts.h"           // IWYU pragma: export
+#include "holdfast/priority.h"               // IWYU pragma: export
 #include "holdfast/race.h"                   // IWYU pragma: export
 #include "holdfast/rate_limit.h"             // IWYU pragma: export
 #include "holdfast/rejection.h"              // IWYU pragma: export

@@ -78,6 +78,7 @@ const absl::Status& DeadlineRejection() {
 
 const absl::Status& DeadlinePassedRejection();  // of a call that has no time left to run anything
 const absl::Status& CancelledRejection();       // of the caller's stop token
+const absl::Status& NoAnswer();                 // of a policy that says it has one, and hasn't
 const absl::Status& AttemptTooLate();           // no refusal: of an attempt cut off at its deadline
 
 }  // namespace internal
@@ -194,6 +195,18 @@ class Machine {
   template <std::size_t I>
   ABSL_ATTRIBUTE_NOINLINE Step Stay(Verdict verdict) {
     const TimePoint time = verdict.time();
+    if constexpr (requires { policy<I>().template Answer<R>(call_, state<I>()); }) {
+      if (verdict.kind() == Verdict::Kind::kAnswer) {
+        SetResult([this] { return policy<I>().template Answer<R>(call_, state<I>()); });
+        call_.Answered(status());
+        Leave<I>();
+        return Up<I>();
+      }
+    }
+    if (verdict.kind() == Verdict::Kind::kAnswer) {
+      Leave<I>();
+      return Reject<I>(internal::NoAnswer());
+    }
     if (verdict.kind() == Verdict::Kind::kReject) {
       Leave<I>();
       return Reject<I>(std::move(verdict).TakeStatus(), time);
@@ -233,15 +246,26 @@ class Machine {
 
   template <std::size_t I>
   ABSL_ATTRIBUTE_NOINLINE Step Again(TimePoint at) {
-    if (at > call_.deadline()) {
-      call_.set_stopped(StopReason::kDeadline);
-      Leave<I>();
-      return Up<I>();
-    }
-    DropResult();
+    if (at > call_.deadline()) return HandOn<I>();
     again_ = true;
     resume_ = I;
     return Wait(at);
+  }
+
+  // The result in hand stands: there is no time for another.
+  template <std::size_t I>
+  Step HandOn() {
+    call_.set_stopped(StopReason::kDeadline);
+    Leave<I>();
+    return Up<I>();
+  }
+
+  // After the wait, which may have taken longer than it was to.
+  template <std::size_t I>
+  Step GoAgain() {
+    if (call_.now() > call_.deadline()) return HandOn<I>();
+    DropResult();
+    return Down<I + 1>();
   }
 
   Step Wait(TimePoint until) {
@@ -253,7 +277,7 @@ class Machine {
   template <std::size_t... I>
   ABSL_ATTRIBUTE_NOINLINE Step ResumeAt(std::index_sequence<I...>) {
     Step step = Step::kDone;
-    (void)((resume_ == I && (step = again_ ? Down<I + 1>() : Ask<I>(), true)) || ...);
+    (void)((resume_ == I && (step = again_ ? GoAgain<I>() : Ask<I>(), true)) || ...);
     return step;
   }
 

@@ -16,7 +16,7 @@ namespace holdfast {
 
 class Verdict {
  public:
-  enum class Kind { kProceed, kWait, kReject };
+  enum class Kind { kProceed, kWait, kReject, kAnswer };
 
   // Go down to the next policy.
   static Verdict Proceed() { return Verdict(Kind::kProceed, TimePoint::min(), absl::Status()); }
@@ -30,6 +30,11 @@ class Verdict {
   static Verdict Reject(absl::Status status, TimePoint retry_at = TimePoint::min()) {
     return Verdict(Kind::kReject, retry_at, std::move(status));
   }
+
+  // The policy has the result, and nothing below it is asked. For a policy with a member
+  //   template <class R> R Answer(Call& call, State& state);
+  // which the machine asks for it then.
+  static Verdict Answer() { return Verdict(Kind::kAnswer, TimePoint::min(), absl::Status()); }
 
   Kind kind() const { return kind_; }
   TimePoint time() const { return time_; }  // the end of the wait, or retry_at

@@ -112,10 +112,12 @@ class Operation final : public Sleeper {
     } else {
       std::apply(
           [this](const Args&... args) {
-            StartAttempt<const Args&...>(
-                level_->executor,
-                CallOptions{.deadline = call_.deadline(), .key = call_.key(), .outer = &call_},
-                call_, executor(), AttemptHandler(*this), args...);
+            StartAttempt<const Args&...>(level_->executor,
+                                         CallOptions{.deadline = call_.deadline(),
+                                                     .key = call_.key(),
+                                                     .priority = call_.priority(),
+                                                     .outer = &call_},
+                                         call_, executor(), AttemptHandler(*this), args...);
           },
           args_);
     }
