@@ -50,15 +50,37 @@ absl::Status Validate(const RetryOptions& options) {
 
 namespace internal {
 
-struct RetryPlan::Random {
-  std::mutex mutex;
-  std::mt19937_64 gen;
+class RetryPlan::Random {
+ public:
+  explicit Random(std::uint64_t seed) : gen_(seed) {}
+
+  std::uint64_t Draw() {
+    const std::lock_guard lock(mutex_);
+    return gen_();
+  }
+
+ private:
+  std::mutex mutex_;
+  std::mt19937_64 gen_;
 };
 
 RetryPlan::RetryPlan(RetryOptions options) : options_(Validated(std::move(options))) {
-  if (!options_.seed) return;
-  random_ = std::make_shared<Random>();
-  random_->gen.seed(*options_.seed);
+  if (options_.seed) random_ = std::make_shared<Random>(*options_.seed);
+}
+
+bool RetryPlan::Charge::Take(const Call& call, RetryBudget& budget, RetryClass why) {
+  Settle();
+  if (!budget.TryWithdraw(why)) return false;
+  budget_ = &budget;
+  call_ = &call;
+  attempt_ = call.attempt();
+  why_ = why;
+  return true;
+}
+
+void RetryPlan::Charge::SettleTaken() {
+  if (call_->attempt() == attempt_) budget_->Refund(why_);
+  budget_ = nullptr;
 }
 
 void RetryPlan::TellSuccess(Call& call, State& state) const {
@@ -69,6 +91,10 @@ void RetryPlan::TellSuccess(Call& call, State& state) const {
 void RetryPlan::Failed(Call& call, State& state, const absl::Status& outcome,
                        StopReason why) const {
   Tell(options_.on_attempt, call, {.attempt = ++state.attempts, .outcome = outcome});
+  // By an executor that looked at the caller's stop token.
+  if (absl::IsCancelled(outcome) && call.stop().stop_requested()) {
+    return call.set_stopped(StopReason::kCancelled);
+  }
   // A report says by itself that it is not retryable, or better: what was refused and why.
   if (why != StopReason::kNotRetryable) call.set_stopped(why);
   GiveUp(call, state, outcome, why);
@@ -87,7 +113,7 @@ std::optional<TimePoint> RetryPlan::Again(Call& call, State& state, const absl::
     const TimePoint at = std::max(SaturatingAdd(call.now(), wait), call.retry_at());
     why = WhyNot(call, state, at);
     if (why == StopReason::kSuccess) {
-      if (Withdraw(call, outcome)) return at;
+      if (Withdraw(call, state, outcome)) return at;
       why = StopReason::kBudget;
     }
   }
@@ -115,15 +141,16 @@ StopReason RetryPlan::WhyNot(Call& call, State& state, TimePoint at) const {
 
 // What a policy below refused has cost the backend nothing, and the next would be the first to
 // reach it.
-bool RetryPlan::Withdraw(Call& call, const absl::Status& outcome) const {
+bool RetryPlan::Withdraw(Call& call, State& state, const absl::Status& outcome) const {
   return options_.budget == nullptr || call.rejected() ||
-         options_.budget->TryWithdraw(ClassOf(outcome));
+         state.charge.Take(call, *options_.budget, ClassOf(outcome));
 }
 
 Duration RetryPlan::Backoff(Call& call, int retry) const {
   if (random_ == nullptr) return options_.backoff.Delay(retry, call.random());
-  const std::lock_guard lock(random_->mutex);
-  return options_.backoff.Delay(retry, random_->gen);
+  // A user's own backoff is asked outside of the lock.
+  std::mt19937_64 gen(random_->Draw());
+  return options_.backoff.Delay(retry, gen);
 }
 
 Next RetryPlan::Go(Call& call, State& state, const absl::Status& outcome, TimePoint at) const {
@@ -136,7 +163,6 @@ Next RetryPlan::Go(Call& call, State& state, const absl::Status& outcome, TimePo
 }
 
 void RetryPlan::Refuse(Call& call, State& state, const absl::Status& outcome) const {
-  if (options_.budget != nullptr && !call.rejected()) options_.budget->Refund(ClassOf(outcome));
   call.set_stopped(StopReason::kNotRetryable);
   GiveUp(call, state, outcome, StopReason::kNotRetryable);
 }

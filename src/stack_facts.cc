@@ -42,7 +42,7 @@ Duration LongestIn(Stacked stack) {
 // A policy and what is around and below it.
 struct Place {
   const NamedFacts& policy;
-  const NamedFacts* timeout;  // around it, the nearest; may be null
+  const NamedFacts* timeout;  // around it, the tightest; may be null
   Stacked below;
 
   const PolicyFacts& facts() const { return policy.facts; }
@@ -72,9 +72,12 @@ Fault AttemptsTooLong(const Place& place) {
 }
 
 Fault HedgesTooLate(const Place& place) {
-  if (place.facts().last_hedge <= place.time()) return {};
-  return absl::StrCat(Text(place.policy), " sends its last hedge after ",
-                      DurationText(place.facts().last_hedge), ", when the ", Text(*place.timeout),
+  const Duration last_hedge = place.facts().last_hedge;
+  if (last_hedge == Duration::zero() || place.time() == kUnknown || last_hedge < place.time()) {
+    return {};
+  }
+  return absl::StrCat(Text(place.policy), " sends its last hedge after ", DurationText(last_hedge),
+                      ", when the ", Text(*place.timeout),
                       " around it is over: make its delay or max_hedges less");
 }
 
@@ -86,13 +89,15 @@ Fault WaitTooLong(const Place& place) {
 }
 
 Fault WindowTooShort(const Place& place) {
-  const Duration longest = LongestIn(place.below);
+  const Duration below = LongestIn(place.below);
+  const Duration longest = std::min(below, place.time());
   const Duration window = place.facts().window;
-  if (window == Duration::zero() || longest == kUnknown || window >= SaturatingMul(longest, 2))
+  if (window == Duration::zero() || below == kUnknown || window >= SaturatingMul(longest, 2)) {
     return {};
+  }
   return absl::StrCat(Text(place.policy), " counts in a window of ", DurationText(window),
                       ", less than twice the ", DurationText(longest),
-                      " that a call below it may take: make its interval longer");
+                      " that a call below it may take: make that longer");
 }
 
 Fault TooManyProbes(const Place& place) {
@@ -125,7 +130,8 @@ absl::Status ValidateStack(Stacked stack) {
         return absl::InvalidArgumentError(absl::StrCat("Stack: ", *found));
       }
     }
-    if (stack[i].facts.timeout != kUnknown) timeout = &stack[i];
+    const Duration limit = stack[i].facts.timeout;
+    if (limit < (timeout == nullptr ? kUnknown : timeout->facts.timeout)) timeout = &stack[i];
   }
   return absl::OkStatus();
 }

@@ -2,10 +2,12 @@
 #include <absl/status/statusor.h>
 
 #include <cstdint>
+#include <functional>
 #include <limits>
 #include <memory>
 #include <optional>
 #include <stdexcept>
+#include <stop_token>
 #include <string>
 #include <vector>
 
@@ -107,12 +109,42 @@ TEST_CASE("where prepare fails the last result is handed on, and the budget gets
   CHECK(clock.Now() == TimePoint{});
 }
 
-TEST_CASE("what prepare throws passes to the caller") {
-  const auto call =
-      Stack(Retry({}, RetryTransient(), [](Call&, const absl::Status&) -> absl::Status {
-        throw std::runtime_error("no vault");
-      })).Around([] { return absl::UnavailableError(""); });
+TEST_CASE("what prepare throws passes to the caller, and the budget gets its retry back") {
+  auto budget = std::make_shared<RetryBudget>(RetryBudget::Options{.capacity = 10});
+  const auto call = Stack(Retry({.budget = budget}, RetryTransient(),
+                                [](Call&, const absl::Status&) -> absl::Status {
+                                  throw std::runtime_error("no vault");
+                                }))
+                        .Around([] { return absl::DeadlineExceededError(""); });
   CHECK_THROWS_WITH(call(), "no vault");
+  CHECK(budget->balance() == 10);
+}
+
+TEST_CASE("nobody gives up a call that its caller stopped, during an attempt or a wait") {
+  std::stop_source stop;
+  std::vector<std::string> told;
+  const auto stopped = [&](const absl::Status& status) {
+    told.clear();
+    stop = std::stop_source();
+    FakeClock clock;
+    const auto call = Stack(Retry(EverySecond(3, told)))
+                          .Around(
+                              [&] {
+                                stop.request_stop();
+                                return status;
+                              },
+                              &clock);
+    Report report;
+    CHECK(call.With({.stop = stop.get_token(), .report = &report}).code() ==
+          absl::StatusCode::kCancelled);
+    CHECK(report.stopped == StopReason::kCancelled);
+    CHECK(clock.Now() == TimePoint{});
+  };
+  stopped(absl::CancelledError("by the caller"));
+  CHECK(told == std::vector<std::string>{"attempt 1 CANCELLED 0 success"});
+  stopped(absl::UnavailableError(""));
+  CHECK(told == std::vector<std::string>{"attempt 1 UNAVAILABLE 0 success",
+                                         "retry 1 UNAVAILABLE 1 success"});
 }
 
 TEST_CASE("with a seed the waits repeat themselves") {
@@ -126,6 +158,68 @@ TEST_CASE("with a seed the waits repeat themselves") {
   CHECK(waited(7) == waited(7));
   CHECK(waited(7) != waited(8));
   CHECK(waited(std::nullopt) != waited(std::nullopt));
+}
+
+TEST_CASE("a backoff of one's own may make a call with the same seeded Retry") {
+  // The defect: it was asked under the lock of the generator.
+  FakeClock clock;
+  std::function<absl::Status()> again;
+  int asked = 0;
+  const Backoff calling = Backoff::Custom([&](int) {
+    if (++asked == 1) (void)again();
+    return 1s;
+  });
+  const auto call = Stack(Retry({.max_attempts = 2, .backoff = calling, .seed = 7}))
+                        .Around(FailingTimes(9), &clock);
+  again = [&] { return call(); };
+  CHECK_FALSE(call().ok());
+  CHECK(asked == 2);
+}
+
+TEST_CASE("the last result stands where the time for another attempt has passed meanwhile") {
+  // The defect: it was dropped before the wait, and the caller got a refusal in its place.
+  FakeClock clock;
+  const auto slow = [&clock](const Call&, const absl::Status&) {
+    clock.Advance(20s);
+    return absl::OkStatus();
+  };
+  int attempts = 0;
+  const auto call =
+      Stack(Timeout(10s), Retry({.backoff = Backoff::Constant(1s)}, RetryTransient{}, slow))
+          .Around(
+              [&attempts] {
+                ++attempts;
+                return absl::UnavailableError("real");
+              },
+              &clock);
+  Report report;
+  CHECK(call.With({.report = &report}) == absl::UnavailableError("real"));
+  CHECK(attempts == 1);
+  CHECK(report.stopped == StopReason::kDeadline);
+}
+
+TEST_CASE("a stack within a stack repays a budget that both have once") {
+  const auto budget = std::make_shared<RetryBudget>(RetryBudget::Options{.capacity = 10});
+  for (int i = 0; i < 5; ++i) REQUIRE(budget->TryWithdraw(RetryClass::kTransient));
+  const auto inner = Stack(NestedRetry({.budget = budget})).Around([] { return absl::OkStatus(); });
+  const auto outer = Stack(Retry({.budget = budget})).Around(inner);
+  const double before = budget->balance();
+  CHECK(inner().ok());
+  const double once = budget->balance() - before;
+  CHECK(once > 0);
+  CHECK(outer().ok());
+  CHECK(budget->balance() == before + 2 * once);
+}
+
+TEST_CASE("a call that its caller stopped is reported so, with or without a Retry") {
+  std::stop_source stop;
+  const auto call = Stack().Around([&](Call&) {
+    stop.request_stop();
+    return absl::CancelledError("stopped by the executor's own doing");
+  });
+  Report report;
+  CHECK(absl::IsCancelled(call.With({.stop = stop.get_token(), .report = &report})));
+  CHECK(report.stopped == StopReason::kCancelled);
 }
 
 TEST_CASE("a budget charges by the class of the failure") {

@@ -6,6 +6,7 @@
 #include <memory>
 #include <optional>
 #include <stdexcept>
+#include <stop_token>
 #include <utility>
 #include <vector>
 
@@ -189,6 +190,54 @@ TEST_CASE("a retry of what a policy below refused costs no budget") {
   CHECK(call.With({.report = &report}).ok());
   CHECK(report.waited == 10s + 1ns);
   CHECK(budget->balance() == 10);
+}
+
+TEST_CASE("a retry that does not come to the executor costs no budget") {
+  FakeClock clock;
+  auto budget = std::make_shared<RetryBudget>(RetryBudget::Options{.capacity = 10});
+  const RetryOptions options = {.max_attempts = 3, .backoff = kOneSecond, .budget = budget};
+  const auto failing = [] { return absl::DeadlineExceededError("slow"); };
+  Report report;
+
+  SECTION("since the breaker that the failure opened refuses it") {
+    auto breaker = std::make_shared<CircuitBreaker>(CircuitBreaker::Options{
+        .timeout = 1h, .ready_to_trip = [](const BreakerCounts&) { return true; }});
+    const auto call =
+        Stack(Timeout(10s), Retry(options), CircuitBreak(breaker)).Around(failing, &clock);
+    (void)call.With({.report = &report});
+    CHECK(report.attempts == 1);
+    CHECK(report.waited == 1s);
+    CHECK(budget->balance() == 10);
+  }
+  SECTION("or not at once: then it costs once") {
+    auto breaker = std::make_shared<CircuitBreaker>(CircuitBreaker::Options{
+        .timeout = 5s, .ready_to_trip = [](const BreakerCounts&) { return true; }});
+    const auto call = Stack(Retry(options), CircuitBreak(breaker)).Around(failing, &clock);
+    (void)call.With({.report = &report});
+    CHECK(report.attempts == 2);
+    CHECK(budget->balance() == 8);
+  }
+  SECTION("since the caller stops it in the wait for that") {
+    std::stop_source stop;
+    RetryOptions stopping = options;
+    stopping.on_retry = [&](const Call& call, const RetryEvent&) {
+      if (call.attempt() == 2) stop.request_stop();
+    };
+    const auto call = Stack(Retry(stopping)).Around(failing, &clock);
+    CHECK(call.With({.stop = stop.get_token()}).code() == absl::StatusCode::kCancelled);
+    CHECK(budget->balance() == 8);  // for the first
+  }
+  SECTION("but one that throws does") {
+    const auto call = Stack(Retry(options))
+                          .Around(
+                              [](Call& running) {
+                                if (running.attempt() == 2) throw std::runtime_error("boom");
+                                return absl::UnavailableError("busy");
+                              },
+                              &clock);
+    CHECK_THROWS_WITH(call(), "boom");
+    CHECK(budget->balance() == 9);
+  }
 }
 
 TEST_CASE("successes repay the budget") {

@@ -149,8 +149,9 @@ TEST_CASE("all attempts of a retry, and what is between them, fit the timeout ar
       "than the Timeout(8.699999999s) around it",
       Timeout(8700ms - 1ns), retry, Timeout(2s));
 
-  // The nearest timeouts count.
-  CheckTaken(Timeout(1s), Timeout(10s), retry, Timeout(2s), Timeout(9s));
+  // Of those around it the tightest timeout counts, of those inside the first.
+  CheckTaken(Timeout(10s), Timeout(20s), retry, Timeout(2s), Timeout(9s));
+  CheckRefused("Timeout(1s)", Timeout(1s), Timeout(10s), retry, Timeout(2s));
   CheckRefused("Timeout(5s)", Timeout(10s), Timeout(5s), retry, Timeout(2s));
   CheckRefused("3s for each", Timeout(10s), retry, Timeout(3s), Timeout(2s));
   CheckTaken(AdaptiveTimeout({}, {.max = 10s}), retry, AdaptiveTimeout({}, {.max = 2s}));
@@ -224,11 +225,12 @@ TEST_CASE("the longest delays count, whatever the jitter") {
 
 TEST_CASE("hedges are sent before the timeout around them is over") {
   const auto hedge = Hedge({.delay = 500ms, .max_hedges = 4});
-  CheckTaken(Timeout(2s), hedge);
+  CheckTaken(Timeout(2s + 1ns), hedge);
   CheckRefused(
       "Stack: Hedge(up to 4 more, after 500ms each) sends its last hedge after 2s, when the "
-      "Timeout(1.999999999s) around it is over",
-      Timeout(2s - 1ns), hedge);
+      "Timeout(2s) around it is over",
+      Timeout(2s), hedge);
+  CheckTaken(Hedge({.delay = kForever}));
   CheckTaken(hedge, Timeout(1ms));
   CheckTaken(Timeout(1s), Hedge({.delay = 2s, .latencies = Latencies()}));
 }
@@ -257,6 +259,10 @@ TEST_CASE("a breaker's window is twice as long as a call below it") {
       "of 3.999999999s, less than twice the 2s that a call below it may take",
       CircuitBreak({.name = "orders", .interval = 4s - 1ns}), Timeout(2s));
   CheckRefused("KeyedCircuitBreak", KeyedCircuitBreak({.breaker = {.interval = 3s}}), Timeout(2s));
+
+  // A call is cut off by the timeout around the breaker as well.
+  CheckTaken(Timeout(2s), CircuitBreak({.interval = 4s}), Timeout(3s));
+  CheckRefused("twice the 2s", Timeout(2s), CircuitBreak({.interval = 3s}), Timeout(3s));
 
   // Whole periods of a rolling one.
   CheckTaken(CircuitBreak({.interval = 3s, .bucket_period = 2s}), Timeout(2s));

@@ -77,9 +77,10 @@ struct RetryOptions {
   // Tries, the first one included; >= 1. What a policy below refuses is one as well.
   int max_attempts = 4;
   Backoff backoff = {};
-  // Each retry of what reached the executor spends from it, each success repays; null: none.
+  // Each retry of what reached the executor spends from it, each success repays; null: none. One
+  // that never comes to the executor, as the caller stops it or a policy below refuses it, is free.
   std::shared_ptr<RetryBudget> budget = RetryBudget::Default();
-  // No retry starts later than this after the first attempt; >= 0.
+  // No retry starts later than this after the call came to this Retry; >= 0.
   Duration max_elapsed = Duration::max();
   // Of the jitter, for runs that repeat themselves; nullopt: at random.
   std::optional<std::uint64_t> seed = std::nullopt;
@@ -124,11 +125,37 @@ class RetryPlan {
  public:
   explicit RetryPlan(RetryOptions options);
 
+  // What a budget was charged for a retry. It goes back if the executor is not run for that:
+  // whatever refuses, stops or throws before it.
+  class Charge {
+   public:
+    Charge() = default;
+    Charge(const Charge&) = delete;
+    Charge& operator=(const Charge&) = delete;
+    ~Charge() { Settle(); }
+
+    // For the retry that comes next; false if the budget does not allow it.
+    bool Take(const Call& call, RetryBudget& budget, RetryClass why);
+
+   private:
+    void Settle() {
+      if (ABSL_PREDICT_FALSE(budget_ != nullptr)) SettleTaken();
+    }
+    void SettleTaken();
+
+    RetryBudget* budget_ = nullptr;  // null: nothing was taken
+    // When something was.
+    const Call* call_;
+    int attempt_;  // of the call, that the retry is to follow
+    RetryClass why_;
+  };
+
   struct State {
     int attempts = 0;              // that have ended
-    TimePoint began = {};          // the first one; known where it matters
+    TimePoint began = {};          // when the call came; known where it matters
     TimePoint attempt_began = {};  // the present one, likewise
     Duration fastest = Duration::max();
+    Charge charge;
   };
 
   void Begin(Call& call, State& state) const {
@@ -158,11 +185,11 @@ class RetryPlan {
   PolicyFacts Facts() const;
 
  private:
-  struct Random;
+  class Random;
 
   void TellSuccess(Call& call, State& state) const;
   StopReason WhyNot(Call& call, State& state, TimePoint at) const;
-  bool Withdraw(Call& call, const absl::Status& outcome) const;
+  bool Withdraw(Call& call, State& state, const absl::Status& outcome) const;
   Duration Backoff(Call& call, int retry) const;
   void GiveUp(Call& call, const State& state, const absl::Status& outcome, StopReason why) const;
 

@@ -113,10 +113,10 @@ class Stack {
 // The first and third, and the factor of two, are those of Microsoft.Extensions.Http.Resilience
 // (HttpStandardResilienceOptions and HttpStandardHedgingResilienceOptions).
 //
-// The Timeout around a policy is the nearest one outside of it. How long something may take is what
-// the nearest one inside says; an AdaptiveTimeout says its max, and waiting for tokens or permits
-// does not count. What is unlimited or unknown refuses nothing, nor does a policy of yours, unless
-// it has Facts() (policy_facts.h). Limits are those of this moment.
+// The Timeout around a policy is the tightest one outside of it. How long something may take is
+// what the nearest one inside says; an AdaptiveTimeout says its max, and waiting for tokens or
+// permits does not count. What is unlimited or unknown refuses nothing, nor does a policy of yours,
+// unless it has Facts() (policy_facts.h). Limits are those of this moment.
 template <class... Parts>
 absl::Status Validate(const Stack<Parts...>& stack) {
   return internal::ValidateStack(internal::FactsOfAll(stack.policies_));

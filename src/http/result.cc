@@ -4,6 +4,9 @@
 #include <absl/strings/cord.h>
 #include <absl/strings/numbers.h>
 #include <absl/strings/str_cat.h>
+#include <absl/strings/str_split.h>
+#include <absl/strings/string_view.h>
+#include <absl/time/civil_time.h>
 #include <absl/time/clock.h>
 #include <absl/time/time.h>
 
@@ -13,6 +16,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <string>
+#include <vector>
 
 #include "holdfast/internal/string_view.h"
 #include "http_error.h"
@@ -20,12 +24,12 @@
 namespace holdfast::http {
 namespace {
 
-// The three forms of RFC 9110, 5.6.7; all of them mean UTC.
-constexpr std::array<const char*, 3> kHttpDates = {
-    "%a, %d %b %Y %H:%M:%S GMT",
-    "%A, %d-%b-%y %H:%M:%S GMT",
-    "%a %b %e %H:%M:%S %Y",
-};
+// Names are read by hand: strptime, and absl::ParseTime with it, expects them in the language of
+// the program's locale.
+constexpr std::array<absl::string_view, 7> kDays = {"Mon", "Tue", "Wed", "Thu",
+                                                    "Fri", "Sat", "Sun"};
+constexpr std::array<absl::string_view, 12> kMonths = {"Jan", "Feb", "Mar", "Apr", "May", "Jun",
+                                                       "Jul", "Aug", "Sep", "Oct", "Nov", "Dec"};
 
 // Where an empty httplib::Result carries the status that it was made from. Its request headers are
 // the only place for text in one, and of no other use where no request was sent.
@@ -51,30 +55,78 @@ httplib::Error NearestError(absl::StatusCode code) {
   }
 }
 
+bool AllDigits(absl::string_view text) {
+  return std::all_of(text.begin(), text.end(),
+                     [](unsigned char c) { return absl::ascii_isdigit(c); });
+}
+
+// -1 for what is no number of up to four digits, or more than `most`.
+int Number(absl::string_view text, int most) {
+  int number = 0;
+  const bool is_one = text.size() <= 4 && AllDigits(text) && absl::SimpleAtoi(text, &number);
+  return is_one && number <= most ? number : -1;
+}
+
+struct Date {
+  int year;
+  int month;
+  int day;
+};
+
+// Of two digits: the latest that puts the date no more than 50 years ahead (RFC 9110, 5.6.7).
+int YearInFull(Date date, absl::CivilDay today) {
+  const absl::CivilDay latest(today.year() + 50, today.month(), today.day());
+  date.year += 100 + static_cast<int>(today.year() / 100 * 100);
+  while (absl::CivilDay(date.year, date.month, date.day) > latest) date.year -= 100;
+  return date.year;
+}
+
+// In any of the three forms of RFC 9110, 5.6.7, all of which mean UTC:
+//   Sun, 06 Nov 1994 08:49:37 GMT
+//   Sunday, 06-Nov-94 08:49:37 GMT
+//   Sun Nov  6 08:49:37 1994
+std::optional<absl::Time> ParseHttpDate(absl::string_view text, absl::Time now) {
+  const std::vector<absl::string_view> words =
+      absl::StrSplit(text, absl::ByAnyChar(" ,-:"), absl::SkipEmpty());
+  const bool asctime = words.size() == 7;
+  if (!asctime && !(words.size() == 8 && words[7] == "GMT")) return std::nullopt;
+  if (std::ranges::find(kDays, words[0].substr(0, 3)) == kDays.end()) return std::nullopt;
+
+  const absl::string_view year = words[asctime ? 6 : 3];
+  const auto month = std::ranges::find(kMonths, words[asctime ? 1 : 2]);
+  Date date = {.year = Number(year, 9999),
+               .month = static_cast<int>(month - kMonths.begin()) + 1,
+               .day = Number(words[asctime ? 2 : 1], 31)};
+  const int hour = Number(words[asctime ? 3 : 4], 23);
+  const int minute = Number(words[asctime ? 4 : 5], 59);
+  const int second = Number(words[asctime ? 5 : 6], 60);  // a leap second
+  if ((year.size() != 2 && year.size() != 4) || std::min({date.year, hour, minute, second}) < 0) {
+    return std::nullopt;
+  }
+  const absl::TimeZone utc = absl::UTCTimeZone();
+  if (year.size() == 2) date.year = YearInFull(date, absl::ToCivilDay(now, utc));
+  const absl::CivilDay day(date.year, date.month, date.day);
+  if (day.month() != date.month || day.day() != date.day) return std::nullopt;
+  return absl::FromCivil(absl::CivilSecond(date.year, date.month, date.day, hour, minute, second),
+                         utc);
+}
+
 }  // namespace
 
 std::optional<Duration> ParseRetryAfter(std::string_view value, Duration most) {
   const absl::string_view text = absl::StripAsciiWhitespace(holdfast::internal::ToAbsl(value));
   if (text.empty()) return std::nullopt;
-  if (std::all_of(text.begin(), text.end(),
-                  [](unsigned char c) { return absl::ascii_isdigit(c); })) {
+  if (AllDigits(text)) {
     std::int64_t seconds = 0;
     // Only an overflow is left to fail.
     if (!absl::SimpleAtoi(text, &seconds)) return most;
     return absl::ToChronoNanoseconds(std::min(absl::Seconds(seconds), absl::FromChrono(most)));
   }
-  for (const char* format : kHttpDates) {
-    absl::Time date;
-    // It reads "infinite-future" as well, whatever the format.
-    if (!absl::ParseTime(format, text, &date, nullptr) || date == absl::InfiniteFuture() ||
-        date == absl::InfinitePast()) {
-      continue;
-    }
-    const absl::Duration delay =
-        std::clamp(date - absl::Now(), absl::ZeroDuration(), absl::FromChrono(most));
-    return absl::ToChronoNanoseconds(delay);
-  }
-  return std::nullopt;
+  const absl::Time now = absl::Now();
+  const std::optional<absl::Time> date = ParseHttpDate(text, now);
+  if (!date) return std::nullopt;
+  return absl::ToChronoNanoseconds(
+      std::clamp(*date - now, absl::ZeroDuration(), absl::FromChrono(most)));
 }
 
 namespace internal {

@@ -1,10 +1,12 @@
 #include "holdfast/http/result.h"
 
 #include <absl/strings/string_view.h>
+#include <absl/time/civil_time.h>
 #include <absl/time/clock.h>
 #include <absl/time/time.h>
 
 #include <chrono>
+#include <clocale>
 #include <memory>
 #include <optional>
 #include <string>
@@ -180,10 +182,58 @@ TEST_CASE("Retry-After as a date to come asks for the time until then") {
   CHECK(in(absl::Hours(1000)) == kMaxRetryAfter);
 }
 
+TEST_CASE("a year of two digits is at most 50 years ahead, and else the latest that has passed") {
+  // The defect: as strptime has it, 69 to 99 were in the last century, whatever the present year.
+  const absl::TimeZone utc = absl::UTCTimeZone();
+  const absl::CivilDay today = absl::ToCivilDay(absl::Now(), utc);
+  const auto in_years = [&](int years, int days) {
+    const absl::CivilDay day = absl::CivilDay(today.year() + years, today.month(), 1) + days;
+    const std::string text =
+        absl::FormatTime("%A, %d-%b-%y 08:49:37 GMT", absl::FromCivil(day, utc), utc);
+    const auto delay = ParseRetryAfter(text, Duration::max());
+    REQUIRE(delay.has_value());
+    return *delay / 24h / 365;
+  };
+  for (const int years : {2, 20, 42, 44, 49}) CHECK(in_years(years, 40) == years);
+  CHECK(in_years(50, -31) == 49);
+  for (const int years : {-49, -20, -1, 51, 70, 98}) CHECK(in_years(years, 0) == 0);
+  CHECK(in_years(50, 40) == 0);
+}
+
+TEST_CASE("a date is in English whatever the language of the program") {
+  // The defect: strptime read names in the language of the locale.
+  const std::string before = std::setlocale(LC_TIME, nullptr);
+  for (const char* const locale : {"C", "de_DE.UTF-8", "fr_FR.UTF-8", "ja_JP.UTF-8"}) {
+    if (std::setlocale(LC_TIME, locale) == nullptr) continue;  // is not installed
+    CAPTURE(locale);
+    for (const char* const text : {"Mon, 06 Mar 2094 08:49:37 GMT", "Fri, 06 May 2094 08:49:37 GMT",
+                                   "Sat Dec  6 08:49:37 2094"}) {
+      CHECK(ParseRetryAfter(text) == kMaxRetryAfter);
+    }
+  }
+  (void)std::setlocale(LC_TIME, before.c_str());
+}
+
+TEST_CASE("a date may be written a little carelessly") {
+  for (const char* const text :
+       {"Sun,06 Nov 2094 08:49:37 GMT", " Sun,  6  Nov 2094  08:49:37 GMT ",
+        "Sun Nov 06 08:49:37 2094", "Tue, 06-Nov-2094 08:49:37 GMT",
+        "Thu, 31 Dec 2094 23:59:60 GMT", "Mon, 29 Feb 2096 08:49:37 GMT"}) {
+    CAPTURE(text);
+    CHECK(ParseRetryAfter(text) == kMaxRetryAfter);
+  }
+}
+
 TEST_CASE("Retry-After as no date of RFC 9110") {
   for (const char* const text :
        {"Sun, 06 Nov 1994 08:49:37 PST", "Sun, 06 Nov 1994 08:49:37", "1994-11-06T08:49:37Z",
-        "Sun, 32 Nov 1994 08:49:37 GMT", "infinite-future", "infinite-past"}) {
+        "Sun, 32 Nov 1994 08:49:37 GMT", "Sun, 00 Nov 2094 08:49:37 GMT",
+        "Sun, 29 Feb 2095 08:49:37 GMT", "Sun, 06 Now 2094 08:49:37 GMT",
+        "Son, 06 Nov 2094 08:49:37 GMT", "Sun, 06 Nov 209 08:49:37 GMT",
+        "Sun, 06 Nov 20944 08:49:37 GMT", "Sun, 06 Nov 2094 24:49:37 GMT",
+        "Sun, 06 Nov 2094 08:60:37 GMT", "Sun, 06 Nov 2094 08:49:61 GMT",
+        "Sun, 06 Nov 2094 08:49 GMT", "Sun, 06 Nov 2094 08:49:3x GMT",
+        "Sun, 06 Nov 2094 08:49:37 GMT GMT", "infinite-future", "infinite-past"}) {
     CAPTURE(text);
     CHECK(ParseRetryAfter(text) == std::nullopt);
   }
