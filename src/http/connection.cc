@@ -37,14 +37,26 @@ long VerifyResult(const Client& client) {
   }
 }
 
+// Handshakes that a TLS client began; -1 where it doesn't tell.
+template <class Client>
+long HandshakesOf(const Client& client) {
+  if constexpr (requires { SSL_CTX_sess_connect(client.ssl_context()); }) {
+    return SSL_CTX_sess_connect(client.ssl_context());
+  } else {
+    return -1;
+  }
+}
+
 // OpenSSL reads whole records, so the socket alone does not know whether a server has sent more
 // than its response. Where the client can't be asked, it is taken to have.
 template <class Client>
 std::unique_ptr<httplib::ClientImpl> MakeTlsClient(const Origin& origin,
+                                                   const TransportOptions& options,
                                                    std::function<bool()>& surplus) {
   if constexpr (std::is_final_v<Client>) {
     surplus = [] { return true; };
-    return std::make_unique<Client>(origin.host, origin.port);
+    return std::make_unique<Client>(origin.host, origin.port, options.client_cert_file,
+                                    options.client_key_file);
   } else {
     class Transparent final : public Client {
      public:
@@ -53,7 +65,8 @@ std::unique_ptr<httplib::ClientImpl> MakeTlsClient(const Origin& origin,
         return this->socket_.ssl == nullptr || SSL_has_pending(this->socket_.ssl) == 1;
       }
     };
-    auto client = std::make_unique<Transparent>(origin.host, origin.port);
+    auto client = std::make_unique<Transparent>(origin.host, origin.port, options.client_cert_file,
+                                                options.client_key_file);
     surplus = [&transparent = *client] { return transparent.HasPending(); };
     return client;
   }
@@ -61,14 +74,16 @@ std::unique_ptr<httplib::ClientImpl> MakeTlsClient(const Origin& origin,
 
 }  // namespace
 
-Connection::Connection(const Origin& origin, const TransportOptions& options) : origin_(origin) {
+Connection::Connection(const Route& route, const TransportOptions& options) : route_(route) {
   // Not httplib::Client, whose parser of URLs takes only some IPv6 addresses.
-  if (origin.tls) {
-    client_ = MakeTlsClient<httplib::SSLClient>(origin, surplus_);
+  if (route.origin.tls) {
+    client_ = MakeTlsClient<httplib::SSLClient>(route.origin, options, surplus_);
     client_->enable_server_certificate_verification(options.verify);
     if (!options.ca_file.empty()) client_->set_ca_cert_path(options.ca_file);
+    if (route.proxy) client_->set_proxy(route.proxy->host, route.proxy->port);
   } else {
-    client_ = std::make_unique<httplib::ClientImpl>(origin.host, origin.port);
+    // To a proxy the transport itself writes requests as it wants them.
+    client_ = std::make_unique<httplib::ClientImpl>(route.peer().host, route.peer().port);
   }
   client_->set_url_encode(false);  // it would make another path of some
   client_->set_keep_alive(true);
@@ -93,7 +108,7 @@ void Connection::Close() {
 void Connection::Begin() {
   sockets_ = 0;
   duplicate_error_ = 0;
-  opened_ = reused_ = false;
+  opened_ = reused_ = answered_ = false;
   const std::lock_guard lock(mutex_);
   interruption_ = Interruption::kNone;
 }
@@ -111,13 +126,32 @@ void Connection::Adopt(socket_t sock) {
 }
 
 absl::Status Connection::Send(httplib::Request& request, httplib::Response& response) {
+  if (!client_->is_valid()) {
+    return WithTransportError(
+        absl::FailedPreconditionError(absl::StrCat(
+            route_.Describe(), ": TLS: the client's certificate or key can't be loaded")),
+        TransportError::kCertificate);
+  }
   httplib::Error error = httplib::Error::Success;
+  const long handshakes = Handshakes();
   const bool ok = client_->send(request, response, error);
   const bool connected = ok || !IsConnectError(error);
   opened_ = connected && sockets_ > 0;
   reused_ = connected && sockets_ == 0;
+  answered_ = response.status >= 0;
   if (ok) return absl::OkStatus();
+  if (opened_ && handshakes >= 0 && Handshakes() == handshakes) {
+    return WithTransportError(
+        absl::UnavailableError(absl::StrCat(route_.Describe(), ": the proxy gave no tunnel")),
+        TransportError::kConnect);
+  }
   return interruption() == Interruption::kNone ? StatusOf(error) : StatusOfError(error, "");
+}
+
+// Begun through a tunnel: with none there was none; -1 where that is not known.
+long Connection::Handshakes() const {
+  return route_.tunnels() ? HandshakesOf(*static_cast<const httplib::SSLClient*>(client_.get()))
+                          : -1;
 }
 
 void Connection::Interrupt(Interruption why) {
@@ -146,30 +180,32 @@ absl::Status Connection::StatusOf(httplib::Error error) const {
   if (IsTrustError(error)) {
     return WithTransportError(WhyNotTrusted(), TransportError::kCertificate);
   }
-  return StatusOfError(error, origin_.url);
+  return StatusOfError(error, route_.Describe());
 }
 
 absl::Status Connection::WhyNotConnected() const {
-  if (duplicate_error_ != 0) return ConnectErrorStatus(duplicate_error_, origin_.url);
-  if (sockets_ > 0) return DiagnoseConnect(origin_.host, origin_.port, origin_.url);
+  const std::string where = route_.Describe();
+  if (duplicate_error_ != 0) return ConnectErrorStatus(duplicate_error_, where);
+  if (sockets_ > 0) return DiagnoseConnect(route_.peer().host, route_.peer().port, where);
   // There was no address, or no socket for one.
   const int sock = ::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
-  if (sock < 0) return ConnectErrorStatus(errno, origin_.url);
+  if (sock < 0) return ConnectErrorStatus(errno, where);
   ::close(sock);
   return absl::UnavailableError(
-      absl::StrCat(origin_.url, ": the host \"", origin_.host, "\" can't be resolved"));
+      absl::StrCat(where, ": the host \"", route_.peer().host, "\" can't be resolved"));
 }
 
 absl::Status Connection::WhyNotTrusted() const {
+  const std::string where = route_.Describe();
   const auto* client = static_cast<const httplib::SSLClient*>(client_.get());
   const long result = VerifyResult(*client);
-  if (result < 0) return StatusOfError(httplib::Error::SSLServerVerification, origin_.url);
+  if (result < 0) return StatusOfError(httplib::Error::SSLServerVerification, where);
   if (result == X509_V_OK) {
     return absl::FailedPreconditionError(
-        absl::StrCat(origin_.url, ": TLS: the server's certificate is not for this host"));
+        absl::StrCat(where, ": TLS: the server's certificate is not for this host"));
   }
   return absl::FailedPreconditionError(absl::StrCat(
-      origin_.url,
+      where,
       ": TLS: the server's certificate is not trusted: ", X509_verify_cert_error_string(result)));
 }
 

@@ -24,7 +24,7 @@ enum class Interruption { kNone, kDeadline, kCancelled };
 // cpp-httplib waits for a lock that is held while it connects and shakes hands.
 class Connection {
  public:
-  Connection(const Origin& origin, const TransportOptions& options);
+  Connection(const Route& route, const TransportOptions& options);
   Connection(const Connection&) = delete;
   Connection& operator=(const Connection&) = delete;
   ~Connection();
@@ -46,6 +46,7 @@ class Connection {
   // Of the last exchange.
   bool opened() const { return opened_; }
   bool reused() const { return reused_; }
+  bool answered() const { return answered_; }  // an answer began
 
   // Open with nothing to read: what comes unasked is the server's farewell, or belongs to no
   // request.
@@ -53,17 +54,19 @@ class Connection {
 
  private:
   void Adopt(socket_t sock);
+  long Handshakes() const;
   absl::Status StatusOf(httplib::Error error) const;
   absl::Status WhyNotConnected() const;
   absl::Status WhyNotTrusted() const;
 
-  const Origin origin_;
+  const Route route_;
   std::unique_ptr<httplib::ClientImpl> client_;
   std::function<bool()> surplus_;  // whether TLS has read beyond the response; null: no TLS
   int sockets_ = 0;                // made in this exchange, whether they were connected or not
   int duplicate_error_ = 0;        // why the last one has no duplicate
   bool opened_ = false;
   bool reused_ = false;
+  bool answered_ = false;
 
   std::mutex mutex_;
   int duplicate_ = -1;

@@ -99,4 +99,29 @@ absl::StatusOr<Origin> ParseOrigin(std::string_view url) {
   return origin;
 }
 
+std::string Route::Describe() const {
+  return proxy ? absl::StrCat(origin.url, " (by the proxy ", proxy->url, ")") : origin.url;
+}
+
+absl::StatusOr<Origin> ParseProxy(std::string_view url) {
+  auto proxy = ParseOrigin(url);
+  if (proxy.ok() && proxy->tls) return Wrong(url, "a proxy is spoken to without TLS, as http://");
+  return proxy;
+}
+
+absl::StatusOr<Route> ParseRoute(std::string_view origin, std::string_view proxy) {
+  auto to = ParseOrigin(origin);
+  if (!to.ok()) return to.status();
+  Route route{.origin = *std::move(to)};
+  if (proxy.empty()) return route;
+  auto by = ParseProxy(proxy);
+  if (!by.ok()) return by.status();
+  route.proxy = *std::move(by);
+  // cpp-httplib asks the proxy for host:port, and there an IPv6 address needs brackets.
+  if (route.tunnels() && route.origin.host.find(':') != std::string::npos) {
+    return Wrong(origin, "a tunnel through a proxy can't be had to an IPv6 address, but to a name");
+  }
+  return route;
+}
+
 }  // namespace holdfast::http::internal

@@ -1,22 +1,26 @@
 #include "pool.h"
 
+#include <algorithm>
+#include <new>
 #include <utility>
 
 #include "sigpipe.h"
 
 namespace holdfast::http::internal {
 
-Pool::Pool(absl::StatusOr<Origin> origin, TransportOptions options)
-    : origin_(std::move(origin)), options_(std::move(options)) {}
+Pool::Pool(std::string_view origin, TransportOptions options)
+    : route_(ParseRoute(origin, options.proxy)),
+      options_(std::move(options)),
+      open_({.limit = std::min(options_.max_connections, Semaphore::kMaxLimit)}) {}
 
 Pool::~Pool() {
   const SigpipeGuard guard;  // TLS says goodbye
   idle_.clear();
 }
 
-std::unique_ptr<Connection> Pool::Take() {
-  RecycleExpired(holdfast::internal::ReadClock(nullptr));
-  std::unique_ptr<Connection> connection = TakeIdle();
+std::unique_ptr<Connection> Pool::Take(bool fresh, TimePoint now) {
+  RecycleExpired(now);
+  std::unique_ptr<Connection> connection = fresh ? nullptr : TakeIdle();
   // Closing a connection is no work to do under the lock, nor is looking whether it is open.
   while (connection != nullptr && !connection->Quiet()) {
     Recycle(std::move(connection));
@@ -29,7 +33,7 @@ std::unique_ptr<Connection> Pool::Take() {
       spare_.pop_back();
     }
   }
-  if (connection == nullptr) connection = std::make_unique<Connection>(*origin_, options_);
+  if (connection == nullptr) connection = std::make_unique<Connection>(*route_, options_);
   connection->Begin();
   const std::lock_guard lock(mutex_);
   ++stats_.in_use;
@@ -44,15 +48,18 @@ std::unique_ptr<Connection> Pool::TakeIdle() {
   return connection;
 }
 
-void Pool::Return(std::unique_ptr<Connection> connection, Fate fate) {
+void Pool::Return(std::unique_ptr<Connection> connection, Fate fate) noexcept {
   {
     const std::lock_guard lock(mutex_);
     --stats_.in_use;
     stats_.opened += connection->opened() ? 1 : 0;
     stats_.reused += connection->reused() ? 1 : 0;
   }
-  if (fate == Fate::kKeep) Keep(std::move(connection));
-  if (fate == Fate::kClose) Recycle(std::move(connection));
+  try {
+    if (fate == Fate::kKeep) Keep(std::move(connection));
+    if (fate == Fate::kClose) Recycle(std::move(connection));
+  } catch (const std::bad_alloc&) {  // NOLINT(bugprone-empty-catch): then it is closed
+  }
 }
 
 void Pool::Keep(std::unique_ptr<Connection> connection) {
@@ -65,7 +72,7 @@ void Pool::Keep(std::unique_ptr<Connection> connection) {
 }
 
 void Pool::Recycle(std::unique_ptr<Connection> connection) {
-  if (!origin_->tls) return;
+  if (!route_->origin.tls) return;
   connection->Close();
   const std::lock_guard lock(mutex_);
   if (std::cmp_less(spare_.size(), options_.max_idle)) spare_.push_back(std::move(connection));
@@ -92,6 +99,7 @@ TransportStats Pool::stats() const {
   const std::lock_guard lock(mutex_);
   TransportStats stats = stats_;
   stats.idle = static_cast<std::int64_t>(idle_.size());
+  stats.queued = open_.queued();
   return stats;
 }
 

@@ -7,11 +7,14 @@
 #include <deque>
 #include <memory>
 #include <mutex>
+#include <stop_token>
+#include <string_view>
 #include <utility>
 #include <vector>
 
 #include "connection.h"
 #include "holdfast/http/transport.h"
+#include "holdfast/semaphore.h"
 #include "origin.h"
 #include "watchdog.h"
 
@@ -22,10 +25,10 @@ namespace holdfast::http::internal {
 class Pool {
  public:
   // The options are valid; an origin that is not is kept for the callers to see.
-  Pool(absl::StatusOr<Origin> origin, TransportOptions options);
+  Pool(std::string_view origin, TransportOptions options);
   ~Pool();
 
-  const absl::StatusOr<Origin>& origin() const { return origin_; }
+  const absl::StatusOr<Route>& route() const { return route_; }
   const TransportOptions& options() const { return options_; }
   Watchdog& watchdog() { return watchdog_; }
 
@@ -36,10 +39,18 @@ class Pool {
     kKeep,     // it is fit for another exchange
   };
 
-  // A connection for one exchange.
+  // Waits for the right to have a connection. Errors as Semaphore::Acquire's.
+  absl::StatusOr<Permit> Admit(TimePoint deadline, const std::stop_token& stop) {
+    return open_.Acquire(1, {.deadline = deadline, .stop = stop});
+  }
+
+  // A connection for one exchange, for who was admitted; a fresh one is no idle one.
   class Lease {
    public:
-    explicit Lease(Pool& pool) : pool_(pool), connection_(pool.Take()) {}
+    Lease(Pool& pool, bool fresh)
+        : pool_(pool),
+          taken_(holdfast::internal::ReadClock(nullptr)),
+          connection_(pool.Take(fresh, taken_)) {}
     Lease(const Lease&) = delete;
     Lease& operator=(const Lease&) = delete;
     ~Lease() { pool_.Return(std::move(connection_), fate_); }
@@ -47,9 +58,12 @@ class Pool {
     Connection& operator*() { return *connection_; }
     Connection* operator->() { return connection_.get(); }
     void Decide(Fate fate) { fate_ = fate; }
+    bool kept() const { return fate_ == Fate::kKeep; }
+    TimePoint taken() const { return taken_; }
 
    private:
     Pool& pool_;
+    const TimePoint taken_;
     std::unique_ptr<Connection> connection_;
     Fate fate_ = Fate::kDestroy;
   };
@@ -62,23 +76,26 @@ class Pool {
     TimePoint since;
   };
 
-  std::unique_ptr<Connection> Take();
+  std::unique_ptr<Connection> Take(bool fresh, TimePoint now);
   std::unique_ptr<Connection> TakeIdle();
-  void Return(std::unique_ptr<Connection> connection, Fate fate);
+  void Return(std::unique_ptr<Connection> connection, Fate fate) noexcept;
   void Keep(std::unique_ptr<Connection> connection);
   void Recycle(std::unique_ptr<Connection> connection);
   void RecycleExpired(TimePoint now);
 
-  const absl::StatusOr<Origin> origin_;
+  const absl::StatusOr<Route> route_;
   const TransportOptions options_;
   Watchdog watchdog_;
+  // Who has a permit opens a connection only if none is idle, and gives one back before the permit:
+  // those that are idle and in use together are never more than there are permits.
+  Semaphore open_;
 
   mutable std::mutex mutex_;
   std::deque<Idle> idle_;  // the latest at the back, which is used first
   // Closed, and of TLS only: a client that has loaded the system's authorities once saves the next
   // connection the tens of milliseconds which that takes.
   std::vector<std::unique_ptr<Connection>> spare_;
-  TransportStats stats_;  // but for idle
+  TransportStats stats_;  // but for idle and queued
 };
 
 }  // namespace holdfast::http::internal

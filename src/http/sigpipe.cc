@@ -26,7 +26,7 @@ SigpipeGuard::SigpipeGuard() {
 
 SigpipeGuard::~SigpipeGuard() {
   const int saved_errno = errno;
-  if (!was_pending_) {
+  if (!was_pending_ && !none_came_) {
     const sigset_t sigpipe = OnlySigpipe();
     const timespec none = {};
     while (sigtimedwait(&sigpipe, nullptr, &none) < 0 && errno == EINTR) {

@@ -17,9 +17,13 @@ class SigpipeGuard {
   SigpipeGuard& operator=(const SigpipeGuard&) = delete;
   ~SigpipeGuard();
 
+  // No write has failed, so that there is none to take away: one system call less.
+  void NoneCame() { none_came_ = true; }
+
  private:
   sigset_t before_;
   bool was_pending_ = false;  // only possible where it was blocked before
+  bool none_came_ = false;
 };
 
 }  // namespace holdfast::http::internal

@@ -12,6 +12,7 @@
 #include "holdfast/internal/validate.h"
 #include "origin.h"
 #include "pool.h"
+#include "repeatable.h"
 #include "sigpipe.h"
 #include "watchdog.h"
 
@@ -68,31 +69,36 @@ std::string WhatIsWrong(const httplib::Request& request) {
   return "";
 }
 
-absl::Status DeadlineExceeded(const internal::Origin& origin, TransportError kind) {
-  return WithTransportError(absl::DeadlineExceededError(
-                                absl::StrCat(origin.url, ": no answer before the call's deadline")),
+absl::Status DeadlineExceeded(const internal::Route& route, TransportError kind) {
+  return WithTransportError(absl::DeadlineExceededError(absl::StrCat(
+                                route.Describe(), ": no answer before the call's deadline")),
                             kind);
 }
 
-absl::Status Cancelled(const internal::Origin& origin, TransportError kind) {
+absl::Status Cancelled(const internal::Route& route, TransportError kind) {
   return WithTransportError(
-      absl::CancelledError(absl::StrCat(origin.url, ": the caller stopped the call")), kind);
+      absl::CancelledError(absl::StrCat(route.Describe(), ": the caller stopped the call")), kind);
 }
 
-absl::Status Check(const absl::StatusOr<internal::Origin>& origin,
-                   const httplib::Request& request) {
-  if (!origin.ok()) return origin.status();
+absl::Status Check(const absl::StatusOr<internal::Route>& route, const httplib::Request& request) {
+  if (!route.ok()) return route.status();
   const std::string wrong = WhatIsWrong(request);
   if (wrong.empty()) return absl::OkStatus();
-  return WithTransportError(absl::InvalidArgumentError(absl::StrCat(origin->url, ": ", wrong)),
-                            TransportError::kRequest);
+  return WithTransportError(
+      absl::InvalidArgumentError(absl::StrCat(route->origin.url, ": ", wrong)),
+      TransportError::kRequest);
 }
 
 // What is sent in the attempt of that number; cpp-httplib adds more to it.
 httplib::Request Prepared(const internal::Pool& pool, const httplib::Request& request,
                           int attempt) {
+  const internal::Route& route = *pool.route();
   httplib::Request copy = request;
-  if (!copy.has_header("Host")) copy.headers.emplace("Host", pool.origin()->host_header);
+  if (!copy.has_header("Host")) copy.headers.emplace("Host", route.origin.host_header);
+  if (route.proxy && !route.tunnels()) {
+    // A proxy is told the whole URL (RFC 9112, 3.2.2 and, of the asterisk, 3.2.4).
+    copy.path = route.origin.url + (copy.path == "*" ? "" : copy.path);
+  }
   if (const std::string& header = pool.options().attempt_header; !header.empty()) {
     copy.headers.erase(header);
     copy.headers.emplace(header, absl::StrCat(attempt));
@@ -100,37 +106,126 @@ httplib::Request Prepared(const internal::Pool& pool, const httplib::Request& re
   return copy;
 }
 
-// `deadline` is on the steady clock.
-absl::StatusOr<httplib::Response> Exchange(internal::Pool& pool, httplib::Request request,
-                                           TimePoint deadline, const std::stop_token& stop) {
-  const internal::Origin& origin = *pool.origin();
+// Lets a request's content_receiver have what is an answer. The body of a failure, which another
+// attempt may follow, goes where it goes without a receiver.
+class Receiving {
+ public:
+  // Until it ends, `request` is to stay where it is.
+  explicit Receiving(httplib::Request& request) {
+    if (!request.content_receiver) return;
+    request.response_handler =
+        [this, handler = std::move(request.response_handler)](const httplib::Response& response) {
+          failed_ = internal::IsFailure(response.status);
+          return !handler || handler(response);
+        };
+    request.content_receiver = [this, receiver = std::move(request.content_receiver)](
+                                   const char* data, std::size_t size, std::uint64_t offset,
+                                   std::uint64_t total) {
+      if (failed_) {
+        body_.append(data, size);
+        return true;
+      }
+      begun_ = true;
+      return receiver(data, size, offset, total);
+    };
+  }
+  Receiving(const Receiving&) = delete;
+  Receiving& operator=(const Receiving&) = delete;
+
+  bool begun() const { return begun_; }
+  void Finish(httplib::Response& response) {
+    if (failed_) response.body = std::move(body_);
+  }
+
+ private:
+  bool failed_ = false;
+  bool begun_ = false;
+  std::string body_;
+};
+
+// What bounds an exchange; the deadline is on the steady clock.
+struct Limits {
+  TimePoint deadline;
+  const std::stop_token& stop;
+};
+
+// One that was interrupted may look complete: a body may end with its connection.
+absl::StatusOr<httplib::Response> ExchangeOn(internal::Pool::Lease& connection,
+                                             internal::Pool& pool, httplib::Request request,
+                                             const Limits& limits) {
+  Receiving receiving(request);
   httplib::Response response;
   absl::Status status;
-
-  const internal::SigpipeGuard guard;
-  internal::Pool::Lease connection(pool);
   {
-    const std::stop_callback cancel(stop, [&] { connection->Interrupt(Interruption::kCancelled); });
-    const internal::Watchdog::Watch watch(pool.watchdog(), deadline, *connection);
+    const std::stop_callback cancel(limits.stop,
+                                    [&] { connection->Interrupt(Interruption::kCancelled); });
+    const internal::Watchdog::Watch watch(pool.watchdog(), limits.deadline, *connection);
     status = connection->Send(request, response);
+  }
+  if (!status.ok() && receiving.begun()) {
+    status = WithTransportError(std::move(status), TransportError::kCutShort);
   }
   using Fate = internal::Pool::Fate;
   // Authorities that could not be loaded are not loaded again by the same client.
   connection.Decide(absl::IsFailedPrecondition(status) ? Fate::kDestroy : Fate::kClose);
-  // An interrupted exchange may look complete: a body may end with its connection.
-  const auto how_far = [&] { return TransportErrorOf(status).value_or(TransportError::kLost); };
+  const auto how_far = [&] {
+    return TransportErrorOf(status).value_or(receiving.begun() ? TransportError::kCutShort
+                                                               : TransportError::kLost);
+  };
   switch (connection->interruption()) {
     case Interruption::kDeadline:
-      return DeadlineExceeded(origin, how_far());
+      return DeadlineExceeded(*pool.route(), how_far());
     case Interruption::kCancelled:
-      return Cancelled(origin, how_far());
+      return Cancelled(*pool.route(), how_far());
     case Interruption::kNone:
       break;
   }
   if (!status.ok()) return status;
+  receiving.Finish(response);
   // What follows a response that is not final is not the response to the next request.
   if (response.status >= 200 && connection->Quiet()) connection.Decide(Fate::kKeep);
   return response;
+}
+
+// Whether a failed exchange met a connection that the server had given up, and the request may be
+// sent over another one: RFC 9112, 9.3.1. One that failed by a timeout met a server that is there.
+bool WasStale(internal::Pool::Lease& connection, const absl::Status& failure, Duration took,
+              const TransportOptions& options) {
+  return connection->reused() && !connection->answered() &&
+         connection->interruption() == Interruption::kNone &&
+         TransportErrorOf(failure) == TransportError::kLost && absl::IsUnavailable(failure) &&
+         took < std::min(options.read_timeout, options.write_timeout);
+}
+
+absl::StatusOr<httplib::Response> Exchange(internal::Pool& pool, const httplib::Request& request,
+                                           int attempt, TimePoint deadline,
+                                           const std::stop_token& stop) {
+  const TimePoint began = holdfast::internal::ReadClock(nullptr);
+  const Limits limits{
+      .deadline = std::min(deadline, SaturatingAdd(began, pool.options().total_timeout)),
+      .stop = stop};
+  const auto permit = pool.Admit(limits.deadline, stop);
+  if (!permit.ok()) {
+    return absl::IsCancelled(permit.status())
+               ? Cancelled(*pool.route(), TransportError::kConnect)
+               : DeadlineExceeded(*pool.route(), TransportError::kConnect);
+  }
+  internal::SigpipeGuard guard;
+  {
+    internal::Pool::Lease connection(pool, /*fresh=*/false);
+    const TimePoint taken = connection.taken();
+    auto response = ExchangeOn(connection, pool, Prepared(pool, request, attempt), limits);
+    // This exchange had one socket, and one to which a write has failed is not quiet; of those that
+    // are closed meanwhile only TLS writes to its own.
+    if (connection.kept() && connection->reused() && !pool.route()->origin.tls) guard.NoneCame();
+    const auto took = [taken] { return holdfast::internal::ReadClock(nullptr) - taken; };
+    const bool again = !response.ok() &&
+                       WasStale(connection, response.status(), took(), pool.options()) &&
+                       internal::IsIdempotent(request) && internal::CanStartOver(request);
+    if (!again) return response;
+  }
+  internal::Pool::Lease connection(pool, /*fresh=*/true);
+  return ExchangeOn(connection, pool, Prepared(pool, request, attempt), limits);
 }
 
 }  // namespace
@@ -139,39 +234,48 @@ absl::Status Validate(const TransportOptions& options) {
   const auto wrong = [](absl::string_view what) {
     return absl::InvalidArgumentError(absl::StrCat("Transport: ", what));
   };
+  if (options.max_connections < 1) return wrong("max_connections must be >= 1");
   if (options.max_idle < 0) return wrong("max_idle must be >= 0");
   if (options.idle_timeout <= Duration::zero()) return wrong("idle_timeout must be > 0");
   if (options.connect_timeout <= Duration::zero()) return wrong("connect_timeout must be > 0");
   if (options.read_timeout <= Duration::zero()) return wrong("read_timeout must be > 0");
   if (options.write_timeout <= Duration::zero()) return wrong("write_timeout must be > 0");
+  if (options.total_timeout <= Duration::zero()) return wrong("total_timeout must be > 0");
+  if (options.client_cert_file.empty() != options.client_key_file.empty()) {
+    return wrong("client_cert_file and client_key_file go together");
+  }
   if (!options.attempt_header.empty() && !IsToken(options.attempt_header)) {
     return wrong("attempt_header must be the name of a header, or empty");
+  }
+  if (!options.proxy.empty()) {
+    const auto proxy = internal::ParseProxy(options.proxy);
+    if (!proxy.ok()) return wrong(absl::StrCat("proxy: ", proxy.status().message()));
   }
   return absl::OkStatus();
 }
 
 Transport::Transport(std::string_view origin, TransportOptions options)
-    : pool_(std::make_shared<internal::Pool>(internal::ParseOrigin(origin),
+    : pool_(std::make_shared<internal::Pool>(origin,
                                              holdfast::internal::Validated(std::move(options)))) {}
 
 absl::StatusOr<httplib::Response> Transport::operator()(const httplib::Request& request,
                                                         Call& call) const {
-  if (absl::Status wrong = Check(pool_->origin(), request); !wrong.ok()) return wrong;
-  const internal::Origin& origin = *pool_->origin();
-  if (call.stop().stop_requested()) return Cancelled(origin, TransportError::kConnect);
+  if (absl::Status wrong = Check(pool_->route(), request); !wrong.ok()) return wrong;
+  const internal::Route& route = *pool_->route();
+  if (call.stop().stop_requested()) return Cancelled(route, TransportError::kConnect);
   TimePoint deadline = TimePoint::max();
   if (call.deadline() != TimePoint::max()) {
     // The call's clock may be any; the network's is the steady one.
     const Duration left = SaturatingSub(call.deadline(), call.now());
-    if (left <= Duration::zero()) return DeadlineExceeded(origin, TransportError::kConnect);
+    if (left <= Duration::zero()) return DeadlineExceeded(route, TransportError::kConnect);
     deadline = SaturatingAdd(holdfast::internal::ReadClock(nullptr), left);
   }
-  return Exchange(*pool_, Prepared(*pool_, request, call.attempt()), deadline, call.stop());
+  return Exchange(*pool_, request, call.attempt(), deadline, call.stop());
 }
 
 absl::StatusOr<httplib::Response> Transport::operator()(const httplib::Request& request) const {
-  if (absl::Status wrong = Check(pool_->origin(), request); !wrong.ok()) return wrong;
-  return Exchange(*pool_, Prepared(*pool_, request, 1), TimePoint::max(), {});
+  if (absl::Status wrong = Check(pool_->route(), request); !wrong.ok()) return wrong;
+  return Exchange(*pool_, request, 1, TimePoint::max(), {});
 }
 
 TransportStats Transport::stats() const { return pool_->stats(); }

@@ -12,8 +12,8 @@ namespace {
 
 constexpr absl::string_view kPayload = "holdfast/transport-error";
 
-constexpr std::array<std::string_view, 6> kNames = {
-    "connect", "TLS", "certificate", "request", "redirect", "lost",
+constexpr std::array<std::string_view, 7> kNames = {
+    "connect", "TLS", "certificate", "request", "redirect", "lost", "cut short",
 };
 
 }  // namespace

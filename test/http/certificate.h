@@ -47,13 +47,14 @@ class Certificate {
   std::unique_ptr<X509, void (*)(X509*)> x509_;
 };
 
-// A certificate as a PEM file, for as long as this lives.
+// A certificate, and its key, as a PEM file, for as long as this lives.
 class PemFile {
  public:
   explicit PemFile(const Certificate& certificate)
       : path_((std::filesystem::temp_directory_path() / "holdfast-XXXXXX").string()) {
     std::FILE* const file = ::fdopen(::mkstemp(path_.data()), "w");
     PEM_write_X509(file, certificate.x509());
+    PEM_write_PrivateKey(file, certificate.key(), nullptr, nullptr, 0, nullptr, nullptr);
     std::fclose(file);
   }
   PemFile(const PemFile&) = delete;

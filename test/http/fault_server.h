@@ -98,11 +98,12 @@ class Peer {
     return ::send(fd_, text.data(), text.size(), MSG_NOSIGNAL) == static_cast<ssize_t>(text.size());
   }
 
-  // One byte every 20 ms, which is the fault itself; false once the client is gone.
-  bool Drip(std::string_view text) const {
+  // One byte after the other with a gap, which is the fault itself; false once the client is gone.
+  bool Drip(std::string_view text,
+            std::chrono::milliseconds gap = std::chrono::milliseconds(20)) const {
     for (const char& byte : text) {
       if (!Write({&byte, 1})) return false;
-      std::this_thread::sleep_for(std::chrono::milliseconds(20));
+      std::this_thread::sleep_for(gap);
     }
     return true;
   }
@@ -152,7 +153,13 @@ class FaultServer {
   }
 
   std::string Host() const { return listener_.Host(); }
+  const sockaddr_in& address() const { return listener_.address(); }
   int accepted() const { return accepted_; }
+  // Connections whose script has not ended.
+  int open() {
+    const std::lock_guard lock(mutex_);
+    return static_cast<int>(open_.size());
+  }
   // Returns when `n` connections were closed.
   void WaitForClosed(int n) const {
     for (int closed = closed_; closed < n; closed = closed_) closed_.wait(closed);

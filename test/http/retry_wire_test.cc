@@ -281,6 +281,73 @@ TEST_CASE("a stream is sent once, and the report says why") {
   }
 }
 
+TEST_CASE("a receiver is given the body of the answer, and of no failure before it") {
+  Recorder recorder;
+  FaultServer server(BusyUntil(recorder, 2));
+  const auto fetch = Stack(Retry(AtOnce())).Around(Transport("http://" + server.Host()));
+  httplib::Request request = MakeRequest("GET", "/");
+  std::string received;
+  std::vector<int> seen;
+  request.response_handler = [&](const httplib::Response& response) {
+    seen.push_back(response.status);
+    return true;
+  };
+  request.content_receiver = [&](const char* data, std::size_t size, std::uint64_t offset,
+                                 std::uint64_t) {
+    received.append(offset == 0 ? "|" : "").append(data, size);
+    return true;
+  };
+  SECTION("which comes in the end") {
+    CHECK(fetch(request).value().body.empty());
+    CHECK(received == "|hello");
+    CHECK(seen == std::vector{503, 200});
+  }
+  SECTION("and the last failure is a response like any other") {
+    const auto once =
+        Stack(Retry({.max_attempts = 1})).Around(Transport("http://" + server.Host()));
+    CHECK(once(request).value().body == "busy");
+    CHECK(received.empty());
+  }
+}
+
+TEST_CASE("an answer that a receiver has got a part of is not asked for again") {
+  FaultServer server([](const Peer& peer) {
+    if (peer.ReadRequest()) peer.Write("HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\nhe");
+  });
+  httplib::Request request = MakeRequest("GET", "/");
+  std::string received;
+  request.content_receiver = [&](const char* data, std::size_t size, std::uint64_t, std::uint64_t) {
+    received.append(data, size);
+    return true;
+  };
+  Report report;
+  const auto fetch = Stack(Retry(AtOnce())).Around(Transport("http://" + server.Host()));
+  const absl::Status status = fetch.With({.report = &report}, request).status();
+  CHECK(TransportErrorOf(status) == TransportError::kCutShort);
+  CHECK(report.stopped == StopReason::kNotRepeatable);
+  CHECK(report.attempts == 1);
+  CHECK(received == "he");
+}
+
+TEST_CASE("an answer that ends with its connection and was cut off is cut short as well") {
+  FaultServer server([](const Peer& peer) {
+    if (peer.ReadRequest() && peer.Write("HTTP/1.1 200 OK\r\n\r\npart")) peer.Stall();
+  });
+  httplib::Request request = MakeRequest("GET", "/");
+  std::string received;
+  request.content_receiver = [&](const char* data, std::size_t size, std::uint64_t, std::uint64_t) {
+    received.append(data, size);
+    return true;
+  };
+  Report report;
+  const auto fetch =
+      Stack(Retry(AtOnce()), Timeout(100ms)).Around(Transport("http://" + server.Host()));
+  const absl::Status status = fetch.With({.report = &report}, request).status();
+  CHECK(TransportErrorOf(status) == TransportError::kCutShort);
+  CHECK(report.stopped == StopReason::kNotRepeatable);
+  CHECK(received == "part");
+}
+
 TEST_CASE("a header tells the server which attempt it sees") {
   TestServer server;
   std::vector<std::string> numbers;  // by one handler at a time

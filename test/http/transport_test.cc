@@ -157,23 +157,86 @@ TEST_CASE("an idle connection that the server closed is replaced without notice"
   CHECK(transport.stats().opened == 5);
 }
 
-TEST_CASE("a connection that is closed as the request arrives is an error, and not used again") {
+// Answers the first request on each connection, and takes another without an answer.
+FaultServer::Script OnceOnly(test::Recorder& got) {
+  return [&got](const Peer& peer) {
+    got.Add(peer.ReadMessage());
+    if (peer.Write(kHello)) got.Add(peer.ReadMessage());
+  };
+}
+
+TEST_CASE("a connection that is closed as the request arrives is replaced where that is safe") {
+  test::Recorder got;
+  FaultServer server(OnceOnly(got));
+  const Transport transport("http://" + server.Host());
+  REQUIRE(transport(MakeRequest("GET", "/")).ok());
+  httplib::Request request = MakeRequest("PUT", "/", "x");
+  SECTION("for an idempotent method") {}
+  SECTION("for a request that the server knows again") {
+    request.method = "POST";
+    request.set_header("Idempotency-Key", "\"7\"");
+  }
+  CHECK(transport(request).value().body == "hello");
+  CHECK(got.messages().size() == 3);
+  CHECK(got.messages().at(1) == got.messages().at(2));
+  CHECK(transport.stats().opened == 2);
+  CHECK(transport.stats().reused == 1);
+}
+
+TEST_CASE(
+    "a connection that is closed as the request arrives is an error where it may have acted") {
+  test::Recorder got;
+  FaultServer server(OnceOnly(got));
+  const Transport transport("http://" + server.Host());
+  REQUIRE(transport(MakeRequest("GET", "/")).ok());
+  httplib::Request request = MakeRequest("POST", "/", "x");
+  SECTION("for a POST") {}
+  SECTION("for a body that can't start over") {
+    request = MakeRequest("PUT", "/");
+    request.is_chunked_content_provider_ = true;
+    request.content_provider_ = [](std::size_t, std::size_t, httplib::DataSink& sink) {
+      sink.done();
+      return true;
+    };
+  }
+  CHECK(transport(request).status().code() == absl::StatusCode::kUnavailable);
+  CHECK(transport.stats().idle == 0);
+  CHECK(got.messages().size() == 2);
+  CHECK(transport(MakeRequest("GET", "/")).ok());
+  CHECK(server.accepted() == 2);
+}
+
+TEST_CASE("a connection that breaks twice is an error: only one that was idle is replaced") {
   FaultServer server([](const Peer& peer) {
-    if (!peer.ReadRequest()) return;
-    if (peer.number() == 1) {
-      peer.Write(kHello);
-      peer.ReadRequest();  // and no answer: it may have been acted on
-      return;
-    }
-    while (peer.Write(kHello) && peer.ReadRequest()) {
-    }
+    if (!peer.ReadRequest() || peer.number() > 1) return;
+    peer.Write(kHello);
+    peer.ReadRequest();
   });
   const Transport transport("http://" + server.Host());
   REQUIRE(transport(MakeRequest("GET", "/")).ok());
   CHECK(transport(MakeRequest("GET", "/")).status().code() == absl::StatusCode::kUnavailable);
-  CHECK(transport.stats().idle == 0);
-  CHECK(transport(MakeRequest("GET", "/")).ok());
   CHECK(server.accepted() == 2);
+}
+
+TEST_CASE("an answer that was begun is not asked for again") {
+  FaultServer server([](const Peer& peer) {
+    if (!peer.ReadRequest() || !peer.Write(kHello) || !peer.ReadRequest()) return;
+    peer.Write("HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\nhe");
+  });
+  const Transport transport("http://" + server.Host());
+  REQUIRE(transport(MakeRequest("GET", "/")).ok());
+  CHECK(TransportErrorOf(transport(MakeRequest("GET", "/")).status()) == TransportError::kLost);
+  CHECK(server.accepted() == 1);
+}
+
+TEST_CASE("silence is no reason to ask again") {
+  FaultServer server([](const Peer& peer) {
+    if (peer.ReadRequest() && peer.Write(kHello) && peer.ReadRequest()) peer.Stall();
+  });
+  const Transport transport("http://" + server.Host(), {.read_timeout = 50ms});
+  REQUIRE(transport(MakeRequest("GET", "/")).ok());
+  CHECK(TransportErrorOf(transport(MakeRequest("GET", "/")).status()) == TransportError::kLost);
+  CHECK(server.accepted() == 1);
 }
 
 TEST_CASE("what a server sends beyond its answer is never taken for the next answer") {
@@ -339,6 +402,9 @@ TEST_CASE("bad options throw the text of Validate") {
   CHECK_THROWS_AS(Transport("http://h", {.connect_timeout = -1s}), std::invalid_argument);
   CHECK_THROWS_AS(Transport("http://h", {.read_timeout = 0s}), std::invalid_argument);
   CHECK_THROWS_AS(Transport("http://h", {.write_timeout = 0s}), std::invalid_argument);
+  CHECK_THROWS_AS(Transport("http://h", {.max_connections = 0}), std::invalid_argument);
+  CHECK_THROWS_AS(Transport("http://h", {.total_timeout = 0s}), std::invalid_argument);
+  CHECK_THROWS_AS(Transport("http://h", {.client_cert_file = "c.pem"}), std::invalid_argument);
   CHECK_THROWS_AS(Transport("http://h", {.attempt_header = "X Attempt"}), std::invalid_argument);
   CHECK_THROWS_AS(Transport("http://h", {.attempt_header = "X:\r\n"}), std::invalid_argument);
   CHECK(Validate(TransportOptions{.read_timeout = Duration::max()}).ok());

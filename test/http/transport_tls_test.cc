@@ -19,8 +19,8 @@ using Code = absl::StatusCode;
 
 class TlsServer : public BasicTestServer<httplib::SSLServer> {
  public:
-  explicit TlsServer(const Certificate& certificate, int port = 0)
-      : BasicTestServer(certificate.x509(), certificate.key()) {
+  explicit TlsServer(const Certificate& certificate, int port = 0, X509_STORE* clients = nullptr)
+      : BasicTestServer(certificate.x509(), certificate.key(), clients) {
     Get("/", [](const httplib::Request&, httplib::Response& response) {
       response.set_content("hello", "text/plain");
     });
@@ -131,6 +131,34 @@ TEST_CASE("a CA file that can't be read") {
     const absl::Status status = Get(transport).status();
     CHECK(status.code() == Code::kFailedPrecondition);
     CHECK_THAT(std::string(status.message()), ContainsSubstring("CA certificates"));
+  }
+}
+
+TEST_CASE("a server that asks who is there") {
+  const Certificate certificate("IP:127.0.0.1");
+  const PemFile pem(certificate);
+  const Certificate client("email:orders@example.com");
+  const PemFile client_pem(client);
+  X509_STORE* const clients = X509_STORE_new();  // the server's then
+  X509_STORE_add_cert(clients, client.x509());
+  TlsServer server(certificate, 0, clients);
+  TransportOptions options{.ca_file = pem.path()};
+  const auto get = [&] { return Get(Transport("https://" + server.Host(), options)); };
+  SECTION("is told") {
+    options.client_cert_file = options.client_key_file = client_pem.path();
+    CHECK(get().value().body == "hello");
+  }
+  SECTION("is told by somebody it does not know") {
+    options.client_cert_file = options.client_key_file = pem.path();
+    CHECK(get().status().code() == Code::kUnavailable);
+  }
+  SECTION("is not told") { CHECK(get().status().code() == Code::kUnavailable); }
+  SECTION("would be told what can't be read") {
+    options.client_cert_file = options.client_key_file = "/nonexistent.pem";
+    const absl::Status status = get().status();
+    CHECK(status.code() == Code::kFailedPrecondition);
+    CHECK(TransportErrorOf(status) == TransportError::kCertificate);
+    CHECK_THAT(std::string(status.message()), ContainsSubstring("certificate or key"));
   }
 }
 

@@ -26,7 +26,7 @@ namespace holdfast::http {
 //   an idempotent one  after the other codes from 500 up but 501, and where nobody knows: kLost,
 //                      and any transient status that says nothing of its kind
 //   none               after the rest: other answers, certificates, malformed URLs and requests,
-//                      redirects, cancellation
+//                      redirects, cancellation, kCutShort
 //
 // Idempotent are GET, HEAD, OPTIONS, TRACE, PUT and DELETE (RFC 9110, 9.2.2), and every request
 // with an Idempotency-Key, by which the server knows it again
@@ -40,6 +40,10 @@ namespace holdfast::http {
 // when it is asked from offset 0 again. A provider without a length (chunked) can't start over:
 // once anything may have been taken from it the request is not sent again, and the report says
 // StopReason::kNotRepeatable.
+//
+// What a request's content_receiver was given can't be taken back: where it has got a part of an
+// answer that was cut short, that is kNotRepeatable as well. Transport gives it no bodies of 429
+// and of codes from 500 up but 501: those are in the response.
 
 // A check for Retry that does not ask for the method: all that may pass is sent again, a POST whose
 // answer was lost as well. It is the rule of hashicorp/go-retryablehttp, but for bodies that can't

@@ -17,6 +17,7 @@
 
 #include <chrono>
 #include <cstdint>
+#include <limits>
 #include <memory>
 #include <string>
 #include <string_view>
@@ -28,23 +29,30 @@
 
 namespace holdfast::http {
 
-// The timeouts bound one step each, to the millisecond and up to a day; what bounds a whole
-// exchange is the call's deadline.
+// Of the timeouts the total one bounds an exchange, as the call's deadline does; the others bound
+// one step each, to the millisecond and up to a day.
 struct TransportOptions {
+  // Open at once, >= 1; who finds none free waits its turn, first come, first served.
+  std::int64_t max_connections = std::numeric_limits<std::int64_t>::max();
   std::int64_t max_idle = 16;                          // connections kept between calls; >= 0
   Duration idle_timeout = std::chrono::seconds(30);    // an older idle one is not used again
   Duration connect_timeout = std::chrono::seconds(5);  // to connect; the same for each TLS step
   Duration read_timeout = std::chrono::seconds(30);    // of silence while an answer is awaited
   Duration write_timeout = std::chrono::seconds(30);   // in which nothing can be sent
+  Duration total_timeout = Duration::max();            // the wait for a connection included
   std::string ca_file = {};                            // PEM; empty: the system's authorities
   bool verify = true;                                  // the certificate and the host name in it
+  std::string client_cert_file = {};                   // PEM, for a server that asks who is there;
+  std::string client_key_file = {};                    // both or none
+  // http://host[:port]; empty: none. It gets requests for http, and tunnels (CONNECT) for https.
+  // Nothing is read from the environment, and the proxy is not given a user or password.
+  std::string proxy = {};
   // Tells the server which attempt of its call a request is, from 1: "X-Attempt", say. Takes the
   // place of one that the request has; empty: no such header.
   std::string attempt_header = {};
 };
 
-// OK if every timeout is > 0, max_idle >= 0 and attempt_header a token of RFC 9110, 5.6.2, or
-// empty.
+// Says which of these is out of range, or no proxy's URL, or no header's name (RFC 9110, 5.6.2).
 absl::Status Validate(const TransportOptions& options);
 
 // Counted when an exchange ends.
@@ -53,6 +61,7 @@ struct TransportStats {
   std::int64_t reused = 0;  // exchanges over one that an earlier exchange had opened
   std::int64_t idle = 0;    // connections, now
   std::int64_t in_use = 0;  // exchanges, now
+  std::int64_t queued = 0;  // calls that wait for a connection, now
 };
 
 namespace internal {
@@ -61,8 +70,9 @@ class Pool;
 
 // A handle: copies share the connections, and all of them may be used by all threads at once. One
 // exchange has a connection to itself; a new one is opened if none is idle, and one is kept if its
-// exchange ended cleanly. An idle connection that the server closed is replaced without notice; one
-// that it closes as the request arrives is not, since the server may have acted on the request.
+// exchange ended cleanly. One that the server closed while it was idle is replaced without notice,
+// and so is one that it closes as a request arrives, if that request is idempotent and its body can
+// start over (retry.h): the server may have acted on it.
 //
 // The request is sent as it is, each time: its path, which must be encoded, its headers, and its
 // body or content provider; cpp-httplib adds Host, Accept and User-Agent where they are missing. A
@@ -82,11 +92,11 @@ class Pool;
 //   kInvalidArgument     the origin is no URL, or the request has no valid method, path or headers
 //   kUnavailable         the host can't be resolved or reached, the connection is refused, times
 //                        out or is lost, or the TLS handshake fails
-//   kFailedPrecondition  the certificate is not trusted or not for this host; or ca_file can't be
-//                        read
+//   kFailedPrecondition  the certificate is not trusted or not for this host; or a file of the
+//                        options can't be read
 //   kResourceExhausted   this process has no file descriptor or local port left
-//   kDeadlineExceeded    the call's deadline has passed; kConnect or kTls where it did before the
-//                        request was on its way
+//   kDeadlineExceeded    the call's deadline, or total_timeout, has passed; kConnect or kTls where
+//                        it did before the request was on its way
 //   kCancelled           the call was asked to stop, or a callback of the request refused to go on
 // Throws std::system_error where the system has no thread left for the watch.
 //

@@ -15,7 +15,7 @@
 
 namespace holdfast::http {
 
-// In all but kLost and kRedirect the server has not seen the request.
+// In all but the last three the server has not seen the request.
 enum class TransportError : signed char {
   kConnect,      // no connection: unresolvable, unreachable, refused, too late, no descriptor left
   kTls,          // the handshake was not completed
@@ -23,6 +23,7 @@ enum class TransportError : signed char {
   kRequest,      // a malformed URL or request
   kRedirect,     // too many of them; Transport follows none
   kLost,         // lost, silent for too long or cut off once the request was, or may be, on its way
+  kCutShort,     // the same, and the request's content_receiver has got a part of the answer
 };
 
 std::string_view ToString(TransportError kind);

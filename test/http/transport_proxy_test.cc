@@ -1,0 +1,204 @@
+// Requests by way of a proxy.
+#include <absl/status/status.h>
+#include <absl/status/statusor.h>
+#include <httplib.h>
+#include <poll.h>
+#include <sys/socket.h>
+
+#include <array>
+#include <chrono>
+#include <cstddef>
+#include <stdexcept>
+#include <string>
+#include <vector>
+
+#include "holdfast/http.h"
+#include "holdfast/stack.h"
+#include "holdfast/timeout.h"
+#include "test/http/certificate.h"
+#include "test/http/fault_server.h"
+#include "test/http/test_server.h"
+#include "test/support/catch.h"
+
+namespace holdfast::http {
+namespace {
+
+using namespace std::chrono_literals;  // NOLINT(google-build-using-namespace)
+using test::BasicTestServer;
+using test::Certificate;
+using test::ContainsSubstring;
+using test::FaultServer;
+using test::kHello;
+using test::Listener;
+using test::MakeRequest;
+using test::Peer;
+using test::PemFile;
+using test::Recorder;
+using Code = absl::StatusCode;
+
+// Passes bytes both ways until one side is done.
+void Pump(int a, int b) {
+  std::array<char, 4096> buffer;
+  for (;;) {
+    std::array<pollfd, 2> ends = {
+        {{.fd = a, .events = POLLIN, .revents = 0}, {.fd = b, .events = POLLIN, .revents = 0}}};
+    if (::poll(ends.data(), ends.size(), -1) < 0) return;
+    for (std::size_t from = 0; from < ends.size(); ++from) {
+      if (ends[from].revents == 0) continue;
+      const ssize_t n = ::recv(ends[from].fd, buffer.data(), buffer.size(), 0);
+      const int to = ends[1 - from].fd;
+      if (n <= 0 || ::send(to, buffer.data(), static_cast<std::size_t>(n), MSG_NOSIGNAL) != n) {
+        return;
+      }
+    }
+  }
+}
+
+// Tunnels to whatever is listening at `port`, and notes what it is asked for.
+FaultServer::Script TunnelTo(int port, Recorder& asked) {
+  return [port, &asked](const Peer& peer) {
+    asked.Add(peer.ReadMessage());
+    const int server = ::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    sockaddr_in address = {};
+    address.sin_family = AF_INET;
+    address.sin_port = htons(static_cast<std::uint16_t>(port));
+    address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+    if (::connect(server, reinterpret_cast<const sockaddr*>(&address), sizeof address) == 0 &&
+        peer.Write("HTTP/1.1 200 Connection established\r\n\r\n")) {
+      Pump(peer.fd(), server);
+    }
+    ::close(server);
+  };
+}
+
+class TlsServer : public BasicTestServer<httplib::SSLServer> {
+ public:
+  explicit TlsServer(const Certificate& certificate)
+      : BasicTestServer(certificate.x509(), certificate.key()) {
+    Get("/", [](const httplib::Request& request, httplib::Response& response) {
+      response.set_content(request.has_header("Proxy-Authorization") ? "leaked" : "hello",
+                           "text/plain");
+    });
+    Start();
+  }
+};
+
+TEST_CASE("a proxy is asked for the whole URL, over a connection that is kept") {
+  Recorder asked;
+  FaultServer proxy([&](const Peer& peer) {
+    for (std::string message = peer.ReadMessage(); !message.empty(); message = peer.ReadMessage()) {
+      asked.Add(message);
+      if (!peer.Write(kHello)) return;
+    }
+  });
+  // Nobody needs to know the host but the proxy.
+  const Transport transport("http://orders.invalid:8080", {.proxy = "http://" + proxy.Host()});
+  CHECK(transport(MakeRequest("GET", "/a?b=%20c")).value().body == "hello");
+  CHECK(transport(MakeRequest("POST", "/a", "body")).ok());
+  CHECK(transport(MakeRequest("OPTIONS", "*")).ok());
+  const std::vector<std::string> messages = asked.messages();
+  REQUIRE(messages.size() == 3);
+  CHECK_THAT(messages[0],
+             ContainsSubstring("GET http://orders.invalid:8080/a?b=%20c HTTP/1.1\r\n"));
+  CHECK_THAT(messages[0], ContainsSubstring("Host: orders.invalid:8080\r\n"));
+  CHECK_THAT(messages[1], ContainsSubstring("POST http://orders.invalid:8080/a HTTP/1.1\r\n"));
+  CHECK_THAT(messages[2], ContainsSubstring("OPTIONS http://orders.invalid:8080 HTTP/1.1\r\n"));
+  CHECK(transport.stats().opened == 1);
+  CHECK(transport.stats().reused == 2);
+}
+
+TEST_CASE("an IPv6 address keeps its brackets in what a proxy is asked for") {
+  Recorder asked;
+  FaultServer proxy([&](const Peer& peer) {
+    asked.Add(peer.ReadMessage());
+    peer.Write(kHello);
+  });
+  const Transport transport("http://[2001:db8::1]", {.proxy = "http://" + proxy.Host()});
+  REQUIRE(transport(MakeRequest("GET", "/a")).ok());
+  CHECK_THAT(asked.messages().at(0), ContainsSubstring("GET http://[2001:db8::1]/a HTTP/1.1\r\n"));
+}
+
+TEST_CASE("TLS goes through a tunnel, once for each connection") {
+  const Certificate certificate("IP:127.0.0.1");
+  const PemFile pem(certificate);
+  TlsServer server(certificate);
+  Recorder asked;
+  FaultServer proxy(TunnelTo(server.port(), asked));
+  const Transport transport("https://" + server.Host(),
+                            {.ca_file = pem.path(), .proxy = "http://" + proxy.Host()});
+  for (int i = 0; i < 3; ++i) CHECK(transport(MakeRequest("GET", "/")).value().body == "hello");
+  REQUIRE(asked.messages().size() == 1);
+  CHECK_THAT(asked.messages()[0], ContainsSubstring("CONNECT " + server.Host() + " HTTP/1.1\r\n"));
+  CHECK(transport.stats().reused == 2);
+}
+
+TEST_CASE("the certificate behind a tunnel is verified like any other") {
+  const Certificate certificate("IP:127.0.0.1");
+  TlsServer server(certificate);
+  Recorder asked;
+  FaultServer proxy(TunnelTo(server.port(), asked));
+  const std::string origin = "https://" + server.Host();
+  const std::string by = "http://" + proxy.Host();
+  const absl::Status strict = Transport(origin, {.proxy = by})(MakeRequest("GET", "/")).status();
+  CHECK(strict.code() == Code::kFailedPrecondition);
+  CHECK(TransportErrorOf(strict) == TransportError::kCertificate);
+  CHECK(Transport(origin, {.verify = false, .proxy = by})(MakeRequest("GET", "/")).ok());
+}
+
+TEST_CASE("what a proxy never passed on has not reached the server") {
+  const std::string origin = "https://orders.invalid";
+  const auto fails = [&](const std::string& proxy, TransportError kind) {
+    const absl::Status status =
+        Transport(origin, {.proxy = "http://" + proxy})(MakeRequest("POST", "/", "x")).status();
+    CHECK(status.code() == Code::kUnavailable);
+    CHECK(TransportErrorOf(status) == kind);
+    CHECK_THAT(std::string(status.message()), ContainsSubstring(proxy));
+  };
+  SECTION("because nobody is there") {
+    std::string nobody;
+    {
+      const Listener listener(1);
+      nobody = listener.Host();
+    }
+    fails(nobody, TransportError::kConnect);
+  }
+  SECTION("because it hung up") {
+    FaultServer proxy([](const Peer& peer) { peer.ReadRequest(); });
+    fails(proxy.Host(), TransportError::kConnect);
+  }
+  SECTION("because it refused") {
+    FaultServer proxy([](const Peer& peer) {
+      if (peer.ReadRequest()) peer.Write("HTTP/1.1 502 Bad Gateway\r\nContent-Length: 0\r\n\r\n");
+    });
+    fails(proxy.Host(), TransportError::kTls);
+  }
+}
+
+TEST_CASE("a deadline ends the wait for a tunnel") {
+  FaultServer proxy([](const Peer& peer) {
+    if (peer.ReadRequest()) peer.Stall();
+  });
+  const Transport transport("https://orders.invalid", {.proxy = "http://" + proxy.Host()});
+  const absl::Status status =
+      Stack(Timeout(50ms)).Around(transport)(MakeRequest("POST", "/", "x")).status();
+  CHECK(status.code() == Code::kDeadlineExceeded);
+  CHECK(TransportErrorOf(status) == TransportError::kConnect);
+}
+
+TEST_CASE("a proxy that is none is refused") {
+  for (const char* const proxy :
+       {"localhost:8888", "https://localhost:8888", "http://user:secret@localhost", "http://h/path",
+        "socks5://h:1080", "http://"}) {
+    CAPTURE(proxy);
+    CHECK_THROWS_AS(Transport("http://h", {.proxy = proxy}), std::invalid_argument);
+    CHECK_THAT(std::string(Validate(TransportOptions{.proxy = proxy}).message()),
+               !ContainsSubstring("secret"));
+  }
+  const absl::Status tunnel =
+      Transport("https://[::1]", {.proxy = "http://localhost:8888"})(MakeRequest("GET", "/"))
+          .status();
+  CHECK(tunnel.code() == Code::kInvalidArgument);
+}
+
+}  // namespace
+}  // namespace holdfast::http
