@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
-# Builds and runs the demo, or the storm where that is the first argument; they leave their pictures
-# in the current directory. Other arguments go to them (examples/run.sh storm --help).
+# Builds and runs the demo, or the storm or watch_retries where that is the first argument; pictures
+# are left in the current directory. Other arguments go to them (examples/run.sh storm --help).
 set -euo pipefail
 trap 'echo "examples/run.sh: failed: $step" >&2' ERR
 
@@ -10,8 +10,8 @@ say() {
 }
 
 program=demo
-if [[ ${1-} == storm ]]; then
-  program=storm
+if [[ ${1-} == storm || ${1-} == watch_retries ]]; then
+  program=$1
   shift
 fi
 root=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)

@@ -13,6 +13,7 @@
 #include "holdfast/http/multipart.h"        // IWYU pragma: export
 #include "holdfast/http/result.h"           // IWYU pragma: export
 #include "holdfast/http/retry.h"            // IWYU pragma: export
+#include "holdfast/http/standard_stack.h"   // IWYU pragma: export
 #include "holdfast/http/transport.h"        // IWYU pragma: export
 #include "holdfast/http/transport_error.h"  // IWYU pragma: export
 

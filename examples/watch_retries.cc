@@ -1,0 +1,89 @@
+// Makes requests through a stack and prints each attempt as a line, to watch what becomes of them
+// where something between here and the server breaks them:
+//
+//   watch_retries http://localhost:8080/orders/7 --proxy http://localhost:8888
+#include <CLI/CLI.hpp>
+#include <chrono>
+#include <cstdlib>
+#include <iomanip>
+#include <iostream>
+#include <stdexcept>
+#include <string>
+
+#include "holdfast/http.h"
+
+namespace {
+
+using Milliseconds = std::chrono::duration<double, std::milli>;
+
+struct Options {
+  std::string url;
+  int requests = 1;
+  holdfast::http::TransportOptions transport;
+};
+
+// The URL's origin, and in `path` the rest.
+std::string OriginOf(const std::string& url, std::string& path) {
+  const auto host = url.find("://");
+  const auto slash = host == std::string::npos ? host : url.find('/', host + 3);
+  path = slash == std::string::npos ? "/" : url.substr(slash);
+  return url.substr(0, slash);
+}
+
+// One line for each attempt, and what comes next.
+void LogTo(std::ostream& out, holdfast::RetryOptions& retry) {
+  out << std::fixed << std::setprecision(0);
+  retry.on_attempt = [&out](const holdfast::Call& call, const holdfast::RetryEvent& event) {
+    const auto* const request = call.request<httplib::Request>();
+    out << request->method << ' ' << request->path << ", attempt " << event.attempt << ": "
+        << (event.outcome.ok() ? "OK" : event.outcome.message()) << '\n';
+  };
+  retry.on_retry = [&out](const holdfast::Call&, const holdfast::RetryEvent& event) {
+    out << "  again in " << Milliseconds(event.delay).count() << " ms\n";
+  };
+  retry.on_give_up = [&out](const holdfast::Call&, const holdfast::RetryEvent& event) {
+    out << "  given up: " << ToString(event.stopped) << '\n';
+  };
+}
+
+int Watch(const Options& options) {
+  httplib::Request request;
+  request.method = "GET";
+  const std::string origin = OriginOf(options.url, request.path);
+  holdfast::http::StandardOptions standard{.transport = options.transport};
+  LogTo(std::cout, standard.retry);
+  const holdfast::http::StandardStack fetch(origin, standard);
+  std::cout << fetch.Describe() << '\n';
+
+  int failed = 0;
+  for (int i = 0; i < options.requests; ++i) {
+    holdfast::Report report;
+    const auto response = fetch.With({.report = &report}, request);
+    failed += report.stopped == holdfast::StopReason::kSuccess ? 0 : 1;
+    std::cout << (response.ok() ? std::to_string(response->status) : response.status().ToString())
+              << ": attempts " << report.attempts << ", stopped by " << ToString(report.stopped)
+              << '\n';
+  }
+  return failed == 0 ? EXIT_SUCCESS : EXIT_FAILURE;
+}
+
+}  // namespace
+
+int main(int argc, char** argv) {
+  CLI::App app("Prints each attempt of a request.");
+  Options options;
+  bool insecure = false;
+  app.add_option("url", options.url, "What to GET, as http://host:port/path")->required();
+  app.add_option("--requests", options.requests, "How often")->check(CLI::Range(1, 1'000'000));
+  app.add_option("--proxy", options.transport.proxy, "http://host:port");
+  app.add_option("--ca", options.transport.ca_file, "Whom to trust, a PEM file");
+  app.add_flag("--insecure", insecure, "Don't verify certificates");
+  CLI11_PARSE(app, argc, argv);
+  options.transport.verify = !insecure;
+  try {
+    return Watch(options);
+  } catch (const std::invalid_argument& wrong) {
+    std::cerr << wrong.what() << '\n';
+    return 2;
+  }
+}
