@@ -49,6 +49,9 @@ constexpr Pair kRatios[] = {
     {"BreakerRolling10/threads:1", "BreakerAt/threads:1"},
     {"BreakerRolling10000/threads:1", "BreakerAt/threads:1"},
     {"BreakerLast100000/threads:1", "BreakerAt/threads:1"},
+    // transport_bench.cc
+    {"PooledRequest", "BareRequest"},
+    {"PooledRequestWithDeadline", "BareRequest"},
 };
 
 constexpr Pair kDifferences[] = {
@@ -56,6 +59,8 @@ constexpr Pair kDifferences[] = {
     {"RetryAlone", "StackOfNone"},
     // breaker_bench.cc
     {"Breaker/threads:1", "BreakerClockRead/threads:1"},
+    // transport_bench.cc
+    {"PooledRequest", "BareRequest"},
 };
 
 double Median(std::vector<double> values) {
