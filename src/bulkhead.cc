@@ -9,22 +9,23 @@
 namespace holdfast {
 
 absl::Status Validate(const BulkheadOptions& options) {
-  if (options.max_wait < Duration::zero()) {
-    return absl::InvalidArgumentError("Bulkhead: max_wait must be >= 0");
+  const auto wrong = [](absl::string_view what) {
+    return absl::InvalidArgumentError(absl::StrCat("Bulkhead: ", what));
+  };
+  if (options.max_wait < Duration::zero()) return wrong("max_wait must be >= 0");
+  if (options.max_queue < 0) return wrong("max_queue must be >= 0");
+  if (const auto& delay = options.controlled_delay) {
+    if (delay->target <= Duration::zero()) return wrong("controlled_delay.target must be > 0");
+    if (delay->interval <= Duration::zero()) return wrong("controlled_delay.interval must be > 0");
   }
-  if (options.max_queue < 0) return absl::InvalidArgumentError("Bulkhead: max_queue must be >= 0");
   return absl::OkStatus();
 }
 
 Verdict Bulkhead::Queue(Call& call, State& state) const {
+  if (queueless_) return Refuse(call);
   const internal::Refusals& refusals = semaphore_->refusals();
-  if (!state.waiter_) {
-    state.give_up_at_ = SaturatingAdd(call.now(), options_.max_wait);
-    if (options_.max_wait == Duration::zero() ||
-        !state.waiter_.emplace().TryEnter(*semaphore_, 1, call.waker(), options_.max_queue)) {
-      return Verdict::Reject(refusals.exhausted);
-    }
-  }
+  if (!state.waiter_ && !Enter(call, state)) return Verdict::Reject(refusals.exhausted);
+  // NOLINTNEXTLINE(bugprone-unchecked-optional-access): Enter makes it
   if (auto taken = state.waiter_->Take()) {
     if (!taken->ok()) return Verdict::Reject(taken->status());
     state.permit_ = *std::move(*taken);
@@ -35,6 +36,36 @@ Verdict Bulkhead::Queue(Call& call, State& state) const {
   if (until == TimePoint::max() || call.now() < until) return Verdict::Wait(until);
   return Verdict::Reject(call.deadline() <= state.give_up_at_ ? refusals.deadline
                                                               : refusals.exhausted);
+}
+
+// Where nobody may wait.
+Verdict Bulkhead::Refuse(Call& call) const {
+  if (semaphore_->headroom_.Counts(call.priority())) {
+    semaphore_->headroom_.Missed(call.priority(), call.now(), semaphore_->limit());
+  }
+  return Verdict::Reject(semaphore_->refusals().exhausted);
+}
+
+bool Bulkhead::LeavesFree(Call& call) const {
+  const std::int64_t kept = semaphore_->headroom_.For(call.priority(), call.now());
+  return kept > 0 && semaphore_->in_use() >= semaphore_->limit() - kept;
+}
+
+bool Bulkhead::Enter(Call& call, State& state) const {
+  if (!state.waiter_.emplace().TryEnter(*semaphore_, call.waker(),
+                                        {.priority = call.priority(),
+                                         .newest_first = options_.order == QueueOrder::kNewestFirst,
+                                         .max_queue = options_.max_queue,
+                                         .now = call.now()})) {
+    return false;
+  }
+  Duration wait = options_.max_wait;
+  if (const auto& delay = options_.controlled_delay;
+      delay && state.waiter_->queue_age() > delay->interval) {
+    wait = std::min(wait, delay->target);
+  }
+  state.give_up_at_ = SaturatingAdd(call.now(), wait);
+  return true;
 }
 
 void Bulkhead::Linger(Call& call, State& state) const {
@@ -54,6 +85,11 @@ PolicyFacts Bulkhead::Facts() const {
   return {.settings = internal::JoinSettings(
               {internal::NameText(semaphore_->name()), absl::StrCat(limit, " at once"),
                bounded ? absl::StrCat("queue of ", options_.max_queue) : "",
+               options_.order == QueueOrder::kNewestFirst ? "newest first" : "",
+               options_.controlled_delay
+                   ? absl::StrCat("sheds after ",
+                                  internal::DurationText(options_.controlled_delay->target))
+                   : "",
                internal::MaxWaitText(options_.max_wait)}),
           .max_wait = options_.max_wait,
           .limit = limit};

@@ -2,6 +2,8 @@
 
 #include <absl/strings/str_cat.h>
 
+#include <ranges>
+
 #include "holdfast/internal/validate.h"
 
 namespace holdfast {
@@ -34,7 +36,7 @@ absl::StatusOr<Permit> Semaphore::Acquire(std::int64_t n, const WaitOptions& opt
   Parker parker;
   const std::stop_callback wake(options.stop, [&parker] { parker.Wake(); });
   Waiter waiter;
-  waiter.TryEnter(*this, n, parker);
+  waiter.TryEnter(*this, parker, {.n = n, .now = clock->Now()});
   for (;;) {
     if (auto taken = waiter.Take()) return std::move(*taken);
     if (options.stop.stop_requested()) return refusals_.cancelled;
@@ -65,39 +67,56 @@ void Semaphore::ServeWaiters() {
   ServeWaitersLocked();
 }
 
+// Who is served next; null if nobody waits.
+Semaphore::Waiter* Semaphore::NextLocked() const {
+  for (const Line& line : std::views::reverse(lines_)) {
+    if (line.first != nullptr) return line.first;
+  }
+  return nullptr;
+}
+
 // Serves the queue from its head as far as permits go, and clears kWaiting when it is empty.
 void Semaphore::ServeWaitersLocked() {
   std::uint64_t word = word_.load(std::memory_order_acquire);
-  while (first_ != nullptr) {
-    Waiter& head = *first_;
-    const bool impossible = head.n_ > Limit(word);
-    if (!impossible && !Fits(word, head.n_)) return;
+  while (Waiter* const head = NextLocked()) {
+    const std::int64_t n = head->place_.n;
+    const bool impossible = n > Limit(word);
+    if (!impossible && !Fits(word, n)) return;
     if (!impossible &&
-        !word_.compare_exchange_weak(word, word + kOne * static_cast<std::uint64_t>(head.n_),
+        !word_.compare_exchange_weak(word, word + kOne * static_cast<std::uint64_t>(n),
                                      std::memory_order_acq_rel, std::memory_order_acquire)) {
       continue;
     }
-    head.fate_ = impossible ? Waiter::Fate::kImpossible : Waiter::Fate::kServed;
-    head.UnlinkLocked();
-    head.waker_->Wake();
+    head->EndLocked(impossible ? Waiter::Fate::kImpossible : Waiter::Fate::kServed);
     word = word_.load(std::memory_order_acquire);
   }
   word_.fetch_and(~kWaiting, std::memory_order_acq_rel);
 }
 
-bool Semaphore::Waiter::TryEnter(Semaphore& semaphore, std::int64_t n, Waker& waker,
-                                 std::int64_t max_queue) {
+// For one more in the queue.
+bool Semaphore::MakeRoomLocked(const Place& place) {
+  if (queued_ < place.max_queue) return true;
+  for (std::size_t p = 0; p <= static_cast<std::size_t>(place.priority); ++p) {
+    Waiter* const last = lines_[p].last;
+    if (last == nullptr) continue;
+    if (last->place_.priority == place.priority && !place.newest_first) return false;
+    last->EndLocked(Waiter::Fate::kGaveWay);
+    return true;
+  }
+  return false;
+}
+
+bool Semaphore::Waiter::TryEnter(Semaphore& semaphore, Waker& waker, const Place& place) {
   const std::lock_guard lock(semaphore.mutex_);
-  if (semaphore.queued_ >= max_queue) return false;
+  const bool first = semaphore.queued_ == 0;  // not so where another gives way to it
+  if (place.max_queue < 1 || !semaphore.MakeRoomLocked(place)) return false;
   semaphore_ = &semaphore;
   waker_ = &waker;
-  n_ = n;
+  place_ = place;
   fate_ = Fate::kWaiting;
-  previous_ = semaphore.last_;
-  next_ = nullptr;
-  (previous_ != nullptr ? previous_->next_ : semaphore.first_) = this;
-  semaphore.last_ = this;
-  ++semaphore.queued_;
+  if (first) semaphore.waiting_since_ = place.now;
+  queue_age_ = SaturatingSub(place.now, semaphore.waiting_since_);
+  LinkLocked();
   semaphore.word_.fetch_or(kWaiting, std::memory_order_acq_rel);
   semaphore.ServeWaitersLocked();
   return true;
@@ -108,7 +127,8 @@ std::optional<absl::StatusOr<Permit>> Semaphore::Waiter::Take() {
   if (fate_ == Fate::kWaiting) return std::nullopt;
   Semaphore* const semaphore = std::exchange(semaphore_, nullptr);
   if (fate_ == Fate::kImpossible) return semaphore->refusals_.impossible;
-  return Permit(semaphore, n_);
+  if (fate_ == Fate::kGaveWay) return semaphore->refusals_.exhausted;
+  return Permit(semaphore, place_.n);
 }
 
 void Semaphore::Waiter::Leave() {
@@ -116,15 +136,33 @@ void Semaphore::Waiter::Leave() {
   if (fate_ == Fate::kWaiting) {
     UnlinkLocked();
   } else if (fate_ == Fate::kServed) {
-    semaphore_->word_.fetch_sub(kOne * static_cast<std::uint64_t>(n_), std::memory_order_acq_rel);
+    semaphore_->word_.fetch_sub(kOne * static_cast<std::uint64_t>(place_.n),
+                                std::memory_order_acq_rel);
   }
   // Those behind it may fit now.
   semaphore_->ServeWaitersLocked();
 }
 
+// Ends its waiting; Take says how.
+void Semaphore::Waiter::EndLocked(Fate fate) {
+  fate_ = fate;
+  UnlinkLocked();
+  waker_->Wake();
+}
+
+void Semaphore::Waiter::LinkLocked() {
+  Line& line = semaphore_->lines_[static_cast<std::size_t>(place_.priority)];
+  previous_ = place_.newest_first ? nullptr : line.last;
+  next_ = place_.newest_first ? line.first : nullptr;
+  (previous_ != nullptr ? previous_->next_ : line.first) = this;
+  (next_ != nullptr ? next_->previous_ : line.last) = this;
+  ++semaphore_->queued_;
+}
+
 void Semaphore::Waiter::UnlinkLocked() {
-  (previous_ != nullptr ? previous_->next_ : semaphore_->first_) = next_;
-  (next_ != nullptr ? next_->previous_ : semaphore_->last_) = previous_;
+  Line& line = semaphore_->lines_[static_cast<std::size_t>(place_.priority)];
+  (previous_ != nullptr ? previous_->next_ : line.first) = next_;
+  (next_ != nullptr ? next_->previous_ : line.last) = previous_;
   --semaphore_->queued_;
 }
 

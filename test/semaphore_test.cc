@@ -1,6 +1,7 @@
 #include "holdfast/semaphore.h"
 
 #include <algorithm>
+#include <array>
 #include <atomic>
 #include <limits>
 #include <mutex>
@@ -81,8 +82,8 @@ TEST_CASE("waiters are served first come, first served, and nobody passes them")
   CountingWaker waker;
   Semaphore::Waiter big;
   Semaphore::Waiter small;
-  REQUIRE(big.TryEnter(semaphore, 3, waker));
-  REQUIRE(small.TryEnter(semaphore, 1, waker));
+  REQUIRE(big.TryEnter(semaphore, waker, {.n = 3}));
+  REQUIRE(small.TryEnter(semaphore, waker, {.n = 1}));
   CHECK(semaphore.queued() == 2);
 
   Permit part = [&] {  // two of the three come back
@@ -105,7 +106,7 @@ TEST_CASE("a small request does not pass a big one that waits") {
   Permit one = *semaphore.TryAcquire();
   CountingWaker waker;
   Semaphore::Waiter big;
-  REQUIRE(big.TryEnter(semaphore, 2, waker));
+  REQUIRE(big.TryEnter(semaphore, waker, {.n = 2}));
   CHECK_FALSE(semaphore.TryAcquire());  // though one is free
   one.Release();
   CHECK(waker.wakes == 1);
@@ -117,14 +118,14 @@ TEST_CASE("a waiter that leaves lets those behind it through, and gives back wha
   CountingWaker waker;
   auto big = std::make_optional<Semaphore::Waiter>();
   Semaphore::Waiter small;
-  REQUIRE(big->TryEnter(semaphore, 2, waker));
-  REQUIRE(small.TryEnter(semaphore, 1, waker));
+  REQUIRE(big->TryEnter(semaphore, waker, {.n = 2}));
+  REQUIRE(small.TryEnter(semaphore, waker, {.n = 1}));
   big.reset();
   CHECK(waker.wakes == 1);
   CHECK(small.Take());
   {
     Semaphore::Waiter served;
-    REQUIRE(served.TryEnter(semaphore, 1, waker));
+    REQUIRE(served.TryEnter(semaphore, waker, {.n = 1}));
     one.Release();
   }
   CHECK(semaphore.in_use() == 0);
@@ -137,8 +138,8 @@ TEST_CASE("a full queue takes nobody") {
   CountingWaker waker;
   Semaphore::Waiter first;
   Semaphore::Waiter second;
-  CHECK(first.TryEnter(semaphore, 1, waker, 1));
-  CHECK_FALSE(second.TryEnter(semaphore, 1, waker, 1));
+  CHECK(first.TryEnter(semaphore, waker, {.n = 1, .max_queue = 1}));
+  CHECK_FALSE(second.TryEnter(semaphore, waker, {.n = 1, .max_queue = 1}));
   CHECK_FALSE(second.entered());
 }
 
@@ -150,18 +151,18 @@ TEST_CASE("the limit changes while in use") {
   CHECK(semaphore.in_use() == 4);
   CountingWaker waker;
   Semaphore::Waiter one;
-  REQUIRE(one.TryEnter(semaphore, 1, waker));
+  REQUIRE(one.TryEnter(semaphore, waker, {.n = 1}));
   four.Release();
   CHECK(one.Take());
 
   Permit two = *semaphore.TryAcquire(2);
   Semaphore::Waiter another;
-  REQUIRE(another.TryEnter(semaphore, 1, waker));
+  REQUIRE(another.TryEnter(semaphore, waker, {.n = 1}));
   semaphore.SetLimit(3);
   CHECK(another.Take());
 
   Semaphore::Waiter too_big;
-  REQUIRE(too_big.TryEnter(semaphore, 3, waker));
+  REQUIRE(too_big.TryEnter(semaphore, waker, {.n = 3}));
   semaphore.SetLimit(1);
   const auto taken = too_big.Take();
   REQUIRE(taken);
@@ -254,6 +255,96 @@ TEST_CASE("threads that acquire, time out, cancel and change the limit") {
   CHECK(entered >= 6 * 1'200);
   CHECK(semaphore.in_use() == 0);
   CHECK(semaphore.queued() == 0);
+}
+
+// One thread's random deeds, a tenth of which may wait.
+class Deeds {
+ public:
+  Deeds(Semaphore& semaphore, unsigned seed) : semaphore_(semaphore), random_(seed) {}
+
+  void Do(int times) {
+    for (int i = 0; i < times; ++i) One();
+    held_ = {};
+  }
+
+ private:
+  unsigned Draw(unsigned below) { return static_cast<unsigned>(random_() % below); }
+
+  void Keep(absl::StatusOr<Permit> permit) {
+    if (permit.ok()) held_[Draw(2)] = *std::move(permit);  // gives back what was there
+  }
+
+  void One() {
+    const unsigned deed = Draw(100);
+    const std::int64_t n = 1 + Draw(3);
+    if (deed < 60) {
+      if (auto permit = semaphore_.TryAcquire(n)) held_[Draw(2)] = *std::move(permit);
+    } else if (deed < 85) {
+      held_[Draw(2)].Release();
+    } else if (deed < 95) {
+      Queue(n);
+    } else if (deed < 97) {
+      held_ = {};  // who waits holds nothing, or all might wait for each other
+      Keep(semaphore_.Acquire(n, {.deadline = SteadyClock()->Now() + 5us}));
+    } else if (deed < 99) {
+      Cancel(n);
+    } else {
+      semaphore_.SetLimit(2 + Draw(6));
+    }
+  }
+
+  // Looks at most twice, and leaves.
+  void Queue(std::int64_t n) {
+    Parker waker;
+    Semaphore::Waiter waiter;
+    if (!waiter.TryEnter(semaphore_, waker,
+                         {.n = n,
+                          .priority = static_cast<Priority>(Draw(kPriorities)),
+                          .newest_first = Draw(2) == 0,
+                          .max_queue = 3})) {
+      return;
+    }
+    if (auto permit = waiter.Take()) return Keep(*std::move(permit));
+    held_ = {};
+    if (auto permit = waiter.Take()) Keep(*std::move(permit));
+  }
+
+  void Cancel(std::int64_t n) {
+    held_ = {};
+    std::stop_source stop;
+    std::jthread stopper([&] { stop.request_stop(); });
+    Keep(semaphore_.Acquire(n, {.stop = stop.get_token()}));
+  }
+
+  Semaphore& semaphore_;
+  std::minstd_rand random_;
+  std::array<Permit, 2> held_;
+};
+
+TEST_CASE("a semaphore's count is exact after a million random deeds of threads") {
+  Semaphore semaphore({.limit = 5});
+  {
+    std::vector<std::jthread> threads;
+    for (unsigned t = 0; t < 4; ++t) {
+      threads.emplace_back([&semaphore, t] { Deeds(semaphore, t + 1).Do(250'000); });
+    }
+  }
+  CHECK(semaphore.in_use() == 0);
+  CHECK(semaphore.queued() == 0);
+  semaphore.SetLimit(5);
+  CHECK(semaphore.TryAcquire(5).has_value());
+}
+
+TEST_CASE("a queue in which one gives way to another is as old as before") {
+  Semaphore semaphore({.limit = 1});
+  const auto held = semaphore.TryAcquire();
+  CountingWaker waker;
+  Semaphore::Waiter first;
+  Semaphore::Waiter second;
+  REQUIRE(first.TryEnter(semaphore, waker, {.max_queue = 1, .now = TimePoint(1s)}));
+  REQUIRE(second.TryEnter(semaphore, waker,
+                          {.priority = Priority::kCritical, .max_queue = 1, .now = TimePoint(3s)}));
+  CHECK(second.queue_age() == 2s);
 }
 
 }  // namespace

@@ -8,6 +8,7 @@
 #include <absl/base/attributes.h>
 #include <absl/status/status.h>
 
+#include <chrono>
 #include <cstdint>
 #include <limits>
 #include <memory>
@@ -23,17 +24,38 @@
 
 namespace holdfast {
 
+enum class QueueOrder {
+  kOldestFirst,
+  kNewestFirst,  // whoever waits longest gives way in a full queue: it gives up soonest anyhow
+};
+
+// When a queue is no longer one that a burst left behind, but one that stands: then waiting longer
+// helps nobody. After controlled delay ("Fail at Scale", B. Maurer, ACM Queue 13(8), 2015; and
+// CoDel, RFC 8289); in a queue that does not stand, calls wait for max_wait, which there is the
+// interval.
+struct ControlledDelay {
+  Duration target = std::chrono::milliseconds(5);      // > 0; the most to wait in such a queue
+  Duration interval = std::chrono::milliseconds(100);  // > 0; it stands when never empty for longer
+};
+
 struct BulkheadOptions {
   Duration max_wait = Duration::max();  // for a permit; zero: refuse at once
-  std::int64_t max_queue = std::numeric_limits<std::int64_t>::max();  // waiters; above it, refuse
+  std::int64_t max_queue = std::numeric_limits<std::int64_t>::max();  // waiters; 0: refuse at once
+  QueueOrder order = QueueOrder::kOldestFirst;
+  std::optional<ControlledDelay> controlled_delay = std::nullopt;
 };
 
 absl::Status Validate(const BulkheadOptions& options);
 
 // One permit for each call below it, held until the result has passed it, whatever happens; also
 // for as long as an attempt below it really runs, where a Timeout walked away from that. Calls wait
-// first come, first served, until their deadline or for `max_wait`. Refuses with kResourceExhausted
-// when the queue is full or max_wait is over, kDeadlineExceeded when the deadline comes first.
+// until their deadline or for `max_wait`. Refuses with kResourceExhausted when the queue is full or
+// max_wait is over, kDeadlineExceeded when the deadline comes first.
+//
+// Calls of a higher priority are served first, and where the queue is full the last of the lowest
+// priority makes room for one. Where nobody may wait, calls that had to be refused make those of
+// lower priorities leave some permits free for the next ones, for as long as that goes on
+// (internal/headroom.h); while none is refused, all may have every permit.
 class Bulkhead {
  public:
   static constexpr std::string_view kName = "Bulkhead";
@@ -41,7 +63,8 @@ class Bulkhead {
   // Both throw std::invalid_argument for options that Validate refuses, and for a null semaphore.
   explicit Bulkhead(std::shared_ptr<Semaphore> semaphore, BulkheadOptions options = {})
       : semaphore_(internal::NotNull(std::move(semaphore))),
-        options_(internal::Validated(options)) {}
+        options_(internal::Validated(options)),
+        queueless_(options.max_queue == 0 || options.max_wait == Duration::zero()) {}
   explicit Bulkhead(Semaphore::Options semaphore, BulkheadOptions options = {})
       : Bulkhead(std::make_shared<Semaphore>(std::move(semaphore)), options) {}
 
@@ -54,7 +77,7 @@ class Bulkhead {
   };
 
   ABSL_ATTRIBUTE_ALWAYS_INLINE Verdict Before(Call& call, State& state) const {
-    if (state.waiter_ || !semaphore_->TryTake(1)) return Queue(call, state);
+    if (state.waiter_ || Yields(call) || !semaphore_->TryTake(1)) return Queue(call, state);
     state.attempt_ = call.attempt();
     // Where it lies: to move it there would cost as much as to take it.
     state.permit_.semaphore_ = semaphore_.get();
@@ -73,10 +96,20 @@ class Bulkhead {
   PolicyFacts Facts() const;
 
  private:
+  // Whether the permits that are left are for calls that matter more.
+  bool Yields(Call& call) const {
+    if (!queueless_) return false;
+    semaphore_->headroom_.Saw(call.priority());
+    return semaphore_->headroom_.Matters(call.priority()) && LeavesFree(call);
+  }
+  bool LeavesFree(Call& call) const;
   Verdict Queue(Call& call, State& state) const;
+  Verdict Refuse(Call& call) const;
+  bool Enter(Call& call, State& state) const;
 
   std::shared_ptr<Semaphore> semaphore_;
   BulkheadOptions options_;
+  bool queueless_;  // nobody may wait
 };
 
 }  // namespace holdfast

@@ -12,6 +12,7 @@
 #include <absl/status/status.h>
 #include <absl/status/statusor.h>
 
+#include <array>
 #include <atomic>
 #include <cstdint>
 #include <limits>
@@ -20,7 +21,9 @@
 #include <string>
 #include <utility>
 
+#include "holdfast/internal/headroom.h"
 #include "holdfast/internal/refusals.h"
+#include "holdfast/priority.h"
 #include "holdfast/time.h"
 #include "holdfast/waker.h"
 
@@ -56,8 +59,9 @@ class [[nodiscard]] Permit {
   std::int64_t n_ = 0;
 };
 
-// First come, first served: nobody passes a waiter, however little they ask for. Thread-safe; it
-// takes no lock while nobody waits.
+// First come, first served: nobody passes a waiter, however little they ask for, but for calls of a
+// Bulkhead that matter more or want to be served newest first. Thread-safe; it takes no lock while
+// nobody waits.
 class Semaphore {
  public:
   struct Options {
@@ -67,6 +71,14 @@ class Semaphore {
   };
   static constexpr std::int64_t kMaxLimit = (std::int64_t{1} << 31) - 1;
 
+  // Where to queue, and for what.
+  struct Place {
+    std::int64_t n = 1;  // permits, 1 to limit()
+    Priority priority = Priority::kNormal;
+    bool newest_first = false;  // before those of its priority that are there, not behind them
+    std::int64_t max_queue = std::numeric_limits<std::int64_t>::max();
+    TimePoint now = {};
+  };
   class Waiter;
 
   // Throws std::invalid_argument with the text of Validate.
@@ -139,12 +151,21 @@ class Semaphore {
 
   void ServeWaiters();
   void ServeWaitersLocked();
+  Waiter* NextLocked() const;
+  bool MakeRoomLocked(const Place& place);
+
+  // Waiters of one priority, in the order in which they are served.
+  struct Line {
+    Waiter* first = nullptr;
+    Waiter* last = nullptr;
+  };
 
   std::atomic<std::uint64_t> word_;
   mutable std::mutex mutex_;
-  Waiter* first_ = nullptr;  // the queue, in order of arrival; kWaiting is set while there is one
-  Waiter* last_ = nullptr;
+  std::array<Line, kPriorities> lines_;  // kWaiting is set while anybody is in one
   std::int64_t queued_ = 0;
+  TimePoint waiting_since_ = {};  // there was always somebody
+  internal::Headroom headroom_;
 
   const std::string name_;
   Clock* const clock_;
@@ -169,26 +190,32 @@ class Semaphore::Waiter {
     if (semaphore_ != nullptr) Leave();
   }
 
-  // Queues for `n` permits, 1 <= n <= limit(), unless `max_queue` waiters are there already;
-  // `waker` is rung when Take would no longer be empty.
-  bool TryEnter(Semaphore& semaphore, std::int64_t n, Waker& waker,
-                std::int64_t max_queue = std::numeric_limits<std::int64_t>::max());
+  // Queues; `waker` is rung when Take would no longer be empty. Where place.max_queue waiters are
+  // there already the last of those that matter least gives way, if it matters less or if the new
+  // one is to be served before it; otherwise this is false.
+  bool TryEnter(Semaphore& semaphore, Waker& waker, const Place& place);
   bool entered() const { return semaphore_ != nullptr; }
 
-  // The permits, once it is their turn, or why there will be none (SetLimit made it impossible);
-  // nullopt while it waits. Whatever it returns ends the waiting.
+  // For how long there had always been somebody waiting when it entered.
+  Duration queue_age() const { return queue_age_; }
+
+  // The permits, once it is their turn, or why there will be none (SetLimit made it impossible, or
+  // it had to give way); nullopt while it waits. Whatever it returns ends the waiting.
   std::optional<absl::StatusOr<Permit>> Take();
 
  private:
   friend class Semaphore;
-  enum class Fate { kWaiting, kServed, kImpossible };
+  enum class Fate { kWaiting, kServed, kImpossible, kGaveWay };
 
   void Leave();
+  void EndLocked(Fate fate);
+  void LinkLocked();
   void UnlinkLocked();
 
   Semaphore* semaphore_ = nullptr;
   Waker* waker_ = nullptr;
-  std::int64_t n_ = 0;
+  Place place_;
+  Duration queue_age_{0};
   // Guarded by the semaphore's mutex.
   Waiter* previous_ = nullptr;
   Waiter* next_ = nullptr;
