@@ -49,6 +49,11 @@ constexpr Pair kRatios[] = {
     {"BreakerRolling10/threads:1", "BreakerAt/threads:1"},
     {"BreakerRolling10000/threads:1", "BreakerAt/threads:1"},
     {"BreakerLast100000/threads:1", "BreakerAt/threads:1"},
+    // throttle_bench.cc
+    {"ThrottledByMutex/threads:1", "Throttled/threads:1"},
+    {"ThrottledByMutex/threads:2", "Throttled/threads:2"},
+    {"ThrottleRefusal/threads:1", "ThrottledByMutex/threads:1"},
+    {"ThrottleRefusal/threads:2", "ThrottledByMutex/threads:2"},
     // transport_bench.cc
     {"PooledRequest", "BareRequest"},
     {"PooledRequestWithDeadline", "BareRequest"},

@@ -18,8 +18,8 @@ using internal::ToAbsl;
 constexpr absl::string_view kPayload = "holdfast/rejection";
 constexpr char kSeparator = '\n';
 
-constexpr std::array<std::string_view, 8> kKindNames = {
-    "rate limited", "bulkhead full", "circuit open", "too many probes",
+constexpr std::array<std::string_view, 9> kKindNames = {
+    "rate limited", "bulkhead full", "circuit open", "too many probes", "throttled",
     "deadline",     "cancelled",     "impossible",   "other",
 };
 

@@ -36,8 +36,8 @@ TEST_CASE("a backend's own error, and success, are no rejections") {
 TEST_CASE("every kind of rejection survives the way through a status") {
   for (const RejectionKind kind :
        {RejectionKind::kRateLimited, RejectionKind::kBulkheadFull, RejectionKind::kCircuitOpen,
-        RejectionKind::kTooManyProbes, RejectionKind::kDeadline, RejectionKind::kCancelled,
-        RejectionKind::kImpossible, RejectionKind::kOther}) {
+        RejectionKind::kTooManyProbes, RejectionKind::kThrottled, RejectionKind::kDeadline,
+        RejectionKind::kCancelled, RejectionKind::kImpossible, RejectionKind::kOther}) {
     const auto rejection =
         RejectionOf(MakeRejection(absl::StatusCode::kAborted, {.kind = kind}, ""));
     REQUIRE(rejection);

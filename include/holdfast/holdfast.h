@@ -42,6 +42,8 @@
 #include "holdfast/sometimes.h"              // IWYU pragma: export
 #include "holdfast/stack.h"                  // IWYU pragma: export
 #include "holdfast/thread_pool.h"            // IWYU pragma: export
+#include "holdfast/throttle.h"               // IWYU pragma: export
+#include "holdfast/throttler.h"              // IWYU pragma: export
 #include "holdfast/time.h"                   // IWYU pragma: export
 #include "holdfast/timeout.h"                // IWYU pragma: export
 #include "holdfast/token_bucket.h"           // IWYU pragma: export

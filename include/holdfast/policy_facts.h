@@ -24,7 +24,7 @@ struct PolicyFacts {
   Duration max_elapsed = Duration::max();  // none of them begins later than this after the first
   Duration last_hedge{0};                  // the last of those sent beside the first is, so late
   Duration max_wait{0};                    // a call waits in it on its way down, at most
-  Duration window{0};                      // of time, in which a breaker counts
+  Duration window{0};                      // of time, in which it counts
   std::int64_t probes = 0;                 // a breaker lets so many at once through while half-open
   std::int64_t limit = std::numeric_limits<std::int64_t>::max();  // so many are below it at once
 };

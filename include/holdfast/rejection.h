@@ -19,6 +19,7 @@ enum class RejectionKind {
   kBulkheadFull,   // no permit in time
   kCircuitOpen,    // the breaker is open
   kTooManyProbes,  // the breaker is half-open and its probes are out
+  kThrottled,      // the backend accepts too few of the calls for all to be sent
   kDeadline,       // the wait, or the call, would pass the deadline
   kCancelled,      // the caller's stop token
   kImpossible,     // more than the burst or the limit can ever give

@@ -51,7 +51,7 @@ TEST_CASE("a success through six policies allocates nothing") {
 }
 
 TEST_CASE("a refusal allocates nothing") {
-  const auto refused = GENERATE(0, 1, 2);
+  const auto refused = GENERATE(0, 1, 2, 3);
   auto breaker = std::make_shared<CircuitBreaker>(
       CircuitBreaker::Options{.ready_to_trip = [](const BreakerCounts&) { return true; }});
   auto semaphore = std::make_shared<Semaphore>(Semaphore::Options{.limit = 1});
@@ -59,6 +59,9 @@ TEST_CASE("a refusal allocates nothing") {
   const auto permit = semaphore->TryAcquire();
   REQUIRE(bucket->Allow());
   breaker->Admit()->Done(Outcome::kFailure);
+
+  auto throttler = std::make_shared<Throttler>(Throttler::Options{.max_rejection = 1, .seed = 1});
+  for (int i = 0; i < 20; ++i) throttler->Admit()->Done(Outcome::kFailure);
 
   const auto count = [](const auto& stack) {
     const auto call = stack.Around([] { return absl::OkStatus(); });
@@ -70,6 +73,7 @@ TEST_CASE("a refusal allocates nothing") {
   if (refused == 0) CHECK(count(Stack(CircuitBreak(breaker))) == 0);
   if (refused == 1) CHECK(count(Stack(Bulkhead(semaphore, {.max_wait = 0s}))) == 0);
   if (refused == 2) CHECK(count(Stack(RateLimit(bucket, {.max_wait = 0s}))) == 0);
+  if (refused == 3) CHECK(count(Stack(Throttle(throttler))) == 0);
 }
 
 TEST_CASE("a success through six policies reads the clock once") {

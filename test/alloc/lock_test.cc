@@ -69,8 +69,31 @@ TEST_CASE("an open breaker refuses without a lock") {
   CHECK(locks == before);
 }
 
-TEST_CASE("a success through a stack with a breaker takes no lock") {
-  const auto call = Stack(Timeout(10s), Retry({.max_attempts = 4}), CircuitBreak({}),
+TEST_CASE("a throttler that refuses nothing counts a success without a lock") {
+  Throttler throttler({.min_requests = 0});
+  for (int i = 0; i < 2; ++i) throttler.AdmitAt(kNow)->DoneAt(kNow, Outcome::kSuccess);
+  throttler.AdmitAt(kNow)->DoneAt(kNow, Outcome::kFailure);  // one in three is no trouble
+  const std::int64_t before = locks;
+  for (int i = 0; i < 1000; ++i) throttler.AdmitAt(kNow)->DoneAt(kNow, Outcome::kSuccess);
+  CHECK(locks == before);
+  CHECK(throttler.StatsAt(kNow).accepts == 1002);
+}
+
+TEST_CASE("a throttler refuses, and counts what is not accepted meanwhile, without a lock") {
+  Throttler throttler({});
+  for (int i = 0; i < 20; ++i) throttler.AdmitAt(kNow)->DoneAt(kNow, Outcome::kFailure);
+  const std::int64_t before = locks;
+  for (int i = 0; i < 1000; ++i) {
+    if (auto ticket = throttler.AdmitAt(kNow); ticket.ok()) {
+      ticket->DoneAt(kNow, Outcome::kFailure);
+    }
+  }
+  CHECK(locks == before);
+  CHECK(throttler.StatsAt(kNow).refused > 800);
+}
+
+TEST_CASE("a success through a stack with a throttle and a breaker takes no lock") {
+  const auto call = Stack(Timeout(10s), Retry({.max_attempts = 4}), Throttle({}), CircuitBreak({}),
                           RateLimit(TokenBucket::Options{.rate = 1e9, .burst = 1'000'000'000}))
                         .Around([] { return absl::OkStatus(); });
   REQUIRE(call().ok());

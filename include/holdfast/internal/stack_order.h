@@ -49,6 +49,9 @@ consteval bool CheckOrder(std::type_identity<std::tuple<P...>>) {
   static_assert(!Inside<P...>("Fallback", "KeyedCircuitBreak"),
                 "Fallback inside of KeyedCircuitBreak: the breakers would count its answers as "
                 "successes and never open; put Fallback outside of KeyedCircuitBreak");
+  static_assert(!Inside<P...>("Fallback", "Throttle"),
+                "Fallback inside of Throttle: its answers would count as the backend's, and "
+                "nothing would ever be refused; put Fallback outside of Throttle");
   static_assert(!Inside<P...>("Retry", "Retry"),
                 "Retry inside of Retry: their attempts multiply; keep one of them, or say that it "
                 "is meant with NestedRetry (nested_retry.h) for the inner one");
