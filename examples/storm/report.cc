@@ -96,10 +96,17 @@ void PrintTable(std::ostream& out, const std::vector<ScenarioRun>& runs) {
   }
   out << "\nLatencies are of calls, failed ones included. Peak: of the attempts that reach the "
          "servers, and\nrecovered: until nine of ten calls succeed (of the herd: 99 of 100 are "
-         "connected), both from when\nthe fault is over.\n";
+         "connected; of the adaptive\nlimits: nine tenths of what succeeded before do), both from "
+         "when the fault is over.\n";
 }
 
 absl::Status Draw(const std::string& path, const ScenarioRun& run) {
+  if (!run.outcomes.empty() && !run.outcomes.front().lines.empty()) {
+    std::vector<holdfast::testing::LinesPanel> panels;
+    panels.reserve(run.outcomes.size());
+    for (const Outcome& outcome : run.outcomes) panels.push_back({Caption(outcome), outcome.lines});
+    return holdfast::testing::WriteLinesSvg(path, "calls at once", panels);
+  }
   std::vector<holdfast::testing::ChartPanel> panels;
   for (const Outcome& outcome : run.outcomes) {
     const bool fine = outcome.results.bucket < 1s;

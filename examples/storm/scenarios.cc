@@ -7,6 +7,7 @@
 #include <memory>
 #include <utility>
 
+#include "adaptive_limits.h"
 #include "holdfast/holdfast.h"
 #include "holdfast/testing.h"
 
@@ -389,6 +390,7 @@ const std::vector<Scenario>& Scenarios() {
        "one backend of ten is a hundred times slower",
        kOneBad,
        {{"plain", BadPlain}, {"retry", BadRetry}, {"retry and hedge", BadHedge}}},
+      AdaptiveLimits(),
   };
   return scenarios;
 }

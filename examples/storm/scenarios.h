@@ -14,6 +14,7 @@
 #include <string>
 #include <vector>
 
+#include "holdfast/testing/chart.h"
 #include "holdfast/testing/results.h"
 #include "holdfast/time.h"
 
@@ -35,6 +36,8 @@ struct Outcome {
   holdfast::testing::Disturbance disturbance;
   // After the disturbance; nullopt: not by the end.
   std::optional<holdfast::Duration> recovered;
+  // What the picture is of, if it is not the results.
+  std::vector<holdfast::testing::ChartLine> lines = {};
 
   // The most attempts per second once the disturbance was over.
   double PeakAfter() const;

@@ -2,6 +2,8 @@
 #ifndef HOLDFAST_HOLDFAST_H_
 #define HOLDFAST_HOLDFAST_H_
 
+#include "holdfast/adaptive_limit.h"         // IWYU pragma: export
+#include "holdfast/adaptive_limiter.h"       // IWYU pragma: export
 #include "holdfast/adaptive_timeout.h"       // IWYU pragma: export
 #include "holdfast/alarm.h"                  // IWYU pragma: export
 #include "holdfast/any_executor.h"           // IWYU pragma: export
@@ -22,6 +24,7 @@
 #include "holdfast/keyed_rate_limit.h"       // IWYU pragma: export
 #include "holdfast/keyed_token_bucket.h"     // IWYU pragma: export
 #include "holdfast/latency_quantile.h"       // IWYU pragma: export
+#include "holdfast/limit_algorithm.h"        // IWYU pragma: export
 #include "holdfast/lingering.h"              // IWYU pragma: export
 #include "holdfast/machine.h"                // IWYU pragma: export
 #include "holdfast/nested_retry.h"           // IWYU pragma: export

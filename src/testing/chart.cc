@@ -10,6 +10,7 @@
 #include <cstdint>
 #include <cstdio>
 #include <cstdlib>
+#include <iterator>
 
 namespace holdfast::testing {
 namespace {
@@ -76,6 +77,27 @@ std::string Panel(std::size_t index, const ChartPanel& panel) {
       kAttemptsColor, title("attempts"), kCallsColor, title("calls"));
 }
 
+// What panels one below the other have in common.
+std::string Layout(const std::string& path, std::size_t panels, const std::string& of_what,
+                   double end, double highest) {
+  const int count = static_cast<int>(panels);
+  const int height = kPanelHeight * count + kMargins;
+  return absl::Substitute(
+      "set terminal svg size 1100,$0 font 'sans-serif,13' background '#ffffff'\n"
+      "set output $1\n"
+      "set multiplot layout $2,1 margins 0.09,0.98,$3,$4 spacing 0,$5\n"
+      "set style fill solid noborder\n"
+      "set xrange [0:$6]\n"
+      "set yrange [0:$7]\n"
+      "set ylabel $8\n"
+      "set tics nomirror out\n"
+      "set border 3 lc rgb '#70707c'\n"
+      "set grid ytics lc rgb '#e4e4ea'\n"
+      "set key at screen 0.98, screen $9 right top horizontal maxrows 1 Left reverse samplen 1.5\n",
+      height, Quoted(path), count, 50.0 / height, 1 - 60.0 / height, 70.0 / height, end,
+      highest * 1.1, Quoted(of_what), 1 - 8.0 / height);
+}
+
 std::string Script(const std::string& path, const std::vector<ChartPanel>& panels) {
   std::string script;
   double highest = 1;
@@ -85,24 +107,8 @@ std::string Script(const std::string& path, const std::vector<ChartPanel>& panel
     highest = std::max(highest, Highest(panels[i].results));
     end = std::max(end, Seconds(panels[i].results.end));
   }
-  const int count = static_cast<int>(panels.size());
-  const int height = kPanelHeight * count + kMargins;
-  absl::SubstituteAndAppend(
-      &script,
-      "set terminal svg size 1100,$0 font 'sans-serif,13' background '#ffffff'\n"
-      "set output $1\n"
-      "set multiplot layout $2,1 margins 0.09,0.98,$3,$4 spacing 0,$5\n"
-      "set style fill solid noborder\n"
-      "set boxwidth $6\n"
-      "set xrange [0:$7]\n"
-      "set yrange [0:$8]\n"
-      "set ylabel 'per second'\n"
-      "set tics nomirror out\n"
-      "set border 3 lc rgb '#70707c'\n"
-      "set grid ytics lc rgb '#e4e4ea'\n"
-      "set key at screen 0.98, screen $9 right top horizontal maxrows 1 Left reverse samplen 1.5\n",
-      height, Quoted(path), count, 50.0 / height, 1 - 60.0 / height, 70.0 / height,
-      Seconds(panels[0].results.bucket) * 0.9, end, highest * 1.1, 1 - 8.0 / height);
+  absl::StrAppend(&script, Layout(path, panels.size(), "per second", end, highest));
+  absl::SubstituteAndAppend(&script, "set boxwidth $0\n", Seconds(panels[0].results.bucket) * 0.9);
   for (std::size_t i = 0; i < panels.size(); ++i) {
     // Under the last one only: above a title there is no room for it.
     if (i + 1 == panels.size()) absl::StrAppend(&script, "set xlabel 'seconds' offset 0,0.8\n");
@@ -111,19 +117,78 @@ std::string Script(const std::string& path, const std::vector<ChartPanel>& panel
   return script + "unset multiplot\n";
 }
 
-}  // namespace
+std::string LinesPanelScript(std::size_t index, const LinesPanel& panel) {
+  constexpr const char* kColors[] = {kAttemptsColor, kCallsColor, kGoodputColor};
+  std::string data;
+  std::string plots;
+  for (std::size_t i = 0; i < panel.lines.size(); ++i) {
+    const ChartLine& line = panel.lines[i];
+    absl::StrAppendFormat(&data, "$line%d_%d << EOD\n", index, i);
+    for (const auto& [at, value] : line.points) {
+      absl::StrAppendFormat(&data, "%.6f %g\n", Seconds(at), value);
+    }
+    absl::StrAppend(&data, "EOD\n");
+    absl::SubstituteAndAppend(&plots, "$0$$line$1_$2 using 1:2 with steps lw 2 lc rgb '$3' $4",
+                              i == 0 ? "" : ", ", index, i, kColors[i % std::size(kColors)],
+                              index == 0 ? "title " + Quoted(line.name) : "notitle");
+  }
+  return absl::Substitute(
+      "$0unset label\nset label $1 at graph 0, graph 1.06 left font ',15'\nplot $2\n", data,
+      Quoted(panel.title), plots);
+}
 
-absl::Status WriteSvg(const std::string& path, const std::vector<ChartPanel>& panels) {
-  if (panels.empty()) return absl::InvalidArgumentError("a chart has one panel or more");
+// Those of a chart with nothing in it would be empty.
+constexpr double kLeast = 1e-9;
+
+std::string LinesScript(const std::string& path, const std::string& of_what,
+                        const std::vector<LinesPanel>& panels) {
+  double end = kLeast;
+  double highest = kLeast;
+  for (const LinesPanel& panel : panels) {
+    for (const ChartLine& line : panel.lines) {
+      for (const auto& [at, value] : line.points) {
+        end = std::max(end, Seconds(at));
+        highest = std::max(highest, value);
+      }
+    }
+  }
+  std::string script = Layout(path, panels.size(), of_what, end, highest);
+  for (std::size_t i = 0; i < panels.size(); ++i) {
+    if (i + 1 == panels.size()) absl::StrAppend(&script, "set xlabel 'seconds' offset 0,0.8\n");
+    absl::StrAppend(&script, LinesPanelScript(i, panels[i]));
+  }
+  return script + "unset multiplot\n";
+}
+
+absl::Status Draw(const std::string& script) {
   if (std::system("command -v gnuplot >/dev/null 2>&1") != 0) {
     return absl::NotFoundError("gnuplot is not installed (Debian: gnuplot-nox)");
   }
-  const std::string script = Script(path, panels);
   std::FILE* const gnuplot = popen("gnuplot -d >/dev/null 2>&1", "w");
   if (gnuplot == nullptr) return absl::UnavailableError("gnuplot can't be started");
   const bool written = std::fwrite(script.data(), 1, script.size(), gnuplot) == script.size();
   if (pclose(gnuplot) != 0 || !written) return absl::UnknownError("gnuplot failed");
   return absl::OkStatus();
+}
+
+}  // namespace
+
+absl::Status WriteSvg(const std::string& path, const std::vector<ChartPanel>& panels) {
+  if (panels.empty()) return absl::InvalidArgumentError("a chart has one panel or more");
+  return Draw(Script(path, panels));
+}
+
+absl::Status WriteLinesSvg(const std::string& path, const std::string& of_what,
+                           const std::vector<LinesPanel>& panels) {
+  const auto has_none = [](const LinesPanel& panel) {
+    return panel.lines.empty() ||
+           std::any_of(panel.lines.begin(), panel.lines.end(),
+                       [](const ChartLine& line) { return line.points.empty(); });
+  };
+  if (panels.empty() || std::any_of(panels.begin(), panels.end(), has_none)) {
+    return absl::InvalidArgumentError("a chart has a panel, a panel a line, a line a point");
+  }
+  return Draw(LinesScript(path, of_what, panels));
 }
 
 }  // namespace holdfast::testing

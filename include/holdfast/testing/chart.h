@@ -9,9 +9,11 @@
 #include <absl/status/status.h>
 
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "holdfast/testing/results.h"
+#include "holdfast/time.h"
 
 namespace holdfast::testing {
 
@@ -27,6 +29,22 @@ struct ChartPanel {
 //   kUnavailable      it can't be started
 //   kUnknown          it failed, as where the file can't be written
 absl::Status WriteSvg(const std::string& path, const std::vector<ChartPanel>& panels);
+
+// A value over time, each until the next: a limit, a number of calls in flight.
+struct ChartLine {
+  std::string name;
+  std::vector<std::pair<Duration, double>> points = {};
+};
+
+struct LinesPanel {
+  std::string title;
+  std::vector<ChartLine> lines;  // the first three are told apart by colour
+};
+
+// The same for lines, which panels that follow each other draw alike: the first one names them.
+// `of_what` stands beside the axis. The errors are WriteSvg's.
+absl::Status WriteLinesSvg(const std::string& path, const std::string& of_what,
+                           const std::vector<LinesPanel>& panels);
 
 }  // namespace holdfast::testing
 

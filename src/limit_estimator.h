@@ -1,0 +1,95 @@
+// How an AdaptiveLimiter's limit follows from what its windows say: numbers only.
+#ifndef HOLDFAST_SRC_LIMIT_ESTIMATOR_H_
+#define HOLDFAST_SRC_LIMIT_ESTIMATOR_H_
+
+#include <cstdint>
+#include <optional>
+#include <variant>
+
+#include "holdfast/limit_algorithm.h"
+#include "limit_window.h"
+#include "no_load_latency.h"
+
+namespace holdfast::internal {
+
+struct LimitBounds {
+  std::int64_t initial = 1;
+  std::int64_t minimum = 1;  // 1 <= minimum <= initial <= maximum
+  std::int64_t maximum = 1;
+};
+
+class AimdEstimator {
+ public:
+  explicit AimdEstimator(const Aimd& options) : options_(options) {}
+  double Next(const LimitWindow& window, double limit) const;
+  static std::optional<double> probe() { return std::nullopt; }
+
+ private:
+  Aimd options_;
+};
+
+class VegasEstimator {
+ public:
+  VegasEstimator(const Vegas& options, std::optional<std::int64_t> headroom, double minimum)
+      : options_(options),
+        headroom_(headroom),
+        minimum_(minimum),
+        no_load_(options.probe_multiplier) {}
+  double Next(const LimitWindow& window, double limit);
+  std::optional<double> probe() const { return no_load_.probe(); }
+
+ private:
+  double Change(const LimitWindow& window, double limit) const;
+
+  Vegas options_;
+  std::optional<std::int64_t> headroom_;
+  double minimum_;
+  NoLoadLatency no_load_;
+};
+
+class Gradient2Estimator {
+ public:
+  Gradient2Estimator(const Gradient2& options, double headroom, double minimum)
+      : options_(options),
+        headroom_(headroom),
+        minimum_(minimum),
+        no_load_(options.probe_multiplier) {}
+  double Next(const LimitWindow& window, double limit);
+  std::optional<double> probe() const { return no_load_.probe(); }
+
+ private:
+  void Average(double latency);
+
+  Gradient2 options_;
+  double headroom_;
+  double minimum_;
+  NoLoadLatency no_load_;  // its value is the long average
+  std::int64_t averaged_ = 0;
+};
+
+// Finite whatever it is given, and within the bounds.
+class LimitEstimator {
+ public:
+  // `headroom` null: as published.
+  LimitEstimator(const LimitAlgorithm& algorithm, const LimitBounds& bounds,
+                 std::optional<std::int64_t> headroom);
+
+  void Update(const LimitWindow& window);
+
+  // What holds for the next window: less than the estimate while it probes.
+  std::int64_t limit() const;
+  double estimate() const { return estimate_; }
+  bool probing() const;
+
+ private:
+  using Estimator = std::variant<AimdEstimator, VegasEstimator, Gradient2Estimator>;
+  std::optional<double> probe() const;
+
+  LimitBounds bounds_;
+  Estimator estimator_;
+  double estimate_;
+};
+
+}  // namespace holdfast::internal
+
+#endif  // HOLDFAST_SRC_LIMIT_ESTIMATOR_H_

@@ -1,0 +1,31 @@
+// What an AdaptiveLimiter does under its mutex.
+#ifndef HOLDFAST_SRC_LIMIT_LOOP_H_
+#define HOLDFAST_SRC_LIMIT_LOOP_H_
+
+#include "limit_estimator.h"
+#include "limit_sampler.h"
+
+namespace holdfast::internal {
+
+class LimitLoop {
+ public:
+  LimitLoop(const LimitSampler& the_sampler, const LimitEstimator& the_estimator, double drop_share)
+      : sampler(the_sampler), estimator(the_estimator), drop_share_(drop_share) {}
+
+  // True where there is a limit to set anew.
+  bool Adapt(TimePoint now) {
+    if (!sampler.Ready(now)) return false;
+    estimator.Update(sampler.Take(drop_share_));
+    return true;
+  }
+
+  LimitSampler sampler;
+  LimitEstimator estimator;
+
+ private:
+  double drop_share_;
+};
+
+}  // namespace holdfast::internal
+
+#endif  // HOLDFAST_SRC_LIMIT_LOOP_H_
