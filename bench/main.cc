@@ -49,6 +49,13 @@ constexpr Pair kRatios[] = {
     {"BreakerRolling10/threads:1", "BreakerAt/threads:1"},
     {"BreakerRolling10000/threads:1", "BreakerAt/threads:1"},
     {"BreakerLast100000/threads:1", "BreakerAt/threads:1"},
+    // bulkhead_bench.cc
+    {"AcquireRelease/threads:1", "TwoAtomicAdds/threads:1"},
+    {"AcquireRelease/threads:2", "TwoAtomicAdds/threads:2"},
+    {"StandardAcquireRelease/threads:2", "AcquireRelease/threads:2"},
+    {"MutexedAcquireRelease/threads:2", "AcquireRelease/threads:2"},
+    {"AcquireRefused/threads:1", "AcquireRelease/threads:1"},
+    {"BulkheadRefuses/threads:1", "BulkheadAdmits/threads:1"},
     // throttle_bench.cc
     {"ThrottledByMutex/threads:1", "Throttled/threads:1"},
     {"ThrottledByMutex/threads:2", "Throttled/threads:2"},

@@ -12,6 +12,7 @@
 #include "holdfast/breaker_snapshot.h"       // IWYU pragma: export
 #include "holdfast/breaker_state.h"          // IWYU pragma: export
 #include "holdfast/bulkhead.h"               // IWYU pragma: export
+#include "holdfast/cache.h"                  // IWYU pragma: export
 #include "holdfast/call.h"                   // IWYU pragma: export
 #include "holdfast/circuit_break.h"          // IWYU pragma: export
 #include "holdfast/circuit_breaker.h"        // IWYU pragma: export
@@ -39,6 +40,7 @@
 #include "holdfast/report.h"                 // IWYU pragma: export
 #include "holdfast/reservation.h"            // IWYU pragma: export
 #include "holdfast/result.h"                 // IWYU pragma: export
+#include "holdfast/result_cache.h"           // IWYU pragma: export
 #include "holdfast/retry.h"                  // IWYU pragma: export
 #include "holdfast/retry_budget.h"           // IWYU pragma: export
 #include "holdfast/semaphore.h"              // IWYU pragma: export

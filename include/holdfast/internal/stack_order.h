@@ -52,6 +52,23 @@ consteval bool CheckOrder(std::type_identity<std::tuple<P...>>) {
   static_assert(!Inside<P...>("Fallback", "Throttle"),
                 "Fallback inside of Throttle: its answers would count as the backend's, and "
                 "nothing would ever be refused; put Fallback outside of Throttle");
+  static_assert(
+      !Inside<P...>("Cache", "CircuitBreak"),
+      "Cache inside of CircuitBreak: the breaker would count what it knows as successes of "
+      "the service, and refuse what needs no service; put Cache outside of CircuitBreak");
+  static_assert(!Inside<P...>("Cache", "KeyedCircuitBreak"),
+                "Cache inside of KeyedCircuitBreak: the breakers would count what it knows as "
+                "successes of the service, and refuse what needs no service; put Cache outside of "
+                "KeyedCircuitBreak");
+  static_assert(!Inside<P...>("Cache", "Throttle"),
+                "Cache inside of Throttle: what it knows would count as accepted by the backend; "
+                "put Cache outside of Throttle");
+  static_assert(!Inside<P...>("Cache", "AdaptiveLimit"),
+                "Cache inside of AdaptiveLimit: what it knows would count as the latency of the "
+                "service; put Cache outside of AdaptiveLimit");
+  static_assert(!Inside<P...>("Cache", "Hedge"),
+                "Cache inside of Hedge: what is sent again would wait for what was sent first, as "
+                "who asks for the same key does; put Cache outside of Hedge");
   static_assert(!Inside<P...>("Retry", "Retry"),
                 "Retry inside of Retry: their attempts multiply; keep one of them, or say that it "
                 "is meant with NestedRetry (nested_retry.h) for the inner one");

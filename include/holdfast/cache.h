@@ -1,0 +1,143 @@
+// Cache answers calls by what an earlier call got: for what changes rarely and is asked for often.
+//
+//   auto replies = std::make_shared<holdfast::ResultCache<absl::StatusOr<Reply>>>(
+//       holdfast::ResultCache<absl::StatusOr<Reply>>::Options{.ttl = 60s, .stale_if_error = 1h});
+//   auto ask = holdfast::Stack(
+//                  holdfast::Cache(replies, {.key = holdfast::FromRequest<Request>(HostOf)}),
+//                  holdfast::Retry({}))
+//                  .Around(transport);
+#ifndef HOLDFAST_CACHE_H_
+#define HOLDFAST_CACHE_H_
+
+#include <absl/status/status.h>
+
+#include <concepts>
+#include <functional>
+#include <memory>
+#include <string_view>
+#include <utility>
+
+#include "holdfast/call.h"
+#include "holdfast/internal/validate.h"
+#include "holdfast/policy_facts.h"
+#include "holdfast/result.h"
+#include "holdfast/result_cache.h"
+#include "holdfast/verdict.h"
+
+namespace holdfast {
+
+struct CacheOptions {
+  // What a call asks for; null: CallOptions::key. Calls with the same key get the same answers, and
+  // those with an empty one pass by. What it throws passes to the caller.
+  std::function<std::string_view(const Call&)> key = nullptr;
+};
+
+namespace internal {
+
+Verdict AskCache(CacheTable& table, const CacheOptions& options, const absl::Status& too_late,
+                 Call& call, CacheTable::Place& place);
+// What a failure below came of: this call's own end, which says nothing to others,
+bool EndedByItself(Call& call, const absl::Status& outcome);
+// or a refusal.
+bool WasRefused(const Call& call, const absl::Status& outcome);
+PolicyFacts FactsOfCache(const CacheTerms& terms);
+
+}  // namespace internal
+
+// One call for each key is below it at once; the others that come meanwhile wait for it, until
+// their deadline, and get its result or its error, refusals included and whatever their priority.
+// If it is cancelled, throws, or ends by its own
+// deadline, the next of them asks instead.
+//
+// Failures are kept for negative_ttl, but for refusals and cancellations. While a stale answer may
+// be given, one call asks anew and waits for that, and the others get the stale one at once; a
+// stale answer stands in for a failure, refusals included, when it may. There is no thread that
+// asks in the background.
+//
+// It belongs outside of Retry, CircuitBreak and what else guards the service: those see what is
+// really asked. What is below must not ask the same cache for the same key: it would wait for
+// itself.
+template <class R>
+class Cache {
+ public:
+  static constexpr std::string_view kName = "Cache";
+
+  // Both throw std::invalid_argument for options that Validate refuses, and for a null cache.
+  explicit Cache(std::shared_ptr<ResultCache<R>> cache, CacheOptions options = {})
+      : cache_(internal::NotNull(std::move(cache))), options_(std::move(options)) {}
+  explicit Cache(typename ResultCache<R>::Options cache, CacheOptions options = {})
+      : Cache(std::make_shared<ResultCache<R>>(std::move(cache)), std::move(options)) {}
+
+  struct State {
+    internal::CacheTable::Place place;
+  };
+
+  Verdict Before(Call& call, State& state) const {
+    return internal::AskCache(cache_->table_, options_, cache_->refusals_.deadline, call,
+                              state.place);
+  }
+
+  // For the machine, after a verdict that says so.
+  template <class Result>
+  Result Answer(Call&, State& state) const {
+    return *static_cast<const Result*>(state.place.answer().get());
+  }
+
+  template <class Result>
+  Next After(Call& call, State& state, Result& result) const {
+    static_assert(std::same_as<Result, R>,
+                  "Cache<R> is for an executor that returns an R: give it a ResultCache of the "
+                  "executor's own result");
+    if (state.place.asks()) Settle(call, state.place, result);
+    return Next::Done();
+  }
+
+  PolicyFacts Facts() const {
+    return internal::FactsOfCache(ResultCache<R>::Terms(cache_->options_));
+  }
+
+ private:
+  void Settle(Call& call, internal::CacheTable::Place& place, R& result) const {
+    const absl::Status outcome = ResultTraits<R>::StatusOf(result);
+    const TimePoint now = call.now();
+    if (!outcome.ok()) {
+      if (const auto stand_in = place.StandIn(now); stand_in && !absl::IsCancelled(outcome)) {
+        result = *static_cast<const R*>(stand_in.get());
+        return cache_->table_.Settle(place, {.now = now,
+                                             .value = stand_in,
+                                             .ttl = cache_->options_.negative_ttl,
+                                             .stands_in = true});
+      }
+      if (internal::EndedByItself(call, outcome)) {
+        return cache_->table_.Settle(place, {.now = now, .value = nullptr});
+      }
+    }
+    const auto value = std::make_shared<const R>(result);
+    const Duration ttl =
+        internal::WasRefused(call, outcome) ? Duration::zero() : TtlOf(call, *value, outcome.ok());
+    const std::int64_t bytes = ttl > Duration::zero() ? cache_->SizeOf(KeyOf(call), *value) : 0;
+    cache_->table_.Settle(
+        place, {.now = now, .value = value, .ttl = ttl, .bytes = bytes, .success = outcome.ok()});
+  }
+
+  Duration TtlOf(const Call& call, const R& result, bool ok) const {
+    const auto& options = cache_->options_;
+    if (options.ttl_of) return options.ttl_of(call, result);
+    return ok ? options.ttl : options.negative_ttl;
+  }
+  std::string_view KeyOf(const Call& call) const {
+    return options_.key ? options_.key(call) : call.key();
+  }
+
+  std::shared_ptr<ResultCache<R>> cache_;
+  CacheOptions options_;
+};
+
+template <class R>
+Cache(std::shared_ptr<ResultCache<R>>) -> Cache<R>;
+template <class R>
+Cache(std::shared_ptr<ResultCache<R>>, CacheOptions) -> Cache<R>;
+
+}  // namespace holdfast
+
+#endif  // HOLDFAST_CACHE_H_

@@ -1,0 +1,132 @@
+// A ResultCache keeps results for a while, by a key.
+//
+//   holdfast::ResultCache<absl::StatusOr<Reply>> replies(
+//       {.ttl = 60s, .stale_if_error = 1h, .max_entries = 1000});
+//   if (auto reply = fetch(request); reply.ok()) replies.Put("config", reply);
+//   if (auto reply = replies.Get("config")) log("known");
+//
+// Most callers want Cache (cache.h) in a stack.
+#ifndef HOLDFAST_RESULT_CACHE_H_
+#define HOLDFAST_RESULT_CACHE_H_
+
+#include <absl/status/status.h>
+
+#include <algorithm>
+#include <cstdint>
+#include <functional>
+#include <limits>
+#include <memory>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <utility>
+
+#include "holdfast/call.h"
+#include "holdfast/internal/cache_table.h"
+#include "holdfast/internal/refusals.h"
+#include "holdfast/internal/validate.h"
+#include "holdfast/result.h"
+#include "holdfast/time.h"
+
+namespace holdfast {
+
+template <class R>
+class Cache;
+
+// Bounded by entries and by bytes: what was not used for longest makes room. Results are copied
+// out. Thread-safe; one mutex is held for a lookup, and never while a result is copied, made or
+// destroyed for its caller.
+template <class R>
+class ResultCache {
+ public:
+  struct Options {
+    Duration ttl{0};           // > 0; for which a success is fresh
+    Duration negative_ttl{0};  // the same for a failure of what was asked; zero: none is kept
+    // For so long after its ttl a success still answers while one call asks anew, and for so long
+    // it stands in where that fails (RFC 5861); where it does so, it does for negative_ttl before
+    // there is another try.
+    Duration stale_while_revalidate{0};
+    Duration stale_if_error{0};
+    std::int64_t max_entries = 10'000;
+    std::int64_t max_bytes = std::numeric_limits<std::int64_t>::max();
+    // What a result counts for, >= 0; null: sizeof(R). Its key counts as well.
+    std::function<std::int64_t(const R&)> size_of = nullptr;
+    // How long this result is fresh, in place of ttl and negative_ttl; zero: it is not kept. What
+    // it throws passes to the caller.
+    std::function<Duration(const Call&, const R&)> ttl_of = nullptr;
+    std::string name = {};   // for messages
+    Clock* clock = nullptr;  // of Get and Put; must outlive the cache
+  };
+
+  // Throws std::invalid_argument with the text of Validate.
+  explicit ResultCache(Options options)
+      : options_(internal::Validated(std::move(options))),
+        table_(Terms(options_)),
+        refusals_(RejectionKind::kOther, "Cache", options_.name, "answer") {}
+
+  // What is kept and fresh; nullopt where there is none.
+  std::optional<R> Get(std::string_view key) { return GetAt(Now(), key); }
+  std::optional<R> GetAt(TimePoint now, std::string_view key) {
+    const internal::CacheTable::Value value = table_.Get(key, now);
+    if (value == nullptr) return std::nullopt;
+    return *static_cast<const R*>(value.get());
+  }
+
+  // Keeps a result for ttl, a failure as well, in place of what there is.
+  void Put(std::string_view key, R result) { PutAt(Now(), key, std::move(result)); }
+  void PutAt(TimePoint now, std::string_view key, R result) {
+    const auto value = std::make_shared<const R>(std::move(result));
+    table_.Put(key, {.now = now,
+                     .value = value,
+                     .ttl = options_.ttl,
+                     .bytes = SizeOf(key, *value),
+                     .success = IsSuccess(*value)});
+  }
+
+  // Forgets; what is being asked for at that moment is not kept when it comes, and who asks after
+  // that asks anew.
+  void Erase(std::string_view key) { table_.Erase(key); }
+  void Clear() { table_.Clear(); }
+
+  CacheStats stats() const { return table_.stats(); }
+  const Options& options() const { return options_; }
+
+ private:
+  friend class Cache<R>;
+  friend absl::Status Validate(const Options& options) {
+    return internal::Validate(Terms(options));
+  }
+
+  static internal::CacheTerms Terms(const Options& options) {
+    return {.name = options.name,
+            .ttl = options.ttl,
+            .negative_ttl = options.negative_ttl,
+            .stale_while_revalidate = options.stale_while_revalidate,
+            .stale_if_error = options.stale_if_error,
+            .max_entries = options.max_entries,
+            .max_bytes = options.max_bytes};
+  }
+  // What is no result of a call can't be a failure.
+  static bool IsSuccess(const R& result) {
+    if constexpr (HasResultTraits<R>) {
+      return ResultTraits<R>::StatusOf(result).ok();
+    } else {
+      return true;
+    }
+  }
+  TimePoint Now() const { return internal::ReadClock(options_.clock); }
+  std::int64_t SizeOf(std::string_view key, const R& result) const {
+    const std::int64_t size =
+        options_.size_of ? options_.size_of(result) : static_cast<std::int64_t>(sizeof(R));
+    const auto most = std::numeric_limits<std::int64_t>::max() - std::ssize(key);
+    return std::clamp<std::int64_t>(size, 0, most) + std::ssize(key);
+  }
+
+  const Options options_;
+  internal::CacheTable table_;
+  const internal::Refusals refusals_;
+};
+
+}  // namespace holdfast
+
+#endif  // HOLDFAST_RESULT_CACHE_H_

@@ -1,0 +1,55 @@
+#include "holdfast/cache.h"
+
+#include <absl/strings/str_cat.h>
+
+#include <limits>
+#include <string>
+
+#include "facts_text.h"
+#include "holdfast/rejection.h"
+
+namespace holdfast::internal {
+
+Verdict AskCache(CacheTable& table, const CacheOptions& options, const absl::Status& too_late,
+                 Call& call, CacheTable::Place& place) {
+  CacheTable::Found found;
+  if (place.entered()) {
+    found = table.Look(place);
+  } else {
+    const std::string_view key = options.key ? options.key(call) : call.key();
+    if (key.empty()) return Verdict::Proceed();
+    found = table.Find(key, call.now(), call.waker(), place);
+  }
+  if (found == CacheTable::Found::kAnswer) return Verdict::Answer();
+  if (found == CacheTable::Found::kAsk) return Verdict::Proceed();
+  const TimePoint until = call.deadline();
+  if (until == TimePoint::max() || call.now() < until) return Verdict::Wait(until);
+  return Verdict::Reject(too_late);
+}
+
+bool EndedByItself(Call& call, const absl::Status& outcome) {
+  return absl::IsCancelled(outcome) ||
+         (call.deadline() != TimePoint::max() && call.now() >= call.deadline()) ||
+         // At once, by a policy that knew it would come to that.
+         (absl::IsDeadlineExceeded(outcome) && call.retry_at() > call.deadline());
+}
+
+bool WasRefused(const Call& call, const absl::Status& outcome) {
+  return !outcome.ok() && (call.rejected() || RejectionOf(outcome).has_value());
+}
+
+PolicyFacts FactsOfCache(const CacheTerms& terms) {
+  const auto if_any = [](Duration d, absl::string_view what) {
+    return d == Duration::zero() ? "" : absl::StrCat(what, " ", DurationText(d));
+  };
+  const bool bounded = terms.max_bytes != std::numeric_limits<std::int64_t>::max();
+  return {.settings =
+              JoinSettings({NameText(std::string(terms.name)), if_any(terms.ttl, "fresh for"),
+                            if_any(terms.negative_ttl, "failures for"),
+                            if_any(terms.stale_while_revalidate, "stale while revalidated for"),
+                            if_any(terms.stale_if_error, "stale if error for"),
+                            CountText(terms.max_entries, "key"),
+                            bounded ? absl::StrCat("up to ", terms.max_bytes, " bytes") : ""})};
+}
+
+}  // namespace holdfast::internal

@@ -1,0 +1,282 @@
+#include "holdfast/internal/cache_table.h"
+
+#include <absl/strings/str_cat.h>
+
+#include <algorithm>
+#include <new>
+#include <string>
+#include <utility>
+
+#include "holdfast/internal/string_view.h"
+
+namespace holdfast::internal {
+
+absl::Status Validate(const CacheTerms& terms) {
+  const auto wrong = [&](absl::string_view what) {
+    return absl::InvalidArgumentError(
+        absl::StrCat("ResultCache", terms.name.empty() ? "" : " ", ToAbsl(terms.name), ": ", what));
+  };
+  constexpr Duration kZero = Duration::zero();
+  if (terms.ttl <= kZero) return wrong("ttl must be > 0");
+  if (terms.negative_ttl < kZero) return wrong("negative_ttl must be >= 0");
+  if (terms.stale_while_revalidate < kZero) return wrong("stale_while_revalidate must be >= 0");
+  if (terms.stale_if_error < kZero) return wrong("stale_if_error must be >= 0");
+  if (terms.max_entries < 1) return wrong("max_entries must be >= 1");
+  if (terms.max_bytes < 0) return wrong("max_bytes must be >= 0");
+  return absl::OkStatus();
+}
+
+// Who asks for a key, and who waits for that.
+struct CacheTable::Flight {
+  std::string key;
+  Place* first = nullptr;
+  Place* last = nullptr;
+  bool detached =
+      false;  // the key was erased meanwhile: what comes is not kept, and no table has it
+};
+
+struct CacheTable::Entry {
+  std::string key;
+  Value value;
+  TimePoint expires;
+  TimePoint ask_at;  // later than `expires` where it stands in for failures
+  std::int64_t bytes;
+  bool success;
+  Entry* newer = nullptr;
+  Entry* older = nullptr;
+};
+
+// What is erased under the mutex and destroyed after it: what is kept may do anything then.
+class CacheTable::Dropped {
+ public:
+  Dropped() = default;
+  Dropped(const Dropped&) = delete;
+  Dropped& operator=(const Dropped&) = delete;
+  ~Dropped() {
+    while (first_ != nullptr) delete std::exchange(first_, first_->older);
+  }
+
+  void Add(std::unique_ptr<Entry> entry) {
+    entry->older = first_;
+    first_ = entry.release();
+  }
+
+ private:
+  Entry* first_ = nullptr;  // a list by `older`, owned
+};
+
+CacheTable::CacheTable(const CacheTerms& terms) : terms_(terms) {}
+CacheTable::~CacheTable() = default;
+
+CacheTable::Entry* CacheTable::EntryOf(std::string_view key) {
+  const auto at = entries_.find(ToAbsl(key));
+  return at == entries_.end() ? nullptr : at->second.get();
+}
+
+CacheTable::Found CacheTable::Find(std::string_view key, TimePoint now, Waker& waker,
+                                   Place& place) {
+  const std::lock_guard lock(mutex_);
+  Entry* const entry = EntryOf(key);
+  const auto at = flights_.find(ToAbsl(key));
+  const bool fresh = entry != nullptr && now < entry->ask_at;
+  const bool revalidated = entry != nullptr && entry->success && at != flights_.end() &&
+                           now < SaturatingAdd(entry->expires, terms_.stale_while_revalidate);
+  if (fresh || revalidated) {
+    ++(now < entry->expires ? stats_.hits : stats_.stale);
+    TouchLocked(*entry);
+    place.answer_ = entry->value;
+    return Found::kAnswer;
+  }
+  place.table_ = this;
+  place.waker_ = &waker;
+  if (at != flights_.end()) {
+    Flight& flight = *at->second;
+    place.flight_ = &flight;
+    place.role_ = Found::kWait;
+    place.previous_ = std::exchange(flight.last, &place);
+    (place.previous_ != nullptr ? place.previous_->next_ : flight.first) = &place;
+    return Found::kWait;
+  }
+  auto flight = std::make_unique<Flight>(Flight{.key = std::string(key)});
+  place.flight_ = flights_.emplace(ToAbsl(flight->key), std::move(flight)).first->second.get();
+  place.role_ = Found::kAsk;
+  place.asks_ = true;
+  if (entry != nullptr && entry->success) {
+    place.stand_in_ = entry->value;
+    place.stand_in_until_ = SaturatingAdd(entry->expires, terms_.stale_if_error);
+  }
+  ++stats_.misses;
+  return Found::kAsk;
+}
+
+CacheTable::Found CacheTable::Look(Place& place) {
+  const std::lock_guard lock(mutex_);
+  place.asks_ = place.role_ == Found::kAsk;
+  return place.role_;
+}
+
+void CacheTable::Settle(Place& place, const Ending& ending) {
+  Dropped dropped;
+  const std::lock_guard lock(mutex_);
+  place.asks_ = false;
+  Flight& flight = *place.flight_;
+  if (!flight.detached) {
+    Entry* const entry = EntryOf(flight.key);
+    if (ending.stands_in) {
+      ExtendLocked(flight.key, SaturatingAdd(ending.now, ending.ttl));
+      ++stats_.stale;
+    } else if (ending.value != nullptr && ending.ttl > Duration::zero()) {
+      try {
+        StoreLocked(flight.key, ending, dropped);
+      } catch (const std::bad_alloc&) {  // NOLINT(bugprone-empty-catch): then it is not kept
+      }
+    } else if (ending.success && entry != nullptr) {
+      EraseLocked(*entry, dropped);
+    }
+  }
+  if (ending.value == nullptr) return PassOnLocked(place);
+  place.flight_ = nullptr;
+  EndLocked(flight, ending.value);
+}
+
+void CacheTable::Leave(Place& place) {
+  const std::lock_guard lock(mutex_);
+  if (place.flight_ == nullptr) return;
+  if (place.role_ == Found::kAsk) return PassOnLocked(place);
+  Flight& flight = *std::exchange(place.flight_, nullptr);
+  (place.previous_ != nullptr ? place.previous_->next_ : flight.first) = place.next_;
+  (place.next_ != nullptr ? place.next_->previous_ : flight.last) = place.previous_;
+}
+
+// The next who waits is the one that asks.
+void CacheTable::PassOnLocked(Place& place) {
+  Flight& flight = *std::exchange(place.flight_, nullptr);
+  Place* const next = flight.first;
+  if (next == nullptr) return DropLocked(flight);
+  flight.first = std::exchange(next->next_, nullptr);
+  (flight.first != nullptr ? flight.first->previous_ : flight.last) = nullptr;
+  next->role_ = Found::kAsk;
+  next->stand_in_ = place.stand_in_;
+  next->stand_in_until_ = place.stand_in_until_;
+  ++stats_.misses;
+  next->waker_->Wake();
+}
+
+// Everybody who waits gets this.
+void CacheTable::EndLocked(Flight& flight, const Value& value) {
+  for (Place* place = flight.first; place != nullptr;) {
+    Place* const next = place->next_;
+    place->flight_ = nullptr;
+    place->role_ = Found::kAnswer;
+    place->answer_ = value;
+    ++stats_.shared;
+    place->waker_->Wake();
+    place = next;
+  }
+  DropLocked(flight);
+}
+
+void CacheTable::DropLocked(Flight& flight) {
+  if (flight.detached) {
+    delete &flight;
+  } else {
+    flights_.erase(flights_.find(ToAbsl(flight.key)));
+  }
+}
+
+// Leaves it to those who are in it; who comes from now on asks anew.
+void CacheTable::DetachLocked(std::unique_ptr<Flight> flight) { flight.release()->detached = true; }
+
+CacheTable::Value CacheTable::Get(std::string_view key, TimePoint now) {
+  const std::lock_guard lock(mutex_);
+  Entry* const entry = EntryOf(key);
+  if (entry == nullptr || now >= entry->expires) return nullptr;
+  TouchLocked(*entry);
+  ++stats_.hits;
+  return entry->value;
+}
+
+void CacheTable::Put(std::string_view key, const Ending& ending) {
+  Dropped dropped;
+  const std::lock_guard lock(mutex_);
+  StoreLocked(key, ending, dropped);
+}
+
+void CacheTable::Erase(std::string_view key) {
+  Dropped dropped;
+  const std::lock_guard lock(mutex_);
+  if (Entry* const entry = EntryOf(key)) EraseLocked(*entry, dropped);
+  if (const auto at = flights_.find(ToAbsl(key)); at != flights_.end()) {
+    auto flight = std::move(at->second);
+    flights_.erase(at);
+    DetachLocked(std::move(flight));
+  }
+}
+
+void CacheTable::Clear() {
+  decltype(entries_) dropped;
+  const std::lock_guard lock(mutex_);
+  entries_.swap(dropped);
+  newest_ = oldest_ = nullptr;
+  stats_.bytes = 0;
+  for (auto& [key, flight] : flights_) DetachLocked(std::move(flight));
+  flights_.clear();
+}
+
+CacheStats CacheTable::stats() const {
+  const std::lock_guard lock(mutex_);
+  CacheStats stats = stats_;
+  stats.entries = static_cast<std::int64_t>(entries_.size());
+  return stats;
+}
+
+// In place of what there is. What is by itself more than max_bytes is not kept.
+void CacheTable::StoreLocked(std::string_view key, const Ending& ending, Dropped& dropped) {
+  if (Entry* const old = EntryOf(key)) EraseLocked(*old, dropped);
+  if (ending.bytes > terms_.max_bytes) return;
+  while (oldest_ != nullptr && (std::cmp_greater_equal(entries_.size(), terms_.max_entries) ||
+                                stats_.bytes > terms_.max_bytes - ending.bytes)) {
+    ++stats_.evicted;
+    EraseLocked(*oldest_, dropped);
+  }
+  const TimePoint expires = SaturatingAdd(ending.now, ending.ttl);
+  auto made = std::make_unique<Entry>(Entry{.key = std::string(key),
+                                            .value = ending.value,
+                                            .expires = expires,
+                                            .ask_at = expires,
+                                            .bytes = ending.bytes,
+                                            .success = ending.success});
+  Entry& entry = *entries_.emplace(ToAbsl(made->key), std::move(made)).first->second;
+  stats_.bytes += entry.bytes;
+  entry.older = std::exchange(newest_, &entry);
+  (entry.older != nullptr ? entry.older->newer : oldest_) = &entry;
+}
+
+void CacheTable::ExtendLocked(std::string_view key, TimePoint until) {
+  if (Entry* const entry = EntryOf(key)) {
+    entry->ask_at = std::min(until, SaturatingAdd(entry->expires, terms_.stale_if_error));
+  }
+}
+
+void CacheTable::EraseLocked(Entry& entry, Dropped& dropped) {
+  UnlinkLocked(entry);
+  stats_.bytes -= entry.bytes;
+  const auto at = entries_.find(ToAbsl(entry.key));
+  dropped.Add(std::move(at->second));
+  entries_.erase(at);
+}
+
+void CacheTable::TouchLocked(Entry& entry) {
+  if (&entry == newest_) return;
+  UnlinkLocked(entry);
+  entry.newer = nullptr;
+  entry.older = std::exchange(newest_, &entry);
+  entry.older->newer = &entry;
+}
+
+void CacheTable::UnlinkLocked(Entry& entry) {
+  (entry.newer != nullptr ? entry.newer->older : newest_) = entry.older;
+  (entry.older != nullptr ? entry.older->newer : oldest_) = entry.newer;
+}
+
+}  // namespace holdfast::internal
