@@ -22,7 +22,7 @@ template <class Condition>
 bool Eventually(const Condition& condition) {
   for (int tries = 0; tries < 2000; ++tries) {
     if (condition()) return true;
-    std::this_thread::sleep_for(std::chrono::milliseconds(1));
+    std::this_thread::sleep_for(std::chrono::milliseconds(1));  // nobody says when one is closed
   }
   return condition();
 }

@@ -98,12 +98,12 @@ class Peer {
     return ::send(fd_, text.data(), text.size(), MSG_NOSIGNAL) == static_cast<ssize_t>(text.size());
   }
 
-  // One byte after the other with a gap, which is the fault itself; false once the client is gone.
+  // One byte after the other with a gap; false once the client is gone.
   bool Drip(std::string_view text,
             std::chrono::milliseconds gap = std::chrono::milliseconds(20)) const {
     for (const char& byte : text) {
       if (!Write({&byte, 1})) return false;
-      std::this_thread::sleep_for(gap);
+      std::this_thread::sleep_for(gap);  // the fault itself
     }
     return true;
   }
