@@ -7,29 +7,21 @@
 #include <chrono>
 #include <cstdint>
 #include <deque>
-#include <functional>
 #include <iterator>
 #include <limits>
 #include <memory>
-#include <optional>
 #include <stdexcept>
-#include <stop_token>
 #include <string>
 #include <string_view>
 #include <thread>
 #include <utility>
 #include <vector>
 
-#include "holdfast/bulkhead.h"
 #include "holdfast/circuit_break.h"
 #include "holdfast/circuit_breaker.h"
-#include "holdfast/rate_limit.h"
 #include "holdfast/report.h"
-#include "holdfast/semaphore.h"
 #include "holdfast/stack.h"
 #include "holdfast/testing.h"
-#include "holdfast/timeout.h"
-#include "holdfast/token_bucket.h"
 #include "test/support/catch.h"
 
 namespace holdfast {
@@ -37,9 +29,6 @@ namespace {
 
 using namespace std::chrono_literals;
 using testing::FakeClock;
-using testing::Reply;
-using testing::Simulate;
-using testing::World;
 
 using Result = absl::StatusOr<std::string>;
 using Results = ResultCache<Result>;
@@ -249,249 +238,9 @@ TEST_CASE("the bytes are bounded") {
   }
 }
 
-TEST_CASE("a cache by itself is a map that forgets") {
-  Results cache({.ttl = 10s});
-  const TimePoint now{1h};
-  CHECK(cache.GetAt(now, "a") == std::nullopt);
-  cache.PutAt(now, "a", "one");
-  CHECK(cache.GetAt(now + 9s, "a")->value() == "one");
-  cache.PutAt(now, "a", "two");
-  CHECK(cache.GetAt(now, "a")->value() == "two");
-  CHECK(cache.GetAt(now + 10s, "a") == std::nullopt);
-  cache.Erase("a");
-  CHECK(cache.stats().entries == 0);
-  cache.PutAt(now, "b", "three");
-  cache.Clear();
-  CHECK(cache.GetAt(now, "b") == std::nullopt);
-  CHECK(cache.stats().bytes == 0);
-}
-
-// A result that looks into its cache when it is destroyed.
-struct Curious {
-  std::function<void()> look;
-  ~Curious() {
-    if (look) look();
-  }
-};
-
-TEST_CASE("no result is destroyed under the mutex") {
-  using Pointers = ResultCache<absl::StatusOr<std::shared_ptr<Curious>>>;
-  Pointers cache({.ttl = 10s, .max_entries = 1});
-  int looked = 0;
-  const auto put = [&](std::string_view key) {
-    cache.PutAt(TimePoint{}, key, std::make_shared<Curious>([&] {
-                  ++looked;
-                  (void)cache.stats();
-                }));
-  };
-  put("a");
-  put("a");
-  CHECK(looked == 1);
-  put("b");
-  CHECK(looked == 2);
-  cache.Erase("b");
-  CHECK(looked == 3);
-  put("c");
-  cache.Clear();
-  CHECK(looked == 4);
-}
-
-TEST_CASE("a cache by itself keeps what is no result as well") {
-  ResultCache<int> cache({.ttl = 10s});
-  cache.PutAt(TimePoint{}, "a", 7);
-  CHECK(cache.GetAt(TimePoint{}, "a") == 7);
-}
-
-TEST_CASE("a cache refuses options that make no sense") {
-  CHECK_THROWS_WITH(Results({.name = "x"}), "ResultCache x: ttl must be > 0");
-  CHECK_THROWS_AS(Results({.ttl = 1s, .negative_ttl = -1s}), std::invalid_argument);
-  CHECK_THROWS_AS(Results({.ttl = 1s, .stale_while_revalidate = -1s}), std::invalid_argument);
-  CHECK_THROWS_AS(Results({.ttl = 1s, .stale_if_error = -1s}), std::invalid_argument);
-  CHECK_THROWS_AS(Results({.ttl = 1s, .max_entries = 0}), std::invalid_argument);
-  CHECK_THROWS_AS(Results({.ttl = 1s, .max_bytes = -1}), std::invalid_argument);
-  CHECK_THROWS_AS(Cache<Result>(std::shared_ptr<Results>()), std::invalid_argument);
-}
-
 TEST_CASE("a cache says what it is") {
   const Stack stack(Cache<Result>({.ttl = 10s, .stale_if_error = 1h, .name = "orders"}));
   CHECK(stack.Describe() == "Cache(\"orders\", fresh for 10s, stale if error for 1h, 10000 keys)");
-}
-
-// Calls for one key in a world, whose executor takes a second and answers as it is told.
-class Crowd {
-  using Executor = std::function<void(Call&, Reply<Result>)>;
-
- public:
-  explicit Crowd(Results::Options options)
-      : cache(MakeCache(std::move(options))),
-        ask_(Simulate<Result>(world, Stack(Cache(cache)),
-                              Executor([this](Call&, Reply<Result> reply) {
-                                ++asked;
-                                const Result answer = Next();
-                                world.After(1s, [reply, answer] { reply.Done(answer); });
-                              }))) {}
-
-  void At(Duration at, const std::string& name, Duration patience = Duration::max(),
-          std::stop_token stop = {}) {
-    world.At(at, [=, this] {
-      ask_.With({.deadline = SaturatingAdd(world.Now(), patience), .stop = stop, .key = "key"},
-                [this, name](const Result& result) {
-                  ended +=
-                      name + ":" +
-                      (result.ok() ? *result : absl::StatusCodeToString(result.status().code())) +
-                      "@" + std::to_string(world.Now().time_since_epoch() / 1ms) + " ";
-                });
-    });
-  }
-
-  World world;
-  std::shared_ptr<Results> cache;
-  std::deque<Result> answers;
-  int asked = 0;
-  std::string ended;
-
- private:
-  Result Next() {
-    if (answers.empty()) return "answer" + std::to_string(asked);
-    Result answer = answers.front();
-    answers.pop_front();
-    return answer;
-  }
-
-  decltype(Simulate<Result>(std::declval<World&>(), std::declval<Stack<Cache<Result>>>(),
-                            std::declval<Executor>())) ask_;
-};
-
-TEST_CASE("one call for a key is in the air, and all others get its result or its error") {
-  Crowd crowd({.ttl = 10s});
-  crowd.At(0ms, "a");
-  crowd.At(100ms, "b");
-  crowd.At(900ms, "c");
-  crowd.At(1100ms, "d");
-  SECTION("its result") {
-    crowd.world.Run();
-    CHECK(crowd.ended == "a:answer1@1000 b:answer1@1000 c:answer1@1000 d:answer1@1100 ");
-    CHECK(crowd.asked == 1);
-    CHECK(crowd.cache->stats().shared == 2);
-  }
-  SECTION("its error") {
-    crowd.answers = {kDown};
-    crowd.world.Run();
-    CHECK(crowd.ended ==
-          "a:UNAVAILABLE@1000 b:UNAVAILABLE@1000 c:UNAVAILABLE@1000 d:answer2@2100 ");
-  }
-}
-
-TEST_CASE("who waits for another's answer waits no longer than its own deadline") {
-  Crowd crowd({.ttl = 10s});
-  crowd.At(0ms, "a");
-  crowd.At(100ms, "b", 300ms);
-  crowd.world.Run();
-  CHECK(crowd.ended == "b:DEADLINE_EXCEEDED@400 a:answer1@1000 ");
-}
-
-TEST_CASE("where the one that asks goes, the next asks") {
-  Crowd crowd({.ttl = 10s});
-  std::stop_source stop;
-  SECTION("at its own deadline") {
-    crowd.At(0ms, "a", 500ms);
-    crowd.At(100ms, "b");
-    crowd.At(200ms, "c");
-    crowd.world.Run();
-    CHECK(crowd.ended == "a:DEADLINE_EXCEEDED@500 b:answer2@1500 c:answer2@1500 ");
-  }
-  SECTION("stopped by its caller") {
-    crowd.At(0ms, "a", Duration::max(), stop.get_token());
-    crowd.At(100ms, "b");
-    crowd.world.At(300ms, [&] { stop.request_stop(); });
-    crowd.world.Run();
-    CHECK(crowd.ended == "a:CANCELLED@300 b:answer2@1300 ");
-  }
-  SECTION("and where it waited itself, it just leaves") {
-    crowd.At(0ms, "a");
-    crowd.At(100ms, "b", Duration::max(), stop.get_token());
-    crowd.At(200ms, "c");
-    crowd.world.At(300ms, [&] { stop.request_stop(); });
-    crowd.world.Run();
-    CHECK(crowd.ended == "b:CANCELLED@300 a:answer1@1000 c:answer1@1000 ");
-  }
-  CHECK(crowd.cache->stats().entries == 1);
-}
-
-TEST_CASE("a refusal for the deadline of the one that asks is not the others'") {
-  using Executor = std::function<void(Call&, Reply<Result>)>;
-  World world;
-  const auto permits = std::make_shared<Semaphore>(Semaphore::Options{.limit = 1});
-  const auto bucket = std::make_shared<TokenBucket>(TokenBucket::Options{.rate = 1, .burst = 1});
-  auto held = permits->TryAcquire();
-  CHECK(bucket->AllowAt(world.Now()));
-  auto ask = Simulate<Result>(
-      world, Stack(Cache(MakeCache({.ttl = 10s})), Bulkhead(permits), RateLimit(bucket)),
-      Executor([](Call&, Reply<Result> reply) { reply.Done("answer"); }));
-  std::string ended;
-  for (const Duration patience : {Duration(900ms), Duration::max()}) {
-    ask.With({.deadline = SaturatingAdd(world.Now(), patience), .key = "key"},
-             [&ended](const Result& result) { ended += result.value_or("refused") + " "; });
-  }
-  world.At(100ms, [&held] { held->Release(); });
-  world.Run();
-  CHECK(ended == "refused answer ");
-}
-
-TEST_CASE("who shares a refusal is told that it is one") {
-  using Executor = std::function<void(Call&, Reply<Result>)>;
-  World world;
-  auto permits = std::make_shared<Semaphore>(Semaphore::Options{.limit = 1});
-  const auto held = permits->TryAcquire();
-  auto ask = Simulate<Result>(
-      world, Stack(Cache(MakeCache({.ttl = 10s})), Bulkhead(permits, {.max_wait = 1s})),
-      Executor([](Call&, Reply<Result> reply) { reply.Done("answer"); }));
-  std::vector<Report> reports(2);
-  for (Report& report : reports) {
-    ask.With({.key = "key", .report = &report},
-             [](const Result& result) { CHECK(absl::IsResourceExhausted(result.status())); });
-  }
-  world.Run();
-  CHECK(reports[0].stopped == StopReason::kRejected);
-  CHECK(reports[1].stopped == StopReason::kRejected);
-}
-
-TEST_CASE("while one asks anew the others get what is stale, if they may") {
-  Crowd crowd({.ttl = 10s, .stale_while_revalidate = 5s});
-  crowd.At(0s, "a");
-  crowd.At(12s, "b");      // asks anew
-  crowd.At(12500ms, "c");  // gets the stale one
-  crowd.At(28100ms, "d");  // too stale for that
-  crowd.At(28600ms, "e");
-  crowd.world.Run();
-  CHECK(crowd.ended ==
-        "a:answer1@1000 c:answer1@12500 b:answer2@13000 d:answer3@29100 e:answer3@29100 ");
-}
-
-TEST_CASE("what is erased while it is asked for is not kept when it comes") {
-  Crowd crowd({.ttl = 10s});
-  crowd.At(0ms, "a");
-  crowd.At(100ms, "b");
-  SECTION("one key") {
-    crowd.world.At(500ms, [&] { crowd.cache->Erase("key"); });
-  }
-  SECTION("all") {
-    crowd.world.At(500ms, [&] { crowd.cache->Clear(); });
-  }
-  SECTION("and who asks after that asks anew") {
-    crowd.world.At(500ms, [&] { crowd.cache->Erase("key"); });
-    crowd.At(600ms, "c");
-    crowd.At(700ms, "d");
-    crowd.world.RunFor(1200ms);
-    CHECK(crowd.asked == 2);
-    crowd.world.Run();
-    CHECK(crowd.ended == "a:answer1@1000 b:answer1@1000 c:answer2@1600 d:answer2@1600 ");
-    CHECK(crowd.cache->GetAt(TimePoint(2s), "key")->value() == "answer2");
-    return;
-  }
-  crowd.world.Run();
-  CHECK(crowd.ended == "a:answer1@1000 b:answer1@1000 ");
-  CHECK(crowd.cache->stats().entries == 0);
 }
 
 TEST_CASE("whatever throws, the next call asks") {
