@@ -151,6 +151,11 @@ void AdaptiveLimiter::AdaptIfReady(TimePoint now) {
   if (!loop_->Adapt(now)) return;
   const std::int64_t limit = loop_->estimator.limit();
   if (limit != semaphore_.limit()) semaphore_.SetLimit(limit);
+  if (loop_->latency <= 0) return;
+  // Most calls take less than twice the mean.
+  constexpr double kMost = 3600e9;
+  semaphore_.expected_hold_.store(static_cast<Duration::rep>(std::min(2 * loop_->latency, kMost)),
+                                  std::memory_order_relaxed);
 }
 
 void AdaptiveLimiter::Publish() {

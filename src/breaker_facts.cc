@@ -34,7 +34,9 @@ PolicyFacts FactsOf(const CircuitBreaker::Options& options, const std::string& w
       options.open_time == nullptr ? absl::StrCat("open ", DurationText(options.timeout)) : "";
   return {.settings = JoinSettings({whose, counts, open, CountText(options.max_requests, "probe")}),
           .window = window,
-          .probes = options.max_requests};
+          .probes = options.max_requests,
+          .probe_lease = options.probe_lease,
+          .open_for = options.open_time == nullptr ? options.timeout : Duration::zero()};
 }
 
 }  // namespace

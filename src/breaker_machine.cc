@@ -44,7 +44,7 @@ void BreakerMachine::StayOpen(std::uint64_t generation, Duration open_for) {
   RefuseUntil(SaturatingAdd(began_, std::max(open_for, Duration(1))));
 }
 
-BreakerMachine::Answer BreakerMachine::Admit(TimePoint now, std::uint64_t& era) {
+BreakerMachine::Answer BreakerMachine::Admit(TimePoint now, Duration lease, std::uint64_t& era) {
   switch (phase_) {
     case Phase::kOpen:
       return Answer::kOpen;
@@ -52,8 +52,6 @@ BreakerMachine::Answer BreakerMachine::Admit(TimePoint now, std::uint64_t& era) 
       const std::uint64_t spoken_for = tally_.totals().successes + probes_.size();
       if (spoken_for >= static_cast<std::uint64_t>(options_.max_requests)) return Answer::kNoPlace;
       // The earliest lease is the first one's, though `now` may be older than the last one's.
-      const Duration lease =
-          options_.probe_lease > Duration::zero() ? options_.probe_lease : options_.timeout;
       const TimePoint end = SaturatingAdd(std::max(now, began_), lease);
       probes_.emplace_hint(probes_.end(), era_ + 1,
                            probes_.empty() ? end : std::max(end, probes_.rbegin()->second));
@@ -252,6 +250,7 @@ void BreakerMachine::Open(TimePoint now, TripCause cause, const BreakerCounts& c
 
 void BreakerMachine::RefuseUntil(TimePoint until) {
   ends_at_ = until;
+  lane_.set_open_for(until == TimePoint::max() ? Duration::zero() : SaturatingSub(until, began_));
   lane_.RefuseBefore(dry_run() ? TimePoint::min() : retry_at());
 }
 

@@ -43,7 +43,8 @@ class BreakerMachine {
   std::optional<std::uint64_t> TakeOpening();
   void StayOpen(std::uint64_t generation, Duration open_for);
 
-  Answer Admit(TimePoint now, std::uint64_t& era);
+  // `lease`: how long a probe may take.
+  Answer Admit(TimePoint now, Duration lease, std::uint64_t& era);
   // How a call ended that was admitted in `era`.
   std::optional<Question> Record(std::uint64_t era, TimePoint now, Outcome outcome, bool slow);
   // Unless another generation has begun.

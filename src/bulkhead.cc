@@ -32,10 +32,10 @@ Verdict Bulkhead::Queue(Call& call, State& state) const {
     state.attempt_ = call.attempt();
     return Verdict::Proceed();
   }
-  const TimePoint until = std::min(state.give_up_at_, call.deadline());
+  const TimePoint until = std::min(state.give_up_at_, state.too_late_at_);
   if (until == TimePoint::max() || call.now() < until) return Verdict::Wait(until);
-  return Verdict::Reject(call.deadline() <= state.give_up_at_ ? refusals.deadline
-                                                              : refusals.exhausted);
+  return Verdict::Reject(state.too_late_at_ <= state.give_up_at_ ? refusals.deadline
+                                                                 : refusals.exhausted);
 }
 
 // Where nobody may wait.
@@ -65,6 +65,7 @@ bool Bulkhead::Enter(Call& call, State& state) const {
     wait = std::min(wait, delay->target);
   }
   state.give_up_at_ = SaturatingAdd(call.now(), wait);
+  state.too_late_at_ = call.latest_start(semaphore_->expected_hold());
   return true;
 }
 

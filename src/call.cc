@@ -2,6 +2,7 @@
 
 #include <absl/random/random.h>
 
+#include <algorithm>
 #include <array>
 #include <cstddef>
 #include <exception>
@@ -14,9 +15,9 @@
 namespace holdfast {
 
 std::string_view ToString(StopReason reason) {
-  constexpr std::array<std::string_view, 9> kNames = {
+  constexpr std::array<std::string_view, 10> kNames = {
       "success", "not retryable", "attempts",  "elapsed",        "deadline",
-      "budget",  "rejected",      "cancelled", "not repeatable",
+      "budget",  "rejected",      "cancelled", "not repeatable", "retry-after too far",
   };
   return kNames[static_cast<size_t>(reason)];
 }
@@ -36,6 +37,21 @@ void internal::ThrowNoRequest() {
   ThrowIfInvalid(absl::InvalidArgumentError(
       "FromRequest: the first argument of the call is of another type, or there is none"));
   std::terminate();
+}
+
+TimeBelow Call::time_below() {
+  const TimePoint at = now();
+  const TimeBelow executor =
+      time_in_executor_ == nullptr ? TimeBelow() : time_in_executor_(executor_, at);
+  return time_in_machine_(machine_, depth_, at, executor);
+}
+
+TimePoint Call::latest_start(Duration attempt) {
+  if (deadline_ == TimePoint::max()) return TimePoint::max();
+  attempt = std::min(attempt, time_below().attempt);
+  if (attempt == Duration::max()) return deadline_;
+  const Duration left = std::max(SaturatingSub(deadline_, now()), Duration::zero());
+  return deadline_ - std::min(attempt, left / 2);
 }
 
 void Call::Waive(std::string_view policy, const absl::Status& refusal, TimePoint until) {
@@ -84,13 +100,16 @@ void Call::ReportOutcome(const absl::Status& outcome) {
 void Call::Answered(const absl::Status& result) {
   rejected_ = RejectionOf(result).has_value();
   retry_at_ = TimePoint::min();
+  retry_spread_ = Duration::zero();
   stopped_ = rejected_ ? StopReason::kRejected : kNotStopped;
 }
 
 void Call::End(const absl::Status& result, std::optional<Duration> retry_after) {
   if (options_.outer != nullptr) {
     if (result.ok()) options_.outer->repaid_ = repaid_;
-    if (!result.ok() && rejected_) options_.outer->Rejected(retry_at_, StopReason::kRejected);
+    if (!result.ok() && rejected_) {
+      options_.outer->Rejected(retry_at_, StopReason::kRejected, retry_spread_);
+    }
   }
   if (!reporting_) return;
   Report& report = *options_.report;

@@ -1,11 +1,25 @@
 #include "holdfast/circuit_break.h"
 
+#include <algorithm>
+
 namespace holdfast::internal {
 
+namespace {
+
+// How long the call may take from here on.
+Duration LongestOf(Call& call) {
+  const Duration below = call.time_below().call;
+  if (call.deadline() == TimePoint::max()) return below;
+  return std::min(below, std::max(SaturatingSub(call.deadline(), call.now()), Duration::zero()));
+}
+
+}  // namespace
+
 Verdict CircuitBreakAdmission::AskOtherwise(CircuitBreaker& breaker, std::string_view policy) {
-  const CircuitBreaker::Refusal refusal = breaker.AdmitOtherwise(call_->now(), ticket_);
+  const CircuitBreaker::Refusal refusal =
+      breaker.AdmitOtherwise(call_->now(), ticket_, LongestOf(*call_));
   if (refusal.status == nullptr) return Verdict::Proceed();
-  if (!refusal.waived) return Verdict::Reject(*refusal.status, refusal.retry_at);
+  if (!refusal.waived) return Verdict::Reject(*refusal.status, refusal.retry_at, refusal.spread);
   call_->Waive(policy, *refusal.status, refusal.retry_at);
   return Verdict::Proceed();
 }

@@ -155,21 +155,34 @@ CircuitBreaker::CircuitBreaker(Options options)
 
 CircuitBreaker::~CircuitBreaker() = default;
 
-CircuitBreaker::Refusal CircuitBreaker::AdmitOtherwise(TimePoint now, Ticket& ticket) {
+CircuitBreaker::Refusal CircuitBreaker::AdmitOtherwise(TimePoint now, Ticket& ticket,
+                                                       Duration longest) {
   const TimePoint retry_at = lane_.retry_at();
-  if (now < retry_at) return {.status = &*open_, .retry_at = retry_at};
+  if (now < retry_at) {
+    return {.status = &*open_, .retry_at = retry_at, .spread = lane_.open_for()};
+  }
   Turn turn(*this, now);
-  switch (turn->Admit(now, ticket.era_)) {
+  Refusal refusal = {.spread = lane_.open_for(), .waived = turn->dry_run()};
+  switch (turn->Admit(now, LeaseOf(longest), ticket.era_)) {
     case internal::BreakerMachine::Answer::kAdmitted:
       ticket.breaker_ = this;
       ticket.admitted_at_ = now;
       return {};
     case internal::BreakerMachine::Answer::kOpen:
-      return {.status = &*open_, .retry_at = turn->retry_at(), .waived = turn->dry_run()};
+      refusal.status = &*open_;
+      refusal.retry_at = turn->retry_at();
+      break;
     case internal::BreakerMachine::Answer::kNoPlace:
-      return {.status = &no_place_, .waived = turn->dry_run()};
+      refusal.status = &no_place_;
+      break;
   }
-  return {};
+  return refusal;
+}
+
+Duration CircuitBreaker::LeaseOf(Duration longest) const {
+  if (options_.probe_lease > Duration::zero()) return options_.probe_lease;
+  if (longest == Duration::max()) longest = std::chrono::minutes(1);
+  return std::max(options_.timeout, longest);
 }
 
 void CircuitBreaker::RecordOtherwise(const Ticket& ticket, TimePoint now, Outcome outcome) {

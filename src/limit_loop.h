@@ -15,12 +15,15 @@ class LimitLoop {
   // True where there is a limit to set anew.
   bool Adapt(TimePoint now) {
     if (!sampler.Ready(now)) return false;
-    estimator.Update(sampler.Take(drop_share_));
+    const LimitWindow window = sampler.Take(drop_share_);
+    estimator.Update(window);
+    if (window.succeeded > 0) latency = window.latency;
     return true;
   }
 
   LimitSampler sampler;
   LimitEstimator estimator;
+  double latency = 0;  // the mean of the last window in which calls succeeded, in ns; 0: none yet
 
  private:
   double drop_share_;

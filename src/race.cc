@@ -40,7 +40,8 @@ void Branches::Sent(BranchRecord& record) {
 void Branches::Ended(BranchRecord& record, Call& branch, const std::shared_ptr<void>& race) {
   record.attempts = branch.attempts_;
   record.rejected = branch.rejected_;
-  record.retry_at = branch.retry_at_;
+  record.retry_at = branch.retry_at();
+  record.retry_spread = branch.retry_spread();
   record.stopped = branch.stopped_;
   record.repaid = branch.repaid_;
   record.lingers = branch.left_any();
@@ -72,6 +73,7 @@ void Branches::Account(const BranchRecord& record, bool ended) {
 void Branches::Take(const BranchRecord& record) {
   call_.rejected_ = record.rejected;
   call_.retry_at_ = record.retry_at;
+  call_.retry_spread_ = record.retry_spread;
   call_.stopped_ = record.stopped;
   call_.repaid_ = record.repaid;
 }

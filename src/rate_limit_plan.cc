@@ -22,7 +22,7 @@ void RateLimitPlan::State::GiveBack() {
 Verdict RateLimitPlan::TakeTokens(Call& call, State& state) const {
   if (state.call_ == nullptr) {
     const TimePoint now = call.now();
-    const Duration time_left = SaturatingSub(call.deadline(), now);
+    const Duration time_left = SaturatingSub(call.latest_start(), now);
     state.cost_ = terms_.cost == nullptr ? 1 : terms_.cost(std::as_const(call));
     state.call_ = &call;
     const TokenSource::Answer answer =

@@ -1,5 +1,7 @@
 #include "holdfast/retry.h"
 
+#include <absl/random/distributions.h>
+
 #include <algorithm>
 #include <mutex>
 #include <random>
@@ -18,6 +20,10 @@ RetryClass ClassOf(const absl::Status& outcome) {
     default:
       return RetryClass::kTransient;
   }
+}
+
+Duration Uniform(absl::BitGenRef gen, Duration most) {
+  return Duration(absl::Uniform<std::int64_t>(gen, 0, most.count()));
 }
 
 void Tell(const RetryHook& hook, const Call& call, const RetryEvent& event) {
@@ -44,6 +50,9 @@ absl::Status Validate(const RetryOptions& options) {
   }
   if (options.max_elapsed < Duration::zero()) {
     return absl::InvalidArgumentError("Retry: max_elapsed must be >= 0");
+  }
+  if (options.max_retry_after < Duration::zero()) {
+    return absl::InvalidArgumentError("Retry: max_retry_after must be >= 0");
   }
   return absl::OkStatus();
 }
@@ -83,9 +92,36 @@ void RetryPlan::Charge::SettleTaken() {
   budget_ = nullptr;
 }
 
+Verdict RetryPlan::BeginAfterPause(Call& call, State& state) const {
+  const TimePoint until = options_.pause->until();
+  if (call.now() < until) {
+    // Not all at once: as many as came meanwhile are spread over as long again.
+    const Duration spread = SaturatingSub(until, call.now());
+    const TimePoint latest = call.latest_start();
+    if (!options_.wait_for_refusals || until > latest) {
+      return Verdict::Reject(options_.pause->refusal(), until, spread);
+    }
+    return Verdict::Wait(std::min(SaturatingAdd(until, Draw(call, spread)), latest));
+  }
+  Start(call, state);
+  return Verdict::Proceed();
+}
+
+void RetryPlan::Pause(Call& call, Duration retry_after) const {
+  options_.pause->Extend(
+      SaturatingAdd(call.now(), std::min(retry_after, options_.max_retry_after)));
+}
+
 void RetryPlan::TellSuccess(Call& call, State& state) const {
   const absl::Status ok;
   Tell(options_.on_attempt, call, {.attempt = ++state.attempts, .outcome = ok});
+}
+
+// The call says already why it ended.
+void RetryPlan::Refused(Call& call, State& state, const absl::Status& outcome) const {
+  Tell(options_.on_attempt, call, {.attempt = ++state.attempts, .outcome = outcome});
+  if (absl::IsCancelled(outcome) && call.stop().stop_requested()) return;
+  GiveUp(call, state, outcome, StopReason::kRejected);
 }
 
 void RetryPlan::Failed(Call& call, State& state, const absl::Status& outcome,
@@ -105,12 +141,10 @@ std::optional<TimePoint> RetryPlan::Again(Call& call, State& state, const absl::
                                           std::optional<Duration> retry_after) const {
   Tell(options_.on_attempt, call, {.attempt = ++state.attempts, .outcome = outcome});
   StopReason why = StopReason::kAttempts;
-  if (state.attempts < options_.max_attempts) {
-    const Duration wait =
-        delay ? std::max(*delay, Duration::zero())
-              : std::max(Backoff(call, state.attempts), retry_after.value_or(Duration::zero()));
-    // A refusal says when it will be over; before that there is nothing to ask.
-    const TimePoint at = std::max(SaturatingAdd(call.now(), wait), call.retry_at());
+  if (!delay && retry_after && *retry_after > options_.max_retry_after) {
+    why = StopReason::kRetryAfterTooFar;
+  } else if (state.attempts < options_.max_attempts) {
+    const TimePoint at = NextTry(call, state, delay, retry_after);
     why = WhyNot(call, state, at);
     if (why == StopReason::kSuccess) {
       if (Withdraw(call, state, outcome)) return at;
@@ -122,6 +156,17 @@ std::optional<TimePoint> RetryPlan::Again(Call& call, State& state, const absl::
   return std::nullopt;
 }
 
+// A refusal says when it will be over; before that there is nothing to ask, and at that time all
+// would come at once.
+TimePoint RetryPlan::NextTry(Call& call, const State& state, std::optional<Duration> delay,
+                             std::optional<Duration> retry_after) const {
+  const TimePoint from = std::max(call.now(), call.retry_at());
+  if (delay) return std::max(SaturatingAdd(call.now(), std::max(*delay, Duration::zero())), from);
+  const Duration wait =
+      std::max(Backoff(call, state.attempts), retry_after.value_or(Duration::zero()));
+  return SaturatingAdd(from, std::max(wait, Spread(call)));
+}
+
 // kSuccess where nothing speaks against it.
 StopReason RetryPlan::WhyNot(Call& call, State& state, TimePoint at) const {
   if (at > call.deadline()) return StopReason::kDeadline;
@@ -129,14 +174,22 @@ StopReason RetryPlan::WhyNot(Call& call, State& state, TimePoint at) const {
     return call.rejected() ? StopReason::kRejected : StopReason::kElapsed;
   }
   if (SaturatingSub(at, state.began) > options_.max_elapsed) return StopReason::kElapsed;
-  if (call.deadline() == TimePoint::max()) return StopReason::kSuccess;
+  return HasTime(call, state, at) ? StopReason::kSuccess : StopReason::kDeadline;
+}
+
+// For an attempt that begins then.
+bool RetryPlan::HasTime(Call& call, State& state, TimePoint at) const {
+  if (call.deadline() == TimePoint::max()) return true;
   // What a policy below refused was no attempt.
   if (!call.rejected()) {
     state.fastest = std::min(state.fastest, SaturatingSub(call.now(), state.attempt_began));
   }
-  const bool known = state.fastest != Duration::max();
-  return known && SaturatingAdd(at, state.fastest) > call.deadline() ? StopReason::kDeadline
-                                                                     : StopReason::kSuccess;
+  Duration attempt = state.fastest;
+  if (call.rejected()) {
+    const Duration limit = call.time_below().attempt;
+    if (limit != Duration::max()) attempt = limit;
+  }
+  return attempt == Duration::max() || SaturatingAdd(at, attempt) <= call.deadline();
 }
 
 // What a policy below refused has cost the backend nothing, and the next would be the first to
@@ -151,6 +204,21 @@ Duration RetryPlan::Backoff(Call& call, int retry) const {
   // A user's own backoff is asked outside of the lock.
   std::mt19937_64 gen(random_->Draw());
   return options_.backoff.Delay(retry, gen);
+}
+
+// Those who were refused while a breaker was open come back evenly over four times as long: to
+// what comes anyhow they add a quarter, which a service that is not nearly full can take.
+Duration RetryPlan::Spread(Call& call) const {
+  constexpr std::int64_t kTimes = 4;
+  return Draw(call, SaturatingMul(call.retry_spread(), kTimes));
+}
+
+// From nothing to `most`.
+Duration RetryPlan::Draw(Call& call, Duration most) const {
+  if (most <= Duration::zero()) return Duration::zero();
+  if (random_ == nullptr) return Uniform(call.random(), most);
+  std::mt19937_64 gen(random_->Draw());
+  return Uniform(gen, most);
 }
 
 Next RetryPlan::Go(Call& call, State& state, const absl::Status& outcome, TimePoint at) const {

@@ -46,12 +46,14 @@ PolicyFacts RetryPlan::Facts() const {
               {CountText(options_.max_attempts, "attempt"),
                absl::StrCat("backoff up to ", DurationText(backoff)),
                bounded ? absl::StrCat("within ", DurationText(options_.max_elapsed)) : "",
+               options_.wait_for_refusals ? "waits for refusals" : "",
                budget == nullptr        ? "no budget"
                : budget->name().empty() ? ""
                                         : absl::StrCat("budget ", NameText(budget->name()))}),
           .attempts = options_.max_attempts,
           .backoff = backoff,
-          .max_elapsed = options_.max_elapsed};
+          .max_elapsed = options_.max_elapsed,
+          .waits_for_refusals = options_.wait_for_refusals};
 }
 
 }  // namespace holdfast::internal

@@ -100,6 +100,33 @@ Fault WindowTooShort(const Place& place) {
                       " that a call below it may take: make that longer");
 }
 
+Fault WaitsForever(const Place& place) {
+  if (place.facts().max_wait != kUnknown || place.time() != kUnknown) return {};
+  return absl::StrCat(Text(place.policy),
+                      " may keep a call waiting for ever: put a Timeout around it, or give it a "
+                      "max_wait");
+}
+
+Fault WaitsInVain(const Place& place) {
+  if (!place.facts().waits_for_refusals) return {};
+  for (const NamedFacts& inner : place.below) {
+    if (inner.facts.open_for < place.time()) continue;
+    return absl::StrCat(Text(place.policy), " waits for ", Text(inner),
+                        ", which may be open for as long as the ", Text(*place.timeout),
+                        " around them: let it be open for less, or the whole take longer");
+  }
+  return {};
+}
+
+Fault LeaseTooShort(const Place& place) {
+  const Duration lease = place.facts().probe_lease;
+  const Duration longest = std::min(LongestIn(place.below), place.time());
+  if (lease == Duration::zero() || longest == kUnknown || lease >= longest) return {};
+  return absl::StrCat(Text(place.policy), " gives a probe ", DurationText(lease),
+                      ", less than the ", DurationText(longest),
+                      " that a call below it may take: make its probe_lease longer");
+}
+
 Fault TooManyProbes(const Place& place) {
   for (const NamedFacts& inner : place.below) {
     if (place.facts().probes <= inner.facts.limit) continue;
@@ -124,8 +151,9 @@ absl::Status ValidateStack(Stacked stack) {
   const NamedFacts* timeout = nullptr;
   for (std::size_t i = 0; i < stack.size(); ++i) {
     const Place place{.policy = stack[i], .timeout = timeout, .below = stack.subspan(i + 1)};
-    for (const auto fault : {AttemptTooLong, AttemptsTooLong, HedgesTooLate, WaitTooLong,
-                             WindowTooShort, TooManyProbes}) {
+    for (const auto fault :
+         {AttemptTooLong, AttemptsTooLong, HedgesTooLate, WaitTooLong, WaitsForever, WaitsInVain,
+          WindowTooShort, LeaseTooShort, TooManyProbes}) {
       if (const Fault found = fault(place)) {
         return absl::InvalidArgumentError(absl::StrCat("Stack: ", *found));
       }

@@ -3,6 +3,7 @@
 #include <absl/status/status.h>
 #include <absl/status/statusor.h>
 
+#include <initializer_list>
 #include <memory>
 #include <stdexcept>
 #include <stop_token>
@@ -13,6 +14,7 @@
 #include "holdfast/retry.h"
 #include "holdfast/stack.h"
 #include "holdfast/testing/fake_clock.h"
+#include "holdfast/timeout.h"
 #include "test/support/breaker.h"
 #include "test/support/catch.h"
 
@@ -288,13 +290,49 @@ TEST_CASE_METHOD(Fixture, "how long a call took is measured by the stack's clock
   CHECK(breaker->last_trip()->at == clock.Now());
 }
 
+// Defect: the lease was the open time, 200 ms, and calls took a second: hundreds of openings.
+TEST_CASE("a probe may take as long as what is below the breaker lets a call take") {
+  FakeClock clock;
+  const auto breaker = std::make_shared<CircuitBreaker>(
+      CircuitBreaker::Options{.timeout = 200ms, .rules = {ConsecutiveFailures(1)}});
+  const auto lease = [&](const auto& stack, TimePoint deadline = TimePoint::max()) {
+    breaker->ResetAt(clock.Now());
+    Record(*breaker, clock.Now(), Outcome::kFailure);
+    clock.Advance(1s);
+    Duration least{0};
+    const auto call = stack.Around(
+        [&] {
+          const TimePoint start = clock.Now();
+          // As far as anybody looks.
+          for (const Duration step :
+               std::initializer_list<Duration>{1ms, 199ms, 800ms, 29s, 30s, 1h}) {
+            clock.Advance(step);
+            (void)breaker->StateAt(clock.Now());
+            if (breaker->last_trip()->cause == TripCause::kProbeHung) break;
+            least = clock.Now() - start;
+          }
+          return absl::OkStatus();
+        },
+        &clock);
+    (void)call.With({.deadline = deadline});
+    return least;
+  };
+  CHECK(lease(Stack(CircuitBreak(breaker), Timeout(1s))) == 1s);
+  CHECK(lease(Stack(CircuitBreak(breaker), Timeout(1ms))) == 200ms);
+  CHECK(lease(Stack(CircuitBreak(breaker), Timeout(30s), Retry({}), Timeout(1s))) == 30s);
+  CHECK(lease(Stack(CircuitBreak(breaker), Retry({}), Timeout(1s))) == 60s);
+  CHECK(lease(Stack(CircuitBreak(breaker))) == 60s);
+  CHECK(lease(Stack(Timeout(1s), CircuitBreak(breaker))) == 1s);
+}
+
 TEST_CASE_METHOD(Fixture, "a probe that comes back through its stack after its lease is too late") {
   Record(*breaker, clock.Now(), Outcome::kFailure);
   clock.Advance(11s);
-  const auto call = Stack(CircuitBreak(breaker))
+  // The lease is as long as the Timeout, and the executor does not look at that.
+  const auto call = Stack(CircuitBreak(breaker), Timeout(15s))
                         .Around(
                             [&] {
-                              clock.Advance(10s + 1ns);
+                              clock.Advance(15s + 1ns);
                               return absl::OkStatus();
                             },
                             &clock);

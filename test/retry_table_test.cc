@@ -159,7 +159,7 @@ std::vector<Script> Scripts() {
        {{.retry_after = Duration::max()}},
        {0s},
        StatusCode::kUnavailable,
-       kElapsed},
+       StopReason::kRetryAfterTooFar},
       {"asks for more than the deadline allows",
        Doubling(),
        20s,

@@ -178,20 +178,6 @@ TEST_CASE("a retry that the deadline rules out costs no budget") {
   CHECK(budget->balance() == 3);
 }
 
-TEST_CASE("a retry of what a policy below refused costs no budget") {
-  FakeClock clock;
-  auto budget = std::make_shared<RetryBudget>(RetryBudget::Options{.capacity = 10});
-  auto breaker = std::make_shared<CircuitBreaker>(CircuitBreaker::Options{
-      .timeout = 10s, .ready_to_trip = [](const BreakerCounts&) { return true; }});
-  breaker->AdmitAt(clock.Now())->DoneAt(clock.Now(), Outcome::kFailure);
-  const auto call = Stack(Retry({.budget = budget}), CircuitBreak(breaker))
-                        .Around([] { return absl::OkStatus(); }, &clock);
-  Report report;
-  CHECK(call.With({.report = &report}).ok());
-  CHECK(report.waited == 10s + 1ns);
-  CHECK(budget->balance() == 10);
-}
-
 TEST_CASE("a retry that does not come to the executor costs no budget") {
   FakeClock clock;
   auto budget = std::make_shared<RetryBudget>(RetryBudget::Options{.capacity = 10});
@@ -212,7 +198,9 @@ TEST_CASE("a retry that does not come to the executor costs no budget") {
   SECTION("or not at once: then it costs once") {
     auto breaker = std::make_shared<CircuitBreaker>(CircuitBreaker::Options{
         .timeout = 5s, .ready_to_trip = [](const BreakerCounts&) { return true; }});
-    const auto call = Stack(Retry(options), CircuitBreak(breaker)).Around(failing, &clock);
+    RetryOptions waiting = options;
+    waiting.wait_for_refusals = true;
+    const auto call = Stack(Retry(waiting), CircuitBreak(breaker)).Around(failing, &clock);
     (void)call.With({.report = &report});
     CHECK(report.attempts == 2);
     CHECK(budget->balance() == 8);

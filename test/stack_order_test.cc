@@ -285,22 +285,54 @@ TEST_CASE("a breaker's window is twice as long as a call below it") {
 
 TEST_CASE("a half-open breaker's probes fit the bulkheads inside of it") {
   const auto breaker = CircuitBreak({.max_requests = 3});
-  CheckTaken(breaker, Bulkhead({.limit = 3}));
+  const Timeout all(1s);
+  CheckTaken(all, breaker, Bulkhead({.limit = 3}));
   CheckRefused(
       "Stack: CircuitBreak(open 1m, 3 probes) sends 3 probes at once, more than the Bulkhead(2 at "
       "once) inside of it lets through",
-      breaker, Bulkhead({.limit = 2}));
-  CheckRefused("Bulkhead(\"small\"", breaker, Bulkhead({.limit = 5}), Nameless(),
+      all, breaker, Bulkhead({.limit = 2}));
+  CheckRefused("Bulkhead(\"small\"", all, breaker, Bulkhead({.limit = 5}), Nameless(),
                Bulkhead({.limit = 2, .name = "small"}));
-  CheckRefused("KeyedCircuitBreak", KeyedCircuitBreak({.breaker = {.max_requests = 2}}),
+  CheckRefused("KeyedCircuitBreak", all, KeyedCircuitBreak({.breaker = {.max_requests = 2}}),
                Bulkhead({.limit = 1}));
-  CheckTaken(Bulkhead({.limit = 1}), breaker);
+  CheckTaken(all, Bulkhead({.limit = 1}), breaker);
 
   const auto semaphore = std::make_shared<Semaphore>(Semaphore::Options{.limit = 3});
-  const auto stack = Stack(breaker, Bulkhead(semaphore));
+  const auto stack = Stack(all, breaker, Bulkhead(semaphore));
   CHECK(Validate(stack).ok());
   semaphore->SetLimit(2);
   CHECK_FALSE(Validate(stack).ok());
+}
+
+TEST_CASE("no policy may keep a call waiting for ever") {
+  const std::string forever = "may keep a call waiting for ever";
+  CheckRefused(forever, RateLimit(kOneASecond));
+  CheckRefused(forever, Bulkhead({.limit = 1}), Timeout(1s));
+  CheckRefused(forever, Pace({.rate = 1}));
+  CheckRefused(forever, AdaptiveLimit({}));
+  CheckTaken(AdaptiveTimeout({}), RateLimit(kOneASecond));
+  CheckTaken(RateLimit(kOneASecond, {.dry_run = true}));
+}
+
+TEST_CASE("a probe's lease is as long as a call below its breaker") {
+  CheckTaken(CircuitBreak({.probe_lease = 2s}), Timeout(2s));
+  CheckRefused("gives a probe 1.999999999s, less than the 2s that a call below it may take",
+               CircuitBreak({.probe_lease = 2s - 1ns}), Timeout(2s));
+  CheckRefused("gives a probe 1s", KeyedCircuitBreak({.breaker = {.probe_lease = 1s}}),
+               Timeout(2s));
+  CheckTaken(Timeout(1s), CircuitBreak({.probe_lease = 1s}), Timeout(2s));
+  CheckTaken(CircuitBreak({.probe_lease = 1s}));
+}
+
+TEST_CASE("a retry waits for no breaker that is open as long as the call may take") {
+  const auto waiting = Retry({.max_attempts = 2, .wait_for_refusals = true});
+  CheckTaken(Timeout(10s), waiting, CircuitBreak({.timeout = 9s}), Timeout(2s));
+  CheckRefused(
+      "waits for CircuitBreak(open 10s, 1 probe), which may be open for as long as the "
+      "Timeout(10s) around them",
+      Timeout(10s), waiting, CircuitBreak({.timeout = 10s}), Timeout(2s));
+  CheckTaken(Timeout(10s), Retry({.max_attempts = 2}), CircuitBreak({.timeout = 10s}), Timeout(2s));
+  CheckTaken(waiting, CircuitBreak({.timeout = 10s}), Timeout(2s));
 }
 
 TEST_CASE("what a policy of one's own tells counts as any other's") {

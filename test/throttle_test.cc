@@ -192,10 +192,13 @@ TEST_CASE_METHOD(Fixture, "its refusals are no failures to a breaker or a thrott
   CHECK(breaker->counts().ignored == 22);
 }
 
-TEST_CASE_METHOD(Fixture, "a retry around it tries again after its backoff, at no cost") {
+TEST_CASE_METHOD(Fixture, "a retry that waits tries again after its backoff, at no cost") {
   throttler = MakeRefusing();
   const auto budget = std::make_shared<RetryBudget>(RetryBudget::Options{.capacity = 10});
-  const Retry retry({.max_attempts = 3, .backoff = Backoff::Constant(1s), .budget = budget});
+  const Retry retry({.max_attempts = 3,
+                     .backoff = Backoff::Constant(1s),
+                     .budget = budget,
+                     .wait_for_refusals = true});
   const TimePoint start = clock.Now();
   const auto call = Stack(retry, Throttle(throttler)).Around(Executor(), &clock);
   CHECK_FALSE(call.With(kSheddable, absl::OkStatus()).ok());

@@ -64,12 +64,14 @@ holdfast::CircuitBreaker::Options BreakerOptions(Recorder& recorder) {
 
 // An outage of some seconds costs a call two tries for each half second that the breaker is open:
 // one refused, and one refused because another call's probe is out. Those are free of the budget,
-// since they never reach the server; one request in four that fails on a good day is not.
+// since they never reach the server; one request in four that fails on a good day is not. It is
+// batch work, for which nobody sits and waits: so it waits until the breaker lets calls through.
 holdfast::RetryOptions RetryingThroughOutages() {
   return {.max_attempts = 20,
           .backoff = holdfast::Backoff::Exponential({.initial = 50ms, .max = 500ms}),
           .budget = std::make_shared<holdfast::RetryBudget>(
-              holdfast::RetryBudget::Options{.capacity = 200, .per_success = 0.5})};
+              holdfast::RetryBudget::Options{.capacity = 200, .per_success = 0.5}),
+          .wait_for_refusals = true};
 }
 
 // Room for retries, and to catch up after an outage without falling over a server that is just back

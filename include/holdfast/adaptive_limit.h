@@ -48,6 +48,7 @@ class LimitAdmission {
   }
 
   AdaptiveLimiter* judge() const { return sample_.limiter(); }
+  SuccessTimes& success_times() const { return sample_.limiter()->success_times_; }
 
   void Settle(Outcome outcome) {
     sample_.Settle(outcome == Outcome::kIgnored ? TimePoint::min() : call_->now(), outcome);
@@ -75,8 +76,8 @@ PolicyFacts FactsOfLimit(PolicyFacts bulkhead, const std::string& settings, std:
 // How a call went is what `classify` says, called as Outcome(const Call&, const R& result) in as
 // many threads as make calls, or else what the limiter's own `classify` says of the result's
 // status; asked for the calls that are measured. What an inner policy refused, what the caller
-// cancelled, and what threw, is ignored, and also where `classify` throws, which passes to the
-// caller.
+// cancelled or cut off early (as CircuitBreak has it), and what threw, is ignored, and also where
+// `classify` throws, which passes to the caller.
 template <class Classify = internal::ClassifyStatus>
 class AdaptiveLimit : public internal::JudgedPolicy<Classify, internal::LimitAdmission> {
  public:

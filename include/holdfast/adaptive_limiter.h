@@ -29,6 +29,7 @@
 
 #include "holdfast/breaker_state.h"
 #include "holdfast/internal/refusals.h"
+#include "holdfast/internal/success_times.h"
 #include "holdfast/internal/thread_number.h"
 #include "holdfast/limit_algorithm.h"
 #include "holdfast/semaphore.h"
@@ -203,6 +204,7 @@ class AdaptiveLimiter {
   const std::string settings_;  // for people
   const std::int64_t maximum_;
   Semaphore semaphore_;
+  internal::SuccessTimes success_times_;
 };
 
 absl::Status Validate(const AdaptiveLimiter::Options& options);

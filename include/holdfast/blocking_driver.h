@@ -56,6 +56,7 @@ class BlockingCall final : public Call {
   BlockingCall(const CallOptions& options, Clock* clock) : Call(options, clock) {}
 
   using Call::clock;
+  using Call::SetExecutor;
   using Call::SetRequest;
 
   Waker& waker() override;
@@ -140,6 +141,7 @@ ABSL_ATTRIBUTE_ALWAYS_INLINE inline auto RunBlocking(std::tuple<Policies...>& po
                 "specialise holdfast::ResultTraits for what the executor returns (result.h)");
   BlockingCall call(options, clock);
   call.SetRequest(args...);
+  call.SetExecutor(executor);
   Machine<R, Policies...> machine(policies, call);
   const auto attempt = [&]() -> R { return Attempt<Args...>(executor, call, args...); };
   if constexpr (kIsForked<Executor>) {

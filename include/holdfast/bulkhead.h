@@ -10,7 +10,6 @@
 
 #include <chrono>
 #include <cstdint>
-#include <limits>
 #include <memory>
 #include <optional>
 #include <string_view>
@@ -40,7 +39,7 @@ struct ControlledDelay {
 
 struct BulkheadOptions {
   Duration max_wait = Duration::max();  // for a permit; zero: refuse at once
-  std::int64_t max_queue = std::numeric_limits<std::int64_t>::max();  // waiters; 0: refuse at once
+  std::int64_t max_queue = 1000;        // waiters, >= 0; 0: refuse at once
   QueueOrder order = QueueOrder::kOldestFirst;
   std::optional<ControlledDelay> controlled_delay = std::nullopt;
 };
@@ -49,8 +48,10 @@ absl::Status Validate(const BulkheadOptions& options);
 
 // One permit for each call below it, held until the result has passed it, whatever happens; also
 // for as long as an attempt below it really runs, where a Timeout walked away from that. Calls wait
-// until their deadline or for `max_wait`. Refuses with kResourceExhausted when the queue is full or
-// max_wait is over, kDeadlineExceeded when the deadline comes first.
+// for `max_wait`, or until their deadline less the time that the Timeouts below give an attempt
+// (but at least for half of the time that they have): who comes later than that has nothing of a
+// permit, and keeps it from those who still have time. Refuses with kResourceExhausted when the
+// queue is full or max_wait is over, kDeadlineExceeded when the time to begin comes first.
 //
 // Calls of a higher priority are served first, and where the queue is full the last of the lowest
 // priority makes room for one. Where nobody may wait, calls that had to be refused make those of
@@ -72,7 +73,8 @@ class Bulkhead {
     friend class Bulkhead;
     Permit permit_;
     std::optional<Semaphore::Waiter> waiter_;
-    TimePoint give_up_at_ = {};
+    TimePoint give_up_at_ = {};  // for max_wait
+    TimePoint too_late_at_ = {};
     int attempt_ = 0;  // the one before those that the permit is for
   };
 

@@ -20,6 +20,7 @@
 #include <type_traits>
 #include <utility>
 
+#include "holdfast/internal/time_below.h"
 #include "holdfast/lingering.h"
 #include "holdfast/priority.h"
 #include "holdfast/report.h"
@@ -101,6 +102,23 @@ class Call {
   // succeed (TimePoint::min() if that is not known).
   bool rejected() const { return rejected_; }
   TimePoint retry_at() const { return rejected_ ? retry_at_ : TimePoint::min(); }
+  // Over how long a time, from retry_at() on, those who were refused should come back: see
+  // Verdict::Reject.
+  Duration retry_spread() const { return rejected_ ? retry_spread_ : Duration::zero(); }
+
+  // How long what is below the policy that asks may take: to be asked in its Before and After, and
+  // while its state is destroyed.
+  TimeBelow time_below();
+
+  // Until when a policy may keep the call waiting on its way down, and no longer than that, since
+  // what comes too late for an attempt only costs the service work: the deadline, less what the
+  // Timeouts below give an attempt, or less `attempt` where that is known and shorter; but at least
+  // half of the time that is left. The deadline itself where neither is known.
+  TimePoint latest_start(Duration attempt = Duration::max());
+
+  // When the present attempt, or the last one, began; TimePoint::min() for a call that has no
+  // deadline, or no attempt yet.
+  TimePoint attempt_began() const { return attempt_began_; }
 
   // Why states are being destroyed that never saw a result.
   Abandonment abandonment() const { return abandonment_; }
@@ -158,6 +176,17 @@ class Call {
     request_type_ = &internal::type_mark<Request>;
   }
 
+  // What runs the attempts, which must outlive the call.
+  template <class Executor>
+  void SetExecutor(const Executor& executor) {
+    if constexpr (internal::BoundsTime<Executor>) {
+      executor_ = &executor;
+      time_in_executor_ = [](const void* e, TimePoint now) {
+        return static_cast<const Executor*>(e)->TimeBelowAt(now);
+      };
+    }
+  }
+
  private:
   template <class R, class... Policies>
   friend class Machine;
@@ -172,9 +201,10 @@ class Call {
     if (ABSL_PREDICT_FALSE(reporting_)) ReportAttempt();
   }
 
-  void Rejected(TimePoint retry_at, StopReason reason) {
+  void Rejected(TimePoint retry_at, StopReason reason, Duration spread = Duration::zero()) {
     rejected_ = true;
     retry_at_ = retry_at;
+    retry_spread_ = spread;
     stopped_ = reason;
   }
 
@@ -199,10 +229,19 @@ class Call {
   const void* request_type_ = nullptr;
   Left* left_ = nullptr;  // the attempts that were left; a list, owned
   const RetryBudget* repaid_ = nullptr;
+  // What time_below() asks: the machine, about its policies from a depth inwards, and the executor.
+  const void* machine_;
+  TimeBelow (*time_in_machine_)(const void* machine, unsigned depth, TimePoint now,
+                                TimeBelow executor);
+  const void* executor_ = nullptr;
+  TimeBelow (*time_in_executor_)(const void* executor, TimePoint now) = nullptr;
   TimePoint deadline_;
-  TimePoint now_;       // when now_known_
-  TimePoint retry_at_;  // when rejected_
-  Duration waited_;     // since the attempt before, when reporting_
+  TimePoint now_;  // when now_known_
+  TimePoint attempt_began_ = TimePoint::min();
+  TimePoint retry_at_;     // when rejected_
+  Duration retry_spread_;  // likewise
+  Duration waited_;        // since the attempt before, when reporting_
+  unsigned depth_ = 0;     // how many states are alive: those of the outermost policies
   int attempts_ = 0;
   bool now_known_ = false;
   bool rejected_ = false;

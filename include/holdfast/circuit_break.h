@@ -26,7 +26,10 @@ namespace holdfast {
 // Counts each call below it: inside of Retry, each attempt. How it went is what `classify` says,
 // called as Outcome(const Call&, const R& result) in as many threads as make calls, or else what
 // the breaker's own `classify` says of the result's status. An exception of the executor is a
-// failure; what an inner policy refused, and what the caller cancelled, counts as ignored.
+// failure; what an inner policy refused, and what the caller cancelled, counts as ignored. So does
+// what the caller (the deadline of CallOptions, a Timeout outside) cut off before it had as much
+// time as the Timeout inside would have given it or, without one, as the slowest tenth of recent
+// successes took: that says nothing of the service.
 //
 // What `classify` throws passes to the caller, and the call counts as ignored. In kMetricsOnly all
 // calls pass, and Report::waived has what would have been refused.

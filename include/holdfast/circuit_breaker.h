@@ -30,6 +30,7 @@
 #include "holdfast/breaker_state.h"
 #include "holdfast/internal/breaker_lane.h"
 #include "holdfast/internal/striped_status.h"
+#include "holdfast/internal/success_times.h"
 #include "holdfast/policy_facts.h"
 #include "holdfast/rejection.h"
 #include "holdfast/result.h"
@@ -117,7 +118,10 @@ class CircuitBreaker {
     // Asked once for each; where it throws, `timeout` holds, and so it does until the answer is
     // there. Less than a nanosecond counts as one.
     std::function<Duration(std::uint64_t openings)> open_time = {};
-    // How long a probe may take, from its admission, before it has failed; 0: `timeout`.
+    // How long a probe may take, from its admission, before it has failed. 0: by hand `timeout`,
+    // and in a stack as long as the Timeouts below and the deadline let it take or, where nothing
+    // does, a minute; never less than `timeout`. One that is shorter than a call takes opens the
+    // breaker of a healthy service.
     Duration probe_lease{0};
     // After its probes it admits these shares of calls, in (0, 1], each for `ramp_step` and until a
     // call has succeeded meanwhile, before it closes. So long it is half-open, its rules hold, and
@@ -210,6 +214,7 @@ class CircuitBreaker {
   struct Refusal {
     const absl::Status* status = nullptr;  // null: admitted
     TimePoint retry_at = TimePoint::min();
+    Duration spread{0};  // of those who come back then
     bool waived = false;
   };
 
@@ -223,7 +228,9 @@ class CircuitBreaker {
     ticket.admitted_at_ = now;
     return true;
   }
-  Refusal AdmitOtherwise(TimePoint now, Ticket& ticket);
+  // `longest`: how long the call may take, Duration::max() where nothing bounds it.
+  Refusal AdmitOtherwise(TimePoint now, Ticket& ticket, Duration longest = Duration::zero());
+  Duration LeaseOf(Duration longest) const;
 
   // True if the success was counted where it does not matter when it came: there is no window of
   // time, and no call is slow.
@@ -253,6 +260,7 @@ class CircuitBreaker {
   mutable std::mutex mutex_;
   const std::unique_ptr<internal::BreakerMachine> machine_;  // under the mutex
   bool telling_ = false;                                     // somebody is; under the mutex
+  internal::SuccessTimes success_times_;
 };
 
 absl::Status Validate(const CircuitBreaker::Options& options);

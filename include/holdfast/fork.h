@@ -44,6 +44,10 @@ struct Forked {
     Policies policies;
     Executor executor;
   };
+  TimeBelow TimeBelowAt(TimePoint now) const {
+    return BoundedBy(below->policies, 0, now, TimeIn(below->executor, now));
+  }
+
   Fork fork;
   std::shared_ptr<Below> below;
 };

@@ -65,6 +65,7 @@ absl::Status Validate(const HedgeOptions& options);
 class Hedge {
  public:
   static constexpr std::string_view kName = "Hedge";
+  static constexpr bool kRepeats = true;
 
   // Throws std::invalid_argument with the text of Validate.
   explicit Hedge(HedgeOptions options) : options_(internal::Validated(std::move(options))) {}

@@ -43,6 +43,7 @@
 #include "holdfast/result_cache.h"           // IWYU pragma: export
 #include "holdfast/retry.h"                  // IWYU pragma: export
 #include "holdfast/retry_budget.h"           // IWYU pragma: export
+#include "holdfast/retry_pause.h"            // IWYU pragma: export
 #include "holdfast/semaphore.h"              // IWYU pragma: export
 #include "holdfast/sometimes.h"              // IWYU pragma: export
 #include "holdfast/stack.h"                  // IWYU pragma: export

@@ -93,7 +93,10 @@ const absl::Status& AttemptTooLate();           // no refusal: of an attempt cut
 template <class R, class... Policies>
 class Machine {
  public:
-  Machine(std::tuple<Policies...>& policies, Call& call) : policies_(policies), call_(call) {}
+  Machine(std::tuple<Policies...>& policies, Call& call) : policies_(policies), call_(call) {
+    call.machine_ = this;
+    call.time_in_machine_ = &TimeBelowDepth;
+  }
   Machine(const Machine&) = delete;
   Machine& operator=(const Machine&) = delete;
   ~Machine() {
@@ -172,14 +175,16 @@ class Machine {
   template <std::size_t I>
   ABSL_ATTRIBUTE_ALWAYS_INLINE Step Down() {
     if constexpr (I == kDepth) {
-      if (ABSL_PREDICT_FALSE(call_.deadline() != TimePoint::max() &&
-                             call_.now() > call_.deadline())) {
-        return Reject<I>(internal::DeadlinePassedRejection());
+      if (call_.deadline() != TimePoint::max()) {
+        call_.attempt_began_ = call_.now();
+        if (ABSL_PREDICT_FALSE(call_.attempt_began_ > call_.deadline())) {
+          return Reject<I>(internal::DeadlinePassedRejection());
+        }
       }
       return Step::kExecute;
     } else {
       std::construct_at(&state<I>());
-      depth_ = I + 1;
+      call_.depth_ = I + 1;
       return Ask<I>();
     }
   }
@@ -209,7 +214,8 @@ class Machine {
     }
     if (verdict.kind() == Verdict::Kind::kReject) {
       Leave<I>();
-      return Reject<I>(std::move(verdict).TakeStatus(), time);
+      const Duration spread = verdict.spread();
+      return Reject<I>(std::move(verdict).TakeStatus(), time, spread);
     }
     if (time > call_.deadline()) {
       Leave<I>();
@@ -222,10 +228,12 @@ class Machine {
 
   // Makes a refusal the result, seen by the policies outside of I.
   template <std::size_t I>
-  Step Reject(absl::Status status, TimePoint retry_at = TimePoint::min()) {
-    call_.Rejected(retry_at, status.code() == absl::StatusCode::kDeadlineExceeded
-                                 ? StopReason::kDeadline
-                                 : StopReason::kRejected);
+  Step Reject(absl::Status status, TimePoint retry_at = TimePoint::min(),
+              Duration spread = Duration::zero()) {
+    call_.Rejected(retry_at,
+                   status.code() == absl::StatusCode::kDeadlineExceeded ? StopReason::kDeadline
+                                                                        : StopReason::kRejected,
+                   spread);
     SetResult([&] { return ResultTraits<R>::FromStatus(std::move(status)); });
     return Up<I>();
   }
@@ -297,13 +305,13 @@ class Machine {
     if constexpr (requires { policy<I>().Linger(call_, state<I>()); }) {
       if (ABSL_PREDICT_FALSE(call_.left_any())) policy<I>().Linger(call_, state<I>());
     }
-    depth_ = I;
     std::destroy_at(&state<I>());
+    call_.depth_ = I;
   }
 
   void DestroyStates() {
     [this]<std::size_t... I>(std::index_sequence<I...>) {
-      ((depth_ > kDepth - 1 - I ? Leave<kDepth - 1 - I>() : void()), ...);
+      ((call_.depth_ > kDepth - 1 - I ? Leave<kDepth - 1 - I>() : void()), ...);
     }(std::make_index_sequence<kDepth>());
   }
 
@@ -316,6 +324,12 @@ class Machine {
 
   void DropResult() {
     if (std::exchange(has_result_, false)) std::destroy_at(std::addressof(result_.value));
+  }
+
+  static TimeBelow TimeBelowDepth(const void* machine, unsigned depth, TimePoint now,
+                                  TimeBelow executor) {
+    return internal::BoundedBy(static_cast<const Machine*>(machine)->policies_, depth, now,
+                               executor);
   }
 
   bool reporting() const { return call_.reporting_; }
@@ -340,7 +354,6 @@ class Machine {
   Call& call_;
   std::tuple<internal::Slot<typename Policies::State>...> states_;
   internal::Slot<R> result_;
-  unsigned depth_ = 0;  // how many states are alive: those of the outermost policies
   bool has_result_ = false;
   // Of a wait; set by who asks for it.
   bool again_;       // it is one on the way up

@@ -26,6 +26,9 @@ struct PolicyFacts {
   Duration max_wait{0};                    // a call waits in it on its way down, at most
   Duration window{0};                      // of time, in which it counts
   std::int64_t probes = 0;                 // a breaker lets so many at once through while half-open
+  Duration probe_lease{0};          // and each of them may take so long; 0: as long as it may
+  Duration open_for{0};             // it refuses all for so long; 0: not known
+  bool waits_for_refusals = false;  // it waits for what a policy below refused
   std::int64_t limit = std::numeric_limits<std::int64_t>::max();  // so many are below it at once
 };
 

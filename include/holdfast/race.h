@@ -40,6 +40,7 @@ struct BranchRecord {
   bool rejected = false;
   bool lingers = false;  // an attempt of its own runs on
   TimePoint retry_at = TimePoint::min();
+  Duration retry_spread{0};
   StopReason stopped = StopReason::kSuccess;
   const RetryBudget* repaid = nullptr;
   Report report = {};  // its own, if the call reports

@@ -17,14 +17,15 @@ namespace holdfast {
 
 enum class StopReason : signed char {
   kSuccess,
-  kNotRetryable,   // a failure that no policy wanted to try again; also an exception
-  kAttempts,       // as many attempts as Retry allows
-  kElapsed,        // as long as Retry allows
-  kDeadline,       // the call's deadline, or a Timeout's
-  kBudget,         // the retry budget is spent
-  kRejected,       // a policy refused
-  kCancelled,      // the caller's stop token
-  kNotRepeatable,  // the request can't be sent twice: its body comes from what can't start over
+  kNotRetryable,      // a failure that no policy wanted to try again; also an exception
+  kAttempts,          // as many attempts as Retry allows
+  kElapsed,           // as long as Retry allows
+  kDeadline,          // the call's deadline, or a Timeout's
+  kBudget,            // the retry budget is spent
+  kRejected,          // a policy refused
+  kCancelled,         // the caller's stop token
+  kNotRepeatable,     // the request can't be sent twice: its body comes from what can't start over
+  kRetryAfterTooFar,  // the backend asked to be left alone for longer than Retry's max_retry_after
 };
 
 std::string_view ToString(StopReason reason);

@@ -12,6 +12,7 @@
 #include <absl/base/optimization.h>
 #include <absl/status/status.h>
 
+#include <chrono>
 #include <concepts>
 #include <cstdint>
 #include <functional>
@@ -27,6 +28,7 @@
 #include "holdfast/report.h"
 #include "holdfast/result.h"
 #include "holdfast/retry_budget.h"
+#include "holdfast/retry_pause.h"
 #include "holdfast/verdict.h"
 
 namespace holdfast {
@@ -74,12 +76,28 @@ struct RetryEvent {
 using RetryHook = std::function<void(const Call&, const RetryEvent&)>;
 
 struct RetryOptions {
-  // Tries, the first one included; >= 1. What a policy below refuses is one as well.
+  // Tries, the first one included; >= 1. With wait_for_refusals, what a policy below refuses is one
+  // as well.
   int max_attempts = 4;
   Backoff backoff = {};
   // Each retry of what reached the executor spends from it, each success repays; null: none. One
   // that never comes to the executor, as the caller stops it or a policy below refuses it, is free.
   std::shared_ptr<RetryBudget> budget = RetryBudget::Default();
+  // What becomes of a call that a policy below refuses (an open breaker, a limit): false, the
+  // refusal is final and handed on, with the time at which another try can succeed in
+  // Report::retry_at. True, for batch work that nobody waits for: it waits for that time and tries
+  // again, where after the wait there is time for a whole attempt. Those who wait are spread over
+  // four times as long as the breaker was open, so that they do not come as a herd when it closes.
+  bool wait_for_refusals = false;
+  // A backend that asks to be left alone (Retry-After) is, for so long; >= 0. Where it asks for
+  // more, the result is handed on at once, and Report::retry_at has the time: to ask again before
+  // that would be in vain. Five minutes is what Envoy puts up with by default
+  // (RateLimitedRetryBackOff.max_interval).
+  Duration max_retry_after = std::chrono::minutes(5);
+  // Where what a backend asked one call is kept for all others that have the same pause: until
+  // then, and for max_retry_after at most, they are refused with kUnavailable, or wait with
+  // wait_for_refusals. Null: it concerns that call alone.
+  std::shared_ptr<RetryPause> pause = nullptr;
   // No retry starts later than this after the call came to this Retry; >= 0.
   Duration max_elapsed = Duration::max();
   // Of the jitter, for runs that repeat themselves; nullopt: at random.
@@ -158,7 +176,12 @@ class RetryPlan {
     Charge charge;
   };
 
-  void Begin(Call& call, State& state) const {
+  ABSL_ATTRIBUTE_ALWAYS_INLINE Verdict Begin(Call& call, State& state) const {
+    if (ABSL_PREDICT_FALSE(options_.pause != nullptr)) return BeginAfterPause(call, state);
+    Start(call, state);
+    return Verdict::Proceed();
+  }
+  void Start(Call& call, State& state) const {
     if (call.deadline() != TimePoint::max() || options_.max_elapsed != Duration::max()) {
       state.began = state.attempt_began = call.now();
     }
@@ -169,6 +192,14 @@ class RetryPlan {
     if (budget != nullptr && call.MayRepay(budget)) budget->Deposit();
     if (ABSL_PREDICT_FALSE(options_.on_attempt != nullptr)) TellSuccess(call, state);
   }
+
+  // What the backend asked for with a failure concerns others too.
+  bool SharesPause() const { return options_.pause != nullptr; }
+  void Pause(Call& call, Duration retry_after) const;
+
+  // Whether what came up is a policy's refusal that is not to be waited for.
+  bool IsFinal(const Call& call) const { return call.rejected() && !options_.wait_for_refusals; }
+  void Refused(Call& call, State& state, const absl::Status& outcome) const;
 
   // An attempt that failed for good, and why it is the last one.
   void Failed(Call& call, State& state, const absl::Status& outcome, StopReason why) const;
@@ -187,10 +218,16 @@ class RetryPlan {
  private:
   class Random;
 
+  Verdict BeginAfterPause(Call& call, State& state) const;
   void TellSuccess(Call& call, State& state) const;
+  TimePoint NextTry(Call& call, const State& state, std::optional<Duration> delay,
+                    std::optional<Duration> retry_after) const;
   StopReason WhyNot(Call& call, State& state, TimePoint at) const;
+  bool HasTime(Call& call, State& state, TimePoint at) const;
   bool Withdraw(Call& call, State& state, const absl::Status& outcome) const;
   Duration Backoff(Call& call, int retry) const;
+  Duration Spread(Call& call) const;
+  Duration Draw(Call& call, Duration most) const;
   void GiveUp(Call& call, const State& state, const absl::Status& outcome, StopReason why) const;
 
   RetryOptions options_;
@@ -202,14 +239,16 @@ struct NoPreparation {};
 }  // namespace internal
 
 // Sends the call down again while the check says so and there are attempts, time and budget left.
-// It never waits towards a time that the call can't use: not where the wait, or after it an attempt
-// as fast as the fastest of this call so far, would end after the deadline; and it never asks an
-// open breaker before its time. The result that it can't or won't retry is handed on as it is. What
-// the check throws passes to the caller.
+// What a policy below refused is handed on at once, unless wait_for_refusals says otherwise; the
+// check is not asked about it then. It never waits towards a time that the call can't use: not
+// where the wait, or after it an attempt as fast as the fastest of this call so far, would end
+// after the deadline; after a refusal, an attempt as long as the Timeouts below allow. The result
+// that it can't or won't retry is handed on as it is. What the check throws passes to the caller.
 template <class CheckRetry = RetryTransient, class Prepare = internal::NoPreparation>
 class Retry {
  public:
   static constexpr std::string_view kName = "Retry";
+  static constexpr bool kRepeats = true;
 
   // Throws std::invalid_argument with the text of Validate. `check` is called with the call and
   // each result, in as many threads as make calls, and returns a RetryDecision or a bool.
@@ -224,14 +263,17 @@ class Retry {
   using State = internal::RetryPlan::State;
 
   ABSL_ATTRIBUTE_ALWAYS_INLINE Verdict Before(Call& call, State& state) const {
-    plan_.Begin(call, state);
-    return Verdict::Proceed();
+    return plan_.Begin(call, state);
   }
 
   template <class R>
   ABSL_ATTRIBUTE_ALWAYS_INLINE Next After(Call& call, State& state, R& result) {
     if constexpr (std::same_as<CheckRetry, RetryTransient>) {
       if (ResultTraits<R>::StatusOf(result).ok()) return Succeed(call, state);
+    }
+    if (ABSL_PREDICT_FALSE(plan_.IsFinal(call))) {
+      plan_.Refused(call, state, ResultTraits<R>::StatusOf(result));
+      return Next::Done();
     }
     const RetryDecision decision = check_(std::as_const(call), std::as_const(result));
     return Decide(call, state, result, decision);
@@ -248,6 +290,9 @@ class Retry {
   template <class R>
   Next Decide(Call& call, State& state, const R& result, const RetryDecision& decision) {
     const absl::Status outcome = ResultTraits<R>::StatusOf(result);
+    if (plan_.SharesPause() && !outcome.ok()) {
+      if (const auto asked = ResultTraits<R>::RetryAfter(result)) plan_.Pause(call, *asked);
+    }
     if (!decision.again()) {
       if (outcome.ok()) return Succeed(call, state);
       plan_.Failed(call, state, outcome, decision.why());

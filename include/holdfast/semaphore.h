@@ -110,8 +110,14 @@ class Semaphore {
   const internal::Refusals& refusals() const { return refusals_; }
 
  private:
+  friend class AdaptiveLimiter;
   friend class Bulkhead;
   friend class Permit;
+
+  // For how long a call will hold a permit, where somebody knows; else Duration::max().
+  Duration expected_hold() const {
+    return Duration(expected_hold_.load(std::memory_order_relaxed));
+  }
 
   // One word holds the limit (31 bits), what is in use (32) and whether anybody waits (1), so that
   // taking is one compare-and-swap against all three and real concurrency never passes the limit.
@@ -161,6 +167,7 @@ class Semaphore {
   };
 
   std::atomic<std::uint64_t> word_;
+  std::atomic<Duration::rep> expected_hold_{Duration::max().count()};  // a hint, so relaxed
   mutable std::mutex mutex_;
   std::array<Line, kPriorities> lines_;  // kWaiting is set while anybody is in one
   std::int64_t queued_ = 0;

@@ -106,7 +106,9 @@ class Stack {
 //   - all its attempts, with the longest delays between them, may take longer than that, unless
 //     max_elapsed ends them before;
 //   - a Hedge sends the last one when the Timeout around it is over;
-//   - a policy's max_wait is longer than the Timeout around it;
+//   - a policy's max_wait is longer than the Timeout around it, or it has none and there is none;
+//   - a Retry waits for refusals of a breaker that is open for as long as the Timeout around both;
+//   - a breaker's probe_lease is shorter than a call below it may take;
 //   - a breaker's window of time is less than twice as long as a call below it may take: too many
 //     of those that run out of time would be forgotten before they end;
 //   - a half-open breaker lets more probes through at once than a Bulkhead inside of it.
@@ -151,6 +153,11 @@ class Decorated {
   ABSL_ATTRIBUTE_ALWAYS_INLINE auto With(const CallOptions& options, Args&&... args) const {
     return internal::RunBlocking<internal::AttemptArg<Args>...>(policies_, executor_, clock_,
                                                                 options, args...);
+  }
+
+  // For a stack around this one.
+  TimeBelow TimeBelowAt(TimePoint now) const {
+    return internal::BoundedBy(policies_, 0, now, internal::TimeIn(executor_, now));
   }
 
  private:

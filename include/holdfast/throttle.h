@@ -34,7 +34,8 @@ class ThrottleAdmission {
   ThrottleAdmission(const ThrottleAdmission&) = delete;
   ThrottleAdmission& operator=(const ThrottleAdmission&) = delete;
   ~ThrottleAdmission() {
-    if (judge() != nullptr && call_->abandonment() == Abandonment::kThrew) {
+    if (judge() != nullptr && call_->abandonment() == Abandonment::kThrew &&
+        !CutOffEarly(*call_, success_times())) {
       Settle(Outcome::kFailure);
     }
   }
@@ -50,6 +51,7 @@ class ThrottleAdmission {
   }
 
   Throttler* judge() const { return ticket_.throttler_; }  // null without a ticket
+  SuccessTimes& success_times() const { return ticket_.throttler_->success_times_; }
 
   ABSL_ATTRIBUTE_ALWAYS_INLINE void Settle(Outcome outcome) {
     ticket_.DoneAt(outcome == Outcome::kFailure ? call_->now() : TimePoint::min(), outcome);
@@ -63,14 +65,13 @@ class ThrottleAdmission {
 }  // namespace internal
 
 // Counts each call below it, and refuses some, by their priority, while the backend accepts too
-// few: see Throttler. Inside of Retry it counts each attempt, and a refusal is tried again as any
-// other kUnavailable is, after its backoff and at no cost to a RetryBudget.
+// few: see Throttler. Inside of Retry it counts each attempt.
 //
 // Whether a call was accepted is what `classify` says, called as Outcome(const Call&, const R&
 // result) in as many threads as make calls (kFailure: it was not), or else what the throttler's own
 // `classify` says of the result's status. An exception of the executor was not accepted; what an
-// inner policy refused, and what the caller cancelled, is not counted. What `classify` throws
-// passes to the caller, and the call is not counted.
+// inner policy refused, and what the caller cancelled or cut off early (internal/judged_policy.h),
+// is not counted. What `classify` throws passes to the caller, and the call is not counted.
 template <class Classify = internal::ClassifyStatus>
 class Throttle : public internal::JudgedPolicy<Classify, internal::ThrottleAdmission> {
  public:

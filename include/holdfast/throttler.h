@@ -27,6 +27,7 @@
 
 #include "holdfast/breaker_state.h"
 #include "holdfast/internal/striped_status.h"
+#include "holdfast/internal/success_times.h"
 #include "holdfast/internal/throttle_window.h"
 #include "holdfast/policy_facts.h"
 #include "holdfast/priority.h"
@@ -70,11 +71,17 @@ struct ThrottlerStats {
 // K: the backend turns down up to K - 1 calls for each that it accepts before P is more than 0, so
 // that it is found out soon when it can take more. At twice what it can do K = 2 refuses next to
 // nothing; where turning calls down, or working on what nobody waits for any more, is what keeps it
-// from accepting, 1.1 sends less and gets more.
+// from accepting, a smaller K sends less and gets more, and recovers more slowly.
 //
-// Time to recover: while nothing is accepted, 1 - max_rejection of all calls find out. With the
-// defaults, less than two windows after the backend is back nothing is refused any more. A shorter
-// window is quicker, if enough calls come in it to tell.
+// Time to recover: while nothing is accepted, 1 - max_rejection of all calls find out. Once the
+// backend is back what is sent grows at most by the factor K in each window. So with the default
+// max_rejection nine of ten calls succeed again, at the latest,
+//
+//   K           3    2    1.5    1.2    1.1
+//   windows     1    2     3      7      13
+//
+// after the backend is back: with K = 1.1 and two minutes, twenty-six of them. Give a small K a
+// short window, if enough calls come in it to tell.
 //
 // Thread-safe. While K accepts are no less than the requests an admission and an accept take no
 // lock, nor does a refusal without a seed; but for the first call in each bucket.
@@ -82,7 +89,7 @@ class Throttler {
  public:
   struct Options {
     std::string name = {};
-    double k = 2.0;                             // >= 1, finite
+    double k = 2.0;                             // >= 1, finite; near 1 it recovers slowly
     Duration window = std::chrono::minutes(2);  // > 0
     std::int64_t buckets = 40;  // 1 to kMaxBuckets; the window goes on by one of them at a time
     // The most that is refused, 0 (never anything) to 1 (the formula's): the rest are what finds
@@ -173,6 +180,7 @@ class Throttler {
   const internal::StripedStatus refused_;
   const std::unique_ptr<Random> random_;  // null without a seed
   internal::ThrottleWindow window_;
+  internal::SuccessTimes success_times_;
 };
 
 absl::Status Validate(const Throttler::Options& options);

@@ -83,6 +83,8 @@ class Timeout {
     return Next::Done();
   }
 
+  Duration LimitAt(TimePoint) const { return limit_; }
+
   PolicyFacts Facts() const { return internal::TimeoutFacts(limit_, kWalksAway); }
 
   // For drivers: one branch, which the call leaves at its deadline (fork.h).

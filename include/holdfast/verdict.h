@@ -26,9 +26,14 @@ class Verdict {
   static Verdict Wait(TimePoint until) { return Verdict(Kind::kWait, until, absl::Status()); }
 
   // Refuse, with a status made beforehand by MakeRejection. `retry_at` is the earliest time at
-  // which another try can succeed, as far as it is known.
-  static Verdict Reject(absl::Status status, TimePoint retry_at = TimePoint::min()) {
-    return Verdict(Kind::kReject, retry_at, std::move(status));
+  // which another try can succeed, as far as it is known. Where many are refused who may all come
+  // back then, `spread` is how long it took to refuse them: over as long a time, or longer, they
+  // should come.
+  static Verdict Reject(absl::Status status, TimePoint retry_at = TimePoint::min(),
+                        Duration spread = Duration::zero()) {
+    Verdict verdict(Kind::kReject, retry_at, std::move(status));
+    verdict.spread_ = spread;
+    return verdict;
   }
 
   // The policy has the result, and nothing below it is asked. For a policy with a member
@@ -38,6 +43,7 @@ class Verdict {
 
   Kind kind() const { return kind_; }
   TimePoint time() const { return time_; }  // the end of the wait, or retry_at
+  Duration spread() const { return spread_; }
   absl::Status TakeStatus() && { return std::move(status_); }
 
  private:
@@ -46,6 +52,7 @@ class Verdict {
 
   Kind kind_;
   TimePoint time_;
+  Duration spread_{0};
   absl::Status status_;
 };
 

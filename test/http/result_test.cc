@@ -134,9 +134,9 @@ TEST_CASE("Retry-After in seconds") {
       {"  120 ", 120s},
       {"007", 7s},
       {"300", 300s},
-      {"301", kMaxRetryAfter},
-      {"9223372037", kMaxRetryAfter},
-      {"99999999999999999999999999", kMaxRetryAfter},
+      {"301", 301s},
+      {"9223372037", Duration::max()},
+      {"99999999999999999999999999", Duration::max()},
       {"", std::nullopt},
       {" ", std::nullopt},
       {"-1", std::nullopt},
@@ -179,7 +179,7 @@ TEST_CASE("Retry-After as a date to come asks for the time until then") {
   REQUIRE(delay.has_value());
   CHECK(*delay > 90s);  // whole seconds, and time goes by
   CHECK(*delay <= 100s);
-  CHECK(in(absl::Hours(1000)) == kMaxRetryAfter);
+  CHECK(in(absl::Hours(1000)) > 999h);
 }
 
 TEST_CASE("a year of two digits is at most 50 years ahead, and else the latest that has passed") {
@@ -208,7 +208,7 @@ TEST_CASE("a date is in English whatever the language of the program") {
     CAPTURE(locale);
     for (const char* const text : {"Mon, 06 Mar 2094 08:49:37 GMT", "Fri, 06 May 2094 08:49:37 GMT",
                                    "Sat Dec  6 08:49:37 2094"}) {
-      CHECK(ParseRetryAfter(text) == kMaxRetryAfter);
+      CHECK(ParseRetryAfter(text, 1h) == Duration(1h));
     }
   }
   (void)std::setlocale(LC_TIME, before.c_str());
@@ -220,7 +220,7 @@ TEST_CASE("a date may be written a little carelessly") {
         "Sun Nov 06 08:49:37 2094", "Tue, 06-Nov-2094 08:49:37 GMT",
         "Thu, 31 Dec 2094 23:59:60 GMT", "Mon, 29 Feb 2096 08:49:37 GMT"}) {
     CAPTURE(text);
-    CHECK(ParseRetryAfter(text) == kMaxRetryAfter);
+    CHECK(ParseRetryAfter(text, 1h) == Duration(1h));
   }
 }
 

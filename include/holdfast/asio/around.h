@@ -83,6 +83,11 @@ class AsyncDecorated {
     }(std::make_index_sequence<sizeof...(args) - 1>());
   }
 
+  // For a stack around this one.
+  TimeBelow TimeBelowAt(TimePoint now) const {
+    return internal::BoundedBy(level_->policies, 0, now, internal::TimeIn(level_->executor, now));
+  }
+
  private:
   struct Initiation {
     using executor_type = Io;

@@ -16,7 +16,6 @@
 #include <absl/status/statusor.h>
 #include <httplib.h>
 
-#include <chrono>
 #include <optional>
 #include <string_view>
 
@@ -28,17 +27,11 @@
 namespace holdfast {
 namespace http {
 
-// Nobody waits longer than this because of a Retry-After; more counts as this much. It is as long
-// as Envoy puts up with by default (RateLimitedRetryBackOff.max_interval): enough for a quota by
-// the minute, and a mistyped date or a hostile server can't park a call for ever. What ends after
-// the call's deadline is not waited for at all.
-inline constexpr Duration kMaxRetryAfter = std::chrono::seconds(300);
-
 // What a Retry-After header asks for, in seconds or as any date of RFC 9110, 5.6.7: zero for a date
 // that has passed, at most `most`, which is >= 0, and nullopt for what is neither. A date is
-// compared with the wall clock; nothing else in Holdfast reads it. For another cap give Retry a
-// check that answers RetryDecision::AgainAfter.
-std::optional<Duration> ParseRetryAfter(std::string_view value, Duration most = kMaxRetryAfter);
+// compared with the wall clock; nothing else in Holdfast reads it. How much of it Retry puts up
+// with is RetryOptions::max_retry_after.
+std::optional<Duration> ParseRetryAfter(std::string_view value, Duration most = Duration::max());
 
 namespace internal {
 

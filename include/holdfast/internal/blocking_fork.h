@@ -67,6 +67,7 @@ class BlockingRace final : public Race<R, BlockingBranch<R, decltype(Below::poli
 
   bool Send(Branch& branch, ThreadPool& pool, Clock* clock) {
     branch.running.emplace(below_->policies, this->OptionsOf(branch), clock);
+    branch.running->call.SetExecutor(below_->executor);
     std::apply([&](const Args&... args) { branch.running->call.SetRequest(args...); }, args_);
     return pool.TryRun([self = this->shared_from_this(), &branch] { self->Work(branch); });
   }

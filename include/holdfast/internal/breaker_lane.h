@@ -69,6 +69,9 @@ class BreakerLane {
     return TimePoint(Duration(retry_at_.load(std::memory_order_acquire)));
   }
 
+  // How long it was to be open, the last time that it was; zero if it is so by hand.
+  Duration open_for() const { return Duration(open_for_.load(std::memory_order_relaxed)); }
+
   // The rest with the breaker's mutex held.
 
   struct Count {
@@ -83,6 +86,9 @@ class BreakerLane {
   // `until` is inclusive.
   void Open(std::uint64_t era, TimePoint until);
 
+  void set_open_for(Duration open_for) {
+    open_for_.store(open_for.count(), std::memory_order_relaxed);
+  }
   void RefuseBefore(TimePoint retry_at) {
     retry_at_.store(retry_at.time_since_epoch().count(), std::memory_order_release);
   }
@@ -112,6 +118,7 @@ class BreakerLane {
   std::atomic<std::uint64_t> era_{0};
   std::atomic<TimePoint::rep> until_{0};
   std::atomic<TimePoint::rep> retry_at_{TimePoint::min().time_since_epoch().count()};
+  std::atomic<Duration::rep> open_for_{0};  // relaxed: nothing else depends on it
 
   Sums taken_;  // what the words together had counted at the last Take
 };

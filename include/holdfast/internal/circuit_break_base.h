@@ -22,8 +22,9 @@ class CircuitBreakAdmission {
   CircuitBreakAdmission& operator=(const CircuitBreakAdmission&) = delete;
   ~CircuitBreakAdmission() {
     if (ticket_.breaker_ == nullptr) return;
-    const bool threw = call_->abandonment() == Abandonment::kThrew;
-    ticket_.DoneAt(call_->now(), threw ? Outcome::kFailure : Outcome::kIgnored);
+    const bool failed =
+        call_->abandonment() == Abandonment::kThrew && !CutOffEarly(*call_, success_times());
+    ticket_.DoneAt(call_->now(), failed ? Outcome::kFailure : Outcome::kIgnored);
   }
 
   ABSL_ATTRIBUTE_ALWAYS_INLINE Verdict Ask(Call& call, CircuitBreaker& breaker,
@@ -34,6 +35,7 @@ class CircuitBreakAdmission {
   }
 
   CircuitBreaker* judge() const { return ticket_.breaker_; }  // null without a ticket
+  SuccessTimes& success_times() const { return ticket_.breaker_->success_times_; }
 
   ABSL_ATTRIBUTE_ALWAYS_INLINE void Settle(Outcome outcome) {
     if (outcome == Outcome::kSuccess && ticket_.breaker_->TrySucceedUntimed(ticket_)) return;

@@ -1,5 +1,5 @@
 // What the policies have in common that count how the calls through them went: CircuitBreak,
-// KeyedCircuitBreak, Throttle.
+// KeyedCircuitBreak, Throttle, AdaptiveLimit.
 #ifndef HOLDFAST_INTERNAL_JUDGED_POLICY_H_
 #define HOLDFAST_INTERNAL_JUDGED_POLICY_H_
 
@@ -13,6 +13,7 @@
 
 #include "holdfast/breaker_state.h"
 #include "holdfast/call.h"
+#include "holdfast/internal/success_times.h"
 #include "holdfast/result.h"
 #include "holdfast/verdict.h"
 
@@ -21,15 +22,25 @@ namespace holdfast::internal {
 // Reads how a call went from its status.
 struct ClassifyStatus {};
 
+// Whether a call that failed, as it ran out of time or threw, says nothing of the service, because
+// its caller cut it off early. To a policy the caller is everything outside of it: the deadline of
+// CallOptions and each Timeout there. It cut the attempt off early if that had less time than the
+// Timeout inside would have given it or, where there is none inside, than the slowest tenth of
+// recent successes took; while there were none, it had enough.
+bool CutOffEarly(Call& call, const SuccessTimes& recent);
+
+// For a success: SuccessTimes is needed where a caller may cut off what no Timeout inside does.
+void TimeSuccess(Call& call, SuccessTimes& recent);
+
 // An Admission is the state of one call. Its judge() is the policy object that counts the call, and
 // that has a `Classify(status)` for who brings no classifier; null where the call is not counted.
-// Settle(outcome) counts it.
+// success_times() are those of the judge. Settle(outcome) counts the call.
 template <class Classify, class Admission>
 class JudgedPolicy {
  public:
   template <class R>
   ABSL_ATTRIBUTE_ALWAYS_INLINE Next After(Call& call, Admission& state, R& result) {
-    if (state.judge() != nullptr) state.Settle(OutcomeOf(call, *state.judge(), result));
+    if (state.judge() != nullptr) state.Settle(OutcomeOf(call, state, result));
     return Next::Done();
   }
 
@@ -37,24 +48,37 @@ class JudgedPolicy {
   explicit JudgedPolicy(Classify classify) : classify_(std::move(classify)) {}
 
  private:
-  template <class Judge, class R>
-  Outcome OutcomeOf(const Call& call, const Judge& judge, const R& result) {
+  template <class R>
+  ABSL_ATTRIBUTE_ALWAYS_INLINE Outcome OutcomeOf(Call& call, Admission& state, const R& result) {
     if (call.rejected()) return Outcome::kIgnored;
+    const absl::Status& status = ResultTraits<R>::StatusOf(result);
+    if (ABSL_PREDICT_FALSE(!status.ok()) && SaysNothing(call, status, state)) {
+      return Outcome::kIgnored;
+    }
+    const Outcome outcome = Classified(call, state, status, result);
+    if (outcome == Outcome::kSuccess && call.deadline() != TimePoint::max() &&
+        ABSL_PREDICT_FALSE(state.success_times().Wants())) {
+      TimeSuccess(call, state.success_times());
+    }
+    return outcome;
+  }
+
+  template <class R>
+  ABSL_ATTRIBUTE_ALWAYS_INLINE Outcome Classified(const Call& call, const Admission& state,
+                                                  const absl::Status& status, const R& result) {
     if constexpr (std::same_as<Classify, ClassifyStatus>) {
-      const absl::Status& status = ResultTraits<R>::StatusOf(result);
-      return Stopped(call, status) ? Outcome::kIgnored : judge.Classify(status);
+      return state.judge()->Classify(status);
     } else {
-      if (Stopped(call, ResultTraits<R>::StatusOf(result))) return Outcome::kIgnored;
       static_assert(std::is_invocable_r_v<Outcome, Classify&, const Call&, const R&>,
                     "a classifier is called as Outcome(const Call&, const R&)");
       return classify_(call, result);
     }
   }
 
-  // By its caller: no classifier is to take that for a failure.
-  static bool Stopped(const Call& call, const absl::Status& status) {
-    return ABSL_PREDICT_FALSE(status.code() == absl::StatusCode::kCancelled) &&
-           call.stop().stop_requested();
+  // What its caller stopped or cut off: no classifier is to take that for a failure.
+  static bool SaysNothing(Call& call, const absl::Status& status, const Admission& state) {
+    if (absl::IsCancelled(status)) return call.stop().stop_requested();
+    return absl::IsDeadlineExceeded(status) && CutOffEarly(call, state.success_times());
   }
 
   [[no_unique_address]] Classify classify_;

@@ -40,6 +40,7 @@ class AsyncCall final : public Call {
       : Call(options, clock), waker_(waker) {}
 
   using Call::ForgetNow;
+  using Call::SetExecutor;
   using Call::SetRequest;
   Waker& waker() override { return waker_; }
 
@@ -276,6 +277,7 @@ class Operation final : public Sleeper {
 
   void Begin() {
     std::apply([this](const auto&... args) { call_.SetRequest(args...); }, args_);
+    call_.SetExecutor(level_->executor);
     if constexpr (requires { handler_.Enter(call_); }) handler_.Enter(call_);
     if (slot_.is_connected()) slot_.template emplace<SlotHandler>(*this);
     if (options_.stop.stop_possible()) stop_callback_.emplace(options_.stop, StopHandler{*this});

@@ -27,6 +27,7 @@ class SimCall final : public Call {
       : Call(options, world.clock()), random_(random), waker_(waker) {}
 
   using Call::ForgetNow;
+  using Call::SetExecutor;
 
   Waker& waker() override { return waker_; }
   absl::BitGenRef random() override { return random_; }

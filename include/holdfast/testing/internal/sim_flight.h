@@ -88,6 +88,7 @@ class SimFlight final : public SimAlarm, public Waiting<R> {
       call_->on_stop.emplace(options.stop, Stop{*this});
     }
     call_->done.Begin(call_->call);
+    call_->call.SetExecutor(executor);
     Do([this] { call_->flight.Start(); });
   }
 
