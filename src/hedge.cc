@@ -18,6 +18,10 @@ absl::Status Validate(const HedgeOptions& options) {
   return absl::OkStatus();
 }
 
+Hedge::Hedge(HedgeOptions options) : options_(internal::Validated(std::move(options))) {
+  if (options_.budget == nullptr) options_.budget = RetryBudget::Default();
+}
+
 TimePoint Hedge::NextBranch(TimePoint now, int sent) const {
   if (sent > options_.max_hedges) return TimePoint::max();
   Duration delay = options_.delay;
@@ -26,13 +30,9 @@ TimePoint Hedge::NextBranch(TimePoint now, int sent) const {
   return SaturatingAdd(now, std::max(delay, Duration(1)));
 }
 
-bool Hedge::TakeBranch() const {
-  return options_.budget == nullptr || options_.budget->TryWithdraw();
-}
+bool Hedge::TakeBranch(TimePoint now) const { return options_.budget->TryWithdrawAt(now); }
 
-void Hedge::ReturnBranch() const {
-  if (options_.budget != nullptr) options_.budget->Refund();
-}
+void Hedge::ReturnBranch() const { options_.budget->Refund(); }
 
 PolicyFacts Hedge::Facts() const {
   const LatencyQuantile* const learnt = options_.latencies.get();
@@ -51,9 +51,7 @@ void Hedge::Succeeded(Call& call, const State& state) const {
   if (options_.latencies != nullptr) {
     options_.latencies->RecordAt(call.now(), SaturatingSub(call.now(), state.sent));
   }
-  if (options_.budget != nullptr && call.MayRepay(options_.budget.get())) {
-    options_.budget->Deposit();
-  }
+  if (call.MayRepay(options_.budget.get())) options_.budget->Deposit();
 }
 
 }  // namespace holdfast

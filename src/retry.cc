@@ -41,7 +41,7 @@ RetryOptions RetryOptions::Retryablehttp() {
   return {.max_attempts = 5,
           .backoff = Backoff::Exponential(
               {.initial = seconds(1), .max = seconds(30), .jitter = Jitter::kNone}),
-          .budget = nullptr};
+          .budget = RetryBudget::Unlimited()};
 }
 
 absl::Status Validate(const RetryOptions& options) {
@@ -74,12 +74,13 @@ class RetryPlan::Random {
 };
 
 RetryPlan::RetryPlan(RetryOptions options) : options_(Validated(std::move(options))) {
+  if (options_.budget == nullptr) options_.budget = RetryBudget::Default();
   if (options_.seed) random_ = std::make_shared<Random>(*options_.seed);
 }
 
-bool RetryPlan::Charge::Take(const Call& call, RetryBudget& budget, RetryClass why) {
+bool RetryPlan::Charge::Take(Call& call, RetryBudget& budget, RetryClass why) {
   Settle();
-  if (!budget.TryWithdraw(why)) return false;
+  if (!budget.TryWithdrawAt(call.now(), why)) return false;
   budget_ = &budget;
   call_ = &call;
   attempt_ = call.attempt();
@@ -195,8 +196,7 @@ bool RetryPlan::HasTime(Call& call, State& state, TimePoint at) const {
 // What a policy below refused has cost the backend nothing, and the next would be the first to
 // reach it.
 bool RetryPlan::Withdraw(Call& call, State& state, const absl::Status& outcome) const {
-  return options_.budget == nullptr || call.rejected() ||
-         state.charge.Take(call, *options_.budget, ClassOf(outcome));
+  return call.rejected() || state.charge.Take(call, *options_.budget, ClassOf(outcome));
 }
 
 Duration RetryPlan::Backoff(Call& call, int retry) const {

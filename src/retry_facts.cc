@@ -40,16 +40,16 @@ Duration LongestBackoff(const Backoff& backoff, int attempts) {
 
 PolicyFacts RetryPlan::Facts() const {
   const Duration backoff = LongestBackoff(options_.backoff, options_.max_attempts);
-  const RetryBudget* const budget = options_.budget.get();
+  const RetryBudget& budget = *options_.budget;
   const bool bounded = options_.max_elapsed != Duration::max();
   return {.settings = JoinSettings(
               {CountText(options_.max_attempts, "attempt"),
                absl::StrCat("backoff up to ", DurationText(backoff)),
                bounded ? absl::StrCat("within ", DurationText(options_.max_elapsed)) : "",
                options_.wait_for_refusals ? "waits for refusals" : "",
-               budget == nullptr        ? "no budget"
-               : budget->name().empty() ? ""
-                                        : absl::StrCat("budget ", NameText(budget->name()))}),
+               budget.unlimited()      ? "no budget"
+               : budget.name().empty() ? ""
+                                       : absl::StrCat("budget ", NameText(budget.name()))}),
           .attempts = options_.max_attempts,
           .backoff = backoff,
           .max_elapsed = options_.max_elapsed,

@@ -236,7 +236,8 @@ TEST_CASE_METHOD(Fixture,
 }
 
 TEST_CASE_METHOD(Fixture, "inside of Retry each attempt is counted, outside of it each call") {
-  const RetryOptions thrice{.max_attempts = 3, .backoff = Backoff::Constant(1s), .budget = nullptr};
+  const RetryOptions thrice{
+      .max_attempts = 3, .backoff = Backoff::Constant(1s), .budget = RetryBudget::Unlimited()};
   const absl::Status busy = absl::UnavailableError("busy");
   breaker = Make({});
   (void)Stack(Retry(thrice), CircuitBreak(breaker)).Around(Executor(), &clock)(busy);

@@ -130,8 +130,8 @@ TEST_CASE_METHOD(Fixture,
 
 TEST_CASE_METHOD(Fixture, "each hedge spends from the budget; without one left there is none",
                  "[hedge]") {
-  options.budget =
-      std::make_shared<RetryBudget>(RetryBudget::Options{.capacity = 1, .per_success = 0});
+  options.budget = std::make_shared<RetryBudget>(
+      RetryBudget::Options{.capacity = 1, .per_success = 0, .min_retries_per_second = 0});
   attempts.Script({{20ms, "slow"}, {1ms, "fast"}, {20ms, "slow"}});
   const auto fetch = Stack(Hedge(options)).Around(attempts.executor(), &clock);
   auto first = Begin([&] { return fetch(); });
@@ -152,8 +152,8 @@ TEST_CASE_METHOD(Fixture, "each hedge spends from the budget; without one left t
 }
 
 TEST_CASE_METHOD(Fixture, "a budget shared with Retry is repaid once for a success", "[hedge]") {
-  options.budget =
-      std::make_shared<RetryBudget>(RetryBudget::Options{.capacity = 10, .per_success = 0.5});
+  options.budget = std::make_shared<RetryBudget>(
+      RetryBudget::Options{.capacity = 10, .per_success = 0.5, .min_retries_per_second = 0});
   while (options.budget->TryWithdraw()) {
   }
   attempts.Script({{0ms, "good"}});
@@ -214,7 +214,8 @@ TEST_CASE_METHOD(Fixture, "a pool without a thread refuses the call, and a hedge
   options.pool = std::make_shared<ThreadPool>(
       ThreadPool::Options{.max_threads = 1, .max_queue = 0, .name = "p"});
   attempts.Script({{20ms, "only"}});
-  const auto fetch = Stack(Hedge(options)).Around(attempts.executor(), &clock);
+  const Hedge hedge(options);
+  const auto fetch = Stack(hedge).Around(attempts.executor(), &clock);
   auto result = Begin([&] { return fetch(); });
   clock.AwaitWaiters(2);
   const auto refused = fetch();
@@ -225,7 +226,7 @@ TEST_CASE_METHOD(Fixture, "a pool without a thread refuses the call, and a hedge
   clock.Advance(10ms);
   CHECK(result.get().value() == "only");
   CHECK(attempts.started() == 1);
-  CHECK(options.budget->balance() == 100);  // what was not sent cost nothing
+  CHECK(hedge.budget()->balance() == 100);  // what was not sent cost nothing
 }
 
 TEST_CASE_METHOD(Fixture, "a stop request ends the call at once, and its attempts when they look",
@@ -286,7 +287,8 @@ TEST_CASE_METHOD(Fixture, "the report has every branch as an attempt", "[hedge]"
 
 TEST_CASE_METHOD(Fixture, "the report has what was not awaited, and what was retried", "[hedge]") {
   attempts.Script({{1ms, absl::UnavailableError("down")}, {1h, "never"}, {1ms, "good"}});
-  const std::shared_ptr<RetryBudget> budget = RetryBudget::Default();
+  const auto budget = std::make_shared<RetryBudget>(
+      RetryBudget::Options{.capacity = 100, .min_retries_per_second = 0});
   const auto fetch =
       Stack(Retry({.backoff = Backoff::Constant(7ms), .budget = budget}), Hedge(options))
           .Around(attempts.executor(), &clock);

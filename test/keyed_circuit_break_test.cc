@@ -100,7 +100,8 @@ TEST_CASE("each attempt is counted by the breaker of the call's key") {
   FakeClock clock;
   const auto hosts = std::make_shared<KeyedCircuitBreaker>(KeyedCircuitBreaker::Options{});
   const auto unavailable = [] { return absl::UnavailableError("down"); };
-  const auto call = Stack(Retry({.max_attempts = 3, .budget = nullptr}), KeyedCircuitBreak(hosts))
+  const auto call = Stack(Retry({.max_attempts = 3, .budget = RetryBudget::Unlimited()}),
+                          KeyedCircuitBreak(hosts))
                         .Around(unavailable, &clock);
   CHECK_FALSE(call.With({.key = "a"}).ok());
   CHECK(hosts->Find("a")->CountsAt(clock.Now()).failures == 3);

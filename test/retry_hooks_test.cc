@@ -96,7 +96,8 @@ TEST_CASE("prepare sees the last result before each retry, and not before the fi
 
 TEST_CASE("where prepare fails the last result is handed on, and the budget gets its retry back") {
   FakeClock clock;
-  auto budget = std::make_shared<RetryBudget>(RetryBudget::Options{.capacity = 10});
+  auto budget = std::make_shared<RetryBudget>(
+      RetryBudget::Options{.capacity = 10, .min_retries_per_second = 0});
   const auto call =
       Stack(Retry({.budget = budget}, RetryTransient(), [](Call&, const absl::Status&) {
         return absl::UnauthenticatedError("expired");
@@ -110,7 +111,8 @@ TEST_CASE("where prepare fails the last result is handed on, and the budget gets
 }
 
 TEST_CASE("what prepare throws passes to the caller, and the budget gets its retry back") {
-  auto budget = std::make_shared<RetryBudget>(RetryBudget::Options{.capacity = 10});
+  auto budget = std::make_shared<RetryBudget>(
+      RetryBudget::Options{.capacity = 10, .min_retries_per_second = 0});
   const auto call = Stack(Retry({.budget = budget}, RetryTransient(),
                                 [](Call&, const absl::Status&) -> absl::Status {
                                   throw std::runtime_error("no vault");
@@ -199,7 +201,8 @@ TEST_CASE("the last result stands where the time for another attempt has passed 
 }
 
 TEST_CASE("a stack within a stack repays a budget that both have once") {
-  const auto budget = std::make_shared<RetryBudget>(RetryBudget::Options{.capacity = 10});
+  const auto budget = std::make_shared<RetryBudget>(
+      RetryBudget::Options{.capacity = 10, .min_retries_per_second = 0});
   for (int i = 0; i < 5; ++i) REQUIRE(budget->TryWithdraw(RetryClass::kTransient));
   const auto inner = Stack(NestedRetry({.budget = budget})).Around([] { return absl::OkStatus(); });
   const auto outer = Stack(Retry({.budget = budget})).Around(inner);
@@ -223,7 +226,7 @@ TEST_CASE("a call that its caller stopped is reported so, with or without a Retr
 }
 
 TEST_CASE("a budget charges by the class of the failure") {
-  RetryBudget budget({.capacity = 5});
+  RetryBudget budget({.capacity = 5, .min_retries_per_second = 0});
   CHECK(budget.TryWithdraw(RetryClass::kTimedOut));
   CHECK(budget.balance() == 3);
   CHECK(budget.TryWithdraw(RetryClass::kThrottled));

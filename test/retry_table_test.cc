@@ -62,10 +62,12 @@ constexpr Answer kFine{.code = StatusCode::kOk};
 RetryOptions Doubling(int attempts = 4) {
   return {.max_attempts = attempts,
           .backoff = Backoff::Exponential({.initial = 1s, .max = 10s, .jitter = Jitter::kNone}),
-          .budget = nullptr};
+          .budget = RetryBudget::Unlimited()};
 }
 RetryOptions Every(Duration delay, int attempts) {
-  return {.max_attempts = attempts, .backoff = Backoff::Constant(delay), .budget = nullptr};
+  return {.max_attempts = attempts,
+          .backoff = Backoff::Constant(delay),
+          .budget = RetryBudget::Unlimited()};
 }
 RetryOptions Elapsing(Duration most) {
   RetryOptions options = Doubling(100);
@@ -74,8 +76,8 @@ RetryOptions Elapsing(Duration most) {
 }
 RetryOptions Budgeted(std::int64_t capacity) {
   RetryOptions options = Every(1s, 100);
-  options.budget =
-      std::make_shared<RetryBudget>(RetryBudget::Options{.capacity = capacity, .per_success = 0});
+  options.budget = std::make_shared<RetryBudget>(
+      RetryBudget::Options{.capacity = capacity, .per_success = 0, .min_retries_per_second = 0});
   return options;
 }
 

@@ -154,7 +154,8 @@ TEST_CASE("it never waits towards a time that the call can't use") {
 
 TEST_CASE("retries spend the budget, before they wait, and the original error survives") {
   FakeClock clock;
-  auto budget = std::make_shared<RetryBudget>(RetryBudget::Options{.capacity = 3});
+  auto budget = std::make_shared<RetryBudget>(
+      RetryBudget::Options{.capacity = 3, .min_retries_per_second = 0});
   const auto call = Stack(Retry({.max_attempts = 3, .backoff = kOneSecond, .budget = budget}))
                         .Around([] { return absl::UnavailableError("busy"); }, &clock);
   Report report;
@@ -171,7 +172,8 @@ TEST_CASE("retries spend the budget, before they wait, and the original error su
 
 TEST_CASE("a retry that the deadline rules out costs no budget") {
   FakeClock clock;
-  auto budget = std::make_shared<RetryBudget>(RetryBudget::Options{.capacity = 3});
+  auto budget = std::make_shared<RetryBudget>(
+      RetryBudget::Options{.capacity = 3, .min_retries_per_second = 0});
   const auto call = Stack(Retry({.backoff = kOneSecond, .budget = budget}))
                         .Around([] { return absl::UnavailableError("busy"); }, &clock);
   (void)call.With({.deadline = TimePoint{500ms}});
@@ -180,7 +182,8 @@ TEST_CASE("a retry that the deadline rules out costs no budget") {
 
 TEST_CASE("a retry that does not come to the executor costs no budget") {
   FakeClock clock;
-  auto budget = std::make_shared<RetryBudget>(RetryBudget::Options{.capacity = 10});
+  auto budget = std::make_shared<RetryBudget>(
+      RetryBudget::Options{.capacity = 10, .min_retries_per_second = 0});
   const RetryOptions options = {.max_attempts = 3, .backoff = kOneSecond, .budget = budget};
   const auto failing = [] { return absl::DeadlineExceededError("slow"); };
   Report report;
@@ -229,7 +232,8 @@ TEST_CASE("a retry that does not come to the executor costs no budget") {
 }
 
 TEST_CASE("successes repay the budget") {
-  auto budget = std::make_shared<RetryBudget>(RetryBudget::Options{.capacity = 2});
+  auto budget = std::make_shared<RetryBudget>(
+      RetryBudget::Options{.capacity = 2, .min_retries_per_second = 0});
   REQUIRE(budget->TryWithdraw());
   const auto call = Stack(Retry({.budget = budget})).Around([] { return absl::OkStatus(); });
   for (int i = 0; i < 5; ++i) CHECK(call().ok());
@@ -254,16 +258,16 @@ TEST_CASE("a wake that was meant for another wait does not cut a retry's short")
 TEST_CASE("without a budget only the number of attempts bounds them") {
   FakeClock clock;
   int runs = 0;
-  const auto call = Stack(Retry({.max_attempts = 1000, .budget = nullptr}))
+  const auto call = Stack(Retry({.max_attempts = 1000, .budget = RetryBudget::Unlimited()}))
                         .Around([&] { return ++runs, absl::UnavailableError("busy"); }, &clock);
   CHECK_FALSE(call().ok());
   CHECK(runs == 1000);
 }
 
 TEST_CASE("retries in one stack share their budget, in two they do not") {
-  const Retry retry({});
-  const auto a = Stack(retry).Around([] { return absl::UnavailableError("busy"); });
   FakeClock clock;
+  const Retry retry({.backoff = Backoff::Constant(0s)});
+  const auto a = Stack(retry).Around([] { return absl::UnavailableError("busy"); }, &clock);
   int runs = 0;
   const auto drain =
       Stack(retry).Around([&] { return ++runs, absl::UnavailableError(""); }, &clock);

@@ -71,7 +71,7 @@ TEST_CASE("a policy says what it is set to, and the name of its object") {
   CHECK(Described(AdaptiveTimeout(Latencies("db"), {.headroom = 1.5, .max = 2s})) ==
         "AdaptiveTimeout(\"db\", 1.5 x p95, 10ms to 2s)");
 
-  CHECK(Described(Retry({.max_attempts = 1, .budget = nullptr})) ==
+  CHECK(Described(Retry({.max_attempts = 1, .budget = RetryBudget::Unlimited()})) ==
         "Retry(1 attempt, backoff up to 0, no budget)");
   CHECK(Described(Retry({.budget = budget, .max_elapsed = 30s})) ==
         "Retry(4 attempts, backoff up to 700ms, within 30s, budget \"shared\")");

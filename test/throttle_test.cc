@@ -194,7 +194,8 @@ TEST_CASE_METHOD(Fixture, "its refusals are no failures to a breaker or a thrott
 
 TEST_CASE_METHOD(Fixture, "a retry that waits tries again after its backoff, at no cost") {
   throttler = MakeRefusing();
-  const auto budget = std::make_shared<RetryBudget>(RetryBudget::Options{.capacity = 10});
+  const auto budget = std::make_shared<RetryBudget>(
+      RetryBudget::Options{.capacity = 10, .min_retries_per_second = 0});
   const Retry retry({.max_attempts = 3,
                      .backoff = Backoff::Constant(1s),
                      .budget = budget,
@@ -210,7 +211,8 @@ TEST_CASE_METHOD(Fixture, "a retry that waits tries again after its backoff, at 
 
 TEST_CASE_METHOD(Fixture,
                  "a throttle counts each attempt inside of Retry, and each call outside of it") {
-  const RetryOptions thrice{.max_attempts = 3, .backoff = Backoff::Constant(0s), .budget = nullptr};
+  const RetryOptions thrice{
+      .max_attempts = 3, .backoff = Backoff::Constant(0s), .budget = RetryBudget::Unlimited()};
   (void)Stack(Retry(thrice), Throttle(throttler)).Around(Executor(), &clock)(kDown);
   CHECK(throttler->stats().requests == 3);
   (void)Stack(Throttle(throttler), Retry(thrice)).Around(Executor(), &clock)(kDown);

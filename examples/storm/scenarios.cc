@@ -131,7 +131,8 @@ std::vector<Outcome> WithoutRetries(const Settings& settings) {
 
 std::vector<Outcome> WithoutBudget(const Settings& settings) {
   return RetryStorm(settings, "no budget", [] {
-    return Stack(holdfast::Retry({.max_attempts = 4, .budget = nullptr}), Timeout(1s));
+    return Stack(holdfast::Retry({.max_attempts = 4, .budget = RetryBudget::Unlimited()}),
+                 Timeout(1s));
   });
 }
 
@@ -190,7 +191,8 @@ std::vector<Outcome> Herd(const Settings& settings, std::string name, holdfast::
   Server server(world, server_options);
   const auto backoff = holdfast::Backoff::Exponential({.initial = 1s, .jitter = jitter});
   const auto stack = [&] {
-    return Stack(holdfast::Retry({.max_attempts = 100, .backoff = backoff, .budget = nullptr}),
+    return Stack(holdfast::Retry(
+                     {.max_attempts = 100, .backoff = backoff, .budget = RetryBudget::Unlimited()}),
                  LostConnection());
   };
   const ClosedClients one_call_each = {.count = settings.clients,
@@ -262,7 +264,8 @@ std::vector<Outcome> ColdStart(const Settings& settings, World& world, std::stri
 std::vector<Outcome> ColdUnprotected(const Settings& settings) {
   World world(settings.seed);
   return ColdStart(settings, world, "no budget", [] {
-    return Stack(holdfast::Retry({.max_attempts = 4, .budget = nullptr}), Timeout(1s));
+    return Stack(holdfast::Retry({.max_attempts = 4, .budget = RetryBudget::Unlimited()}),
+                 Timeout(1s));
   });
 }
 
@@ -275,7 +278,7 @@ std::vector<Outcome> ColdRamp(const Settings& settings) {
     world.At(second * 1s, [=] { bucket->SetRate(rate * (0.1 + 0.03 * second)); });
   }
   return ColdStart(settings, world, "rate ramp", [&] {
-    return Stack(holdfast::Retry({.max_attempts = 4, .budget = nullptr}),
+    return Stack(holdfast::Retry({.max_attempts = 4, .budget = RetryBudget::Unlimited()}),
                  holdfast::RateLimit(bucket, {.max_wait = 0s}), Timeout(1s));
   });
 }
@@ -292,7 +295,8 @@ std::vector<Outcome> ColdAdaptive(const Settings& settings) {
   World world(settings.seed);
   const holdfast::AdaptiveTimeout adaptive({.clock = world.clock()}, {.max = 10s});
   return ColdStart(settings, world, "adaptive timeout", [&] {
-    return Stack(holdfast::Retry({.max_attempts = 4, .budget = nullptr}), adaptive);
+    return Stack(holdfast::Retry({.max_attempts = 4, .budget = RetryBudget::Unlimited()}),
+                 adaptive);
   });
 }
 

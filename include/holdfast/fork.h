@@ -26,8 +26,8 @@ template <class P>
 concept Forks = Policy<P> && requires(const P& policy, TimePoint now, int sent) {
   // When to send one more, at `now`, when number `sent` was sent; TimePoint::max(): never.
   { policy.NextBranch(now, sent) } -> std::same_as<TimePoint>;
-  // Pays for it; false if it can't.
-  { policy.TakeBranch() } -> std::same_as<bool>;
+  // Pays for it, at `now`; false if it can't.
+  { policy.TakeBranch(now) } -> std::same_as<bool>;
   // It could not be sent, and costs nothing.
   { policy.ReturnBranch() } -> std::same_as<void>;
   // Where the blocking driver runs branches.

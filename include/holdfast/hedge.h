@@ -37,9 +37,10 @@ struct HedgeOptions {
   // them what its calls take; null: `delay` is fixed.
   std::shared_ptr<LatencyQuantile> latencies = nullptr;
   int max_hedges = 1;  // sent beside the first; 1 to kMaxHedges
-  // Each of them spends from it, as a retry does, and each success repays; null: none. Give a Retry
-  // around it the same.
-  std::shared_ptr<RetryBudget> budget = RetryBudget::Default();
+  // Each of them spends from it, as a retry does, and each success repays. Null: one of this
+  // Hedge's own, which its copies share. Give a Retry around it the same; RetryBudget::Unlimited():
+  // none.
+  std::shared_ptr<RetryBudget> budget = nullptr;
   // What the blocking driver runs calls in; the asynchronous one needs none.
   std::shared_ptr<ThreadPool> pool = nullptr;
 
@@ -68,7 +69,7 @@ class Hedge {
   static constexpr bool kRepeats = true;
 
   // Throws std::invalid_argument with the text of Validate.
-  explicit Hedge(HedgeOptions options) : options_(internal::Validated(std::move(options))) {}
+  explicit Hedge(HedgeOptions options);
 
   struct State {
     TimePoint sent = {};
@@ -87,10 +88,13 @@ class Hedge {
 
   PolicyFacts Facts() const;
 
+  // The one that it was given, or its own; never null.
+  const std::shared_ptr<RetryBudget>& budget() const { return options_.budget; }
+
   // For drivers (fork.h).
   ThreadPool* pool() const { return options_.pool.get(); }
   TimePoint NextBranch(TimePoint now, int sent) const;
-  bool TakeBranch() const;
+  bool TakeBranch(TimePoint now) const;
   void ReturnBranch() const;
 
  private:

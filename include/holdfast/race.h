@@ -128,8 +128,9 @@ class Race : public Lingering {
   bool Look(const Fork& fork, Call& call, bool stopped, const Send& send) {
     if (stopped || Over() || call.now() >= call.deadline()) return true;
     if (call.now() >= next_) {
-      next_ = SendAnother(fork, send) ? fork.NextBranch(call.now(), static_cast<int>(all_.size()))
-                                      : TimePoint::max();
+      next_ = SendAnother(fork, call, send)
+                  ? fork.NextBranch(call.now(), static_cast<int>(all_.size()))
+                  : TimePoint::max();
     }
     return false;
   }
@@ -212,8 +213,8 @@ class Race : public Lingering {
   }
 
   template <class Fork, class Send>
-  bool SendAnother(const Fork& fork, const Send& send) {
-    if (!fork.TakeBranch()) return false;
+  bool SendAnother(const Fork& fork, Call& call, const Send& send) {
+    if (!fork.TakeBranch(call.now())) return false;
     if (SendOne(send)) return true;
     fork.ReturnBranch();
     return false;

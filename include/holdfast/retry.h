@@ -80,9 +80,11 @@ struct RetryOptions {
   // as well.
   int max_attempts = 4;
   Backoff backoff = {};
-  // Each retry of what reached the executor spends from it, each success repays; null: none. One
-  // that never comes to the executor, as the caller stops it or a policy below refuses it, is free.
-  std::shared_ptr<RetryBudget> budget = RetryBudget::Default();
+  // Each retry of what reached the executor spends from it, each success repays. One that never
+  // comes to the executor, as the caller stops it or a policy below refuses it, is free. Null: one
+  // of this Retry's own, with default options, which its copies share; so make a Retry once for
+  // each origin, not for each call. RetryBudget::Unlimited(): none.
+  std::shared_ptr<RetryBudget> budget = nullptr;
   // What becomes of a call that a policy below refuses (an open breaker, a limit): false, the
   // refusal is final and handed on, with the time at which another try can succeed in
   // Report::retry_at. True, for batch work that nobody waits for: it waits for that time and tries
@@ -153,7 +155,7 @@ class RetryPlan {
     ~Charge() { Settle(); }
 
     // For the retry that comes next; false if the budget does not allow it.
-    bool Take(const Call& call, RetryBudget& budget, RetryClass why);
+    bool Take(Call& call, RetryBudget& budget, RetryClass why);
 
    private:
     void Settle() {
@@ -189,7 +191,7 @@ class RetryPlan {
 
   void Succeeded(Call& call, State& state) const {
     RetryBudget* const budget = options_.budget.get();
-    if (budget != nullptr && call.MayRepay(budget)) budget->Deposit();
+    if (call.MayRepay(budget)) budget->Deposit();
     if (ABSL_PREDICT_FALSE(options_.on_attempt != nullptr)) TellSuccess(call, state);
   }
 
@@ -214,6 +216,7 @@ class RetryPlan {
   void Refuse(Call& call, State& state, const absl::Status& outcome) const;
 
   PolicyFacts Facts() const;
+  const std::shared_ptr<RetryBudget>& budget() const { return options_.budget; }
 
  private:
   class Random;
@@ -280,6 +283,9 @@ class Retry {
   }
 
   PolicyFacts Facts() const { return plan_.Facts(); }
+
+  // The one that it was given, or its own; never null.
+  const std::shared_ptr<RetryBudget>& budget() const { return plan_.budget(); }
 
  private:
   ABSL_ATTRIBUTE_ALWAYS_INLINE Next Succeed(Call& call, State& state) const {

@@ -4,6 +4,7 @@
 //   auto budget = std::make_shared<holdfast::RetryBudget>(
 //       holdfast::RetryBudget::Options{.capacity = 50, .per_success = 0.1});
 //   holdfast::Retry reads({.budget = budget}), writes({.budget = budget});   // share it
+//   holdfast::Retry all({.budget = holdfast::RetryBudget::Unlimited()});     // turn it off
 #ifndef HOLDFAST_RETRY_BUDGET_H_
 #define HOLDFAST_RETRY_BUDGET_H_
 
@@ -17,6 +18,8 @@
 #include <memory>
 #include <string>
 
+#include "holdfast/time.h"
+
 namespace holdfast {
 
 // Why a retry is made: a failed attempt that made the service work for nothing is worse than one
@@ -27,43 +30,70 @@ enum class RetryClass {
   kTimedOut,   // kDeadlineExceeded
 };
 
-// Starts full. A retry withdraws 1, or what its class costs; a success deposits `per_success`: in
-// the long run there are at most per_success retries for each success, and `capacity` more in one
-// bad moment. The scheme is that of gRPC's retry throttling (gRFC A6) and of the AWS SDKs, whose
-// standard mode comes to the defaults here: 500 tokens at 5 a retry and 10 after a time-out, and 1
-// back for a success. It protects a service only if enough calls share it: one that a client of a
-// few calls a minute has for itself never runs dry. Thread-safe and lock-free.
+// Starts full. A retry withdraws 1, or what its class costs; a success deposits `per_success`, and
+// each second `min_retries_per_second`: in the long run there are at most that many retries, and
+// `capacity` more in one bad moment. What time brings lets a client with few calls retry again once
+// an outage has spent all it had.
+//
+// The scheme is that of gRPC's retry throttling (gRFC A6) and of the AWS SDKs, whose standard mode
+// comes to the defaults here: 500 tokens at 5 a retry and 10 after a time-out, and 1 back for a
+// success. The floor is that of Finagle's RetryBudget (minRetriesPerSec) and tower's TpsBudget
+// (min_per_sec); theirs is 10 a second, which a hundred processes would make 1,000.
+//
+// A budget protects a service only if enough calls share it: one that a client of a few calls a
+// minute has for itself never runs dry, nor does one that is made for each call. Thread-safe and
+// lock-free.
 class RetryBudget {
  public:
   struct Options {
-    std::int64_t capacity = 100;  // retries, 0 (none at all) to kMaxCapacity
-    double per_success = 0.2;     // retries earned by a success, 0 to 1
-    double throttled = 0.5;       // what a retry costs after kThrottled, 0 to 100
-    double timed_out = 2;         // and after kTimedOut
-    std::string name = {};        // for messages
+    std::int64_t capacity = 100;          // retries, 0 (none at all) to kMaxCapacity
+    double per_success = 0.2;             // retries earned by a success, 0 to 1
+    double min_retries_per_second = 0.1;  // retries earned by time alone, 0 to 1e6
+    double throttled = 0.5;               // what a retry costs after kThrottled, 0 to 100
+    double timed_out = 2;                 // and after kTimedOut
+    std::string name = {};                // for messages
+    Clock* clock = nullptr;               // of TryWithdraw() and balance(); null: SteadyClock()
   };
   static constexpr std::int64_t kMaxCapacity = 1'000'000'000;
 
   // Throws std::invalid_argument with the text of Validate.
   explicit RetryBudget(Options options);
 
-  // A new one with default options: what a Retry has unless it is given another.
+  // A new one with default options, as a Retry or a Hedge makes for itself if it is given none.
   static std::shared_ptr<RetryBudget> Default();
+
+  // One that never refuses: it turns the budget off.
+  static std::shared_ptr<RetryBudget> Unlimited();
 
   // Takes one retry out, if what it costs is there.
   bool TryWithdraw(RetryClass why = RetryClass::kTransient);
+  // A `now` older than one already seen earns nothing.
+  bool TryWithdrawAt(TimePoint now, RetryClass why = RetryClass::kTransient);
 
   // Gives back what was withdrawn for a retry that was not made.
   void Refund(RetryClass why = RetryClass::kTransient) { Add(CostOf(why)); }
 
-  // Repays for one success.
+  // Repays for one success. Reads no clock.
   void Deposit() { Add(deposit_); }
 
-  double balance() const;  // retries there are, fractions included
+  // Retries there are, fractions included; infinity for one that is Unlimited.
+  double balance() const;
+  double BalanceAt(TimePoint now) const;
+
+  bool unlimited() const { return unlimited_; }
   const std::string& name() const { return name_; }
 
  private:
   static constexpr std::int64_t kOneRetry = 1'000'000;
+
+  // What time has earned since the last withdrawal, and how long that took.
+  struct Earned {
+    std::int64_t amount = 0;
+    Duration took{0};
+  };
+
+  Earned EarnedBy(TimePoint now, TimePoint since) const;
+  void Earn(TimePoint now);
 
   std::int64_t CostOf(RetryClass why) const { return costs_[static_cast<std::size_t>(why)]; }
 
@@ -75,12 +105,18 @@ class RetryBudget {
     }
   }
 
-  // In millionths of a retry. Relaxed throughout: the number is all there is to agree on.
+  // Amounts are in millionths of a retry. Relaxed throughout: the numbers are all there is to agree
+  // on. Who moves earned_until_ on adds what that time earned, so no time is paid for twice; until
+  // it is added another thread may find too little, which refuses a retry and mints none.
   std::atomic<std::int64_t> balance_;
+  std::atomic<TimePoint::rep> earned_until_;  // min(): nothing was withdrawn yet, so it is full
   std::int64_t capacity_;
   std::int64_t deposit_;
+  std::int64_t per_second_;
   std::array<std::int64_t, 3> costs_;  // by class
+  bool unlimited_ = false;
   std::string name_;
+  Clock* clock_;
 };
 
 absl::Status Validate(const RetryBudget::Options& options);

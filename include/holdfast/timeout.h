@@ -94,7 +94,7 @@ class Timeout {
     return pool_.get();
   }
   TimePoint NextBranch(TimePoint, int) const { return TimePoint::max(); }
-  bool TakeBranch() const { return false; }
+  bool TakeBranch(TimePoint) const { return false; }
   void ReturnBranch() const {}
 
  private:

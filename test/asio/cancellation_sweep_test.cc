@@ -50,7 +50,8 @@ class Scene {
   }
   auto Hedged() {
     return Stack(Timeout(30s), Retrying(), CircuitBreak(breaker), RateLimit(bucket),
-                 Hedge({.delay = 500ms, .budget = nullptr}), Bulkhead(semaphore), Timeout(2s));
+                 Hedge({.delay = 500ms, .budget = RetryBudget::Unlimited()}), Bulkhead(semaphore),
+                 Timeout(2s));
   }
 
   template <class S>
@@ -150,7 +151,8 @@ class Scene {
 
  private:
   static Retry<> Retrying() {
-    return Retry({.max_attempts = 4, .backoff = Backoff::Constant(1s), .budget = nullptr});
+    return Retry(
+        {.max_attempts = 4, .backoff = Backoff::Constant(1s), .budget = RetryBudget::Unlimited()});
   }
 };
 

@@ -57,15 +57,14 @@ TEST_CASE("a completion in the initiating function is not handed on in the calle
   Ended ended;
   SECTION("from the start") {
     int attempts = 0;
-    const auto call =
-        Stack(Timeout(60s),
-              Retry({.backoff = Backoff::Constant(Duration::zero()), .budget = nullptr}))
-            .AroundAsync(
-                Executor([&](auto handler) {
-                  const bool last = ++attempts == 3;
-                  std::move(handler)(last ? absl::OkStatus() : absl::UnavailableError("again"));
-                }),
-                io.get_executor());
+    const auto call = Stack(Timeout(60s), Retry({.backoff = Backoff::Constant(Duration::zero()),
+                                                 .budget = RetryBudget::Unlimited()}))
+                          .AroundAsync(Executor([&](auto handler) {
+                                         const bool last = ++attempts == 3;
+                                         std::move(handler)(last ? absl::OkStatus()
+                                                                 : absl::UnavailableError("again"));
+                                       }),
+                                       io.get_executor());
     call(ended.handler());
     CHECK(ended.calls == 0);
     io.run();
@@ -165,8 +164,8 @@ TEST_CASE("a context may end with calls at every kind of wait") {
     start(Stack(Timeout(60s), Bulkhead(full)));
     start(Stack(Bulkhead(full)));
     start(Stack(Bulkhead(semaphore)));  // two are attempts, and the third waits for one of those
-    start(Stack(Hedge({.delay = 1ms, .budget = nullptr})));
-    start(Stack(Timeout(60s), Hedge({.budget = nullptr}), Bulkhead(full)));
+    start(Stack(Hedge({.delay = 1ms, .budget = RetryBudget::Unlimited()})));
+    start(Stack(Timeout(60s), Hedge({.budget = RetryBudget::Unlimited()}), Bulkhead(full)));
     const bool began = GENERATE(true, false);
     if (began) io.run_for(5ms);
     CHECK(called == 0);

@@ -39,7 +39,9 @@ struct Shared {
 
   auto MakeStack() {
     return Stack(Timeout(50s),
-                 Retry({.max_attempts = 50, .backoff = Backoff::Constant(50us), .budget = nullptr}),
+                 Retry({.max_attempts = 50,
+                        .backoff = Backoff::Constant(50us),
+                        .budget = RetryBudget::Unlimited()}),
                  CircuitBreak(breaker), RateLimit(bucket), Bulkhead(semaphore), Timeout(40s));
   }
 
@@ -203,7 +205,8 @@ TEST_CASE("calls are stopped by other threads, at any time") {
     }
   };
   if (hedged) {
-    run(Stack(Timeout(50s), Hedge({.delay = 30us, .max_hedges = 2, .budget = nullptr}),
+    run(Stack(Timeout(50s),
+              Hedge({.delay = 30us, .max_hedges = 2, .budget = RetryBudget::Unlimited()}),
               Bulkhead(shared.semaphore)));
   } else {
     run(shared.MakeStack());

@@ -169,8 +169,9 @@ TEST_CASE("a detached call runs") {
   FakeClock clock;
   Service service(io, clock);
   service.Script({{5s, absl::UnavailableError("no")}, {5s, absl::OkStatus()}});
-  const auto call = Stack(Retry({.backoff = Backoff::Constant(1s), .budget = nullptr}))
-                        .AroundAsync(service.executor(), io.get_executor(), &clock);
+  const auto call =
+      Stack(Retry({.backoff = Backoff::Constant(1s), .budget = RetryBudget::Unlimited()}))
+          .AroundAsync(service.executor(), io.get_executor(), &clock);
   call(net::detached);
   RunVirtual(io, clock);
   CHECK(service.started() == std::vector<TimePoint>{TimePoint{}, TimePoint{6s}});
@@ -273,7 +274,9 @@ TEST_CASE("an operation may take the call, for its deadline and the attempt's nu
   std::vector<TimePoint> deadlines;
   std::vector<std::string> keys;
   const auto call =
-      Stack(Timeout(10s), Retry({.backoff = Backoff::Constant(1s), .budget = nullptr}), Timeout(3s))
+      Stack(Timeout(10s),
+            Retry({.backoff = Backoff::Constant(1s), .budget = RetryBudget::Unlimited()}),
+            Timeout(3s))
           .AroundAsync(
               [&](int argument, Call& c, auto&& token) {
                 attempts.push_back(argument * c.attempt());
@@ -299,14 +302,15 @@ TEST_CASE("a coroutine is an executor, with the call and without") {
         co_return text + "!";
       },
       io.get_executor());
-  const auto with_call = Stack(Retry({.backoff = Backoff::Constant(1us), .budget = nullptr}))
-                             .AroundAsync(
-                                 [](const std::string& text,
-                                    Call& call) -> net::awaitable<absl::StatusOr<std::string>> {
-                                   if (call.attempt() < 3) co_return absl::UnavailableError("no");
-                                   co_return text + std::to_string(call.attempt());
-                                 },
-                                 io.get_executor());
+  const auto with_call =
+      Stack(Retry({.backoff = Backoff::Constant(1us), .budget = RetryBudget::Unlimited()}))
+          .AroundAsync(
+              [](const std::string& text,
+                 Call& call) -> net::awaitable<absl::StatusOr<std::string>> {
+                if (call.attempt() < 3) co_return absl::UnavailableError("no");
+                co_return text + std::to_string(call.attempt());
+              },
+              io.get_executor());
   const auto no_result =
       Stack().AroundAsync([]() -> net::awaitable<void> { co_return; }, io.get_executor());
   auto a = plain(std::string("hello"), net::use_future);
@@ -322,16 +326,17 @@ TEST_CASE("each attempt gets the call's own copy of the arguments") {
   net::io_context io;
   std::vector<const std::string*> seen;
   int counted = 0;
-  const auto call =
-      Stack(Retry({.max_attempts = 2, .backoff = Backoff::Constant(1us), .budget = nullptr}))
-          .AroundAsync(
-              [&](const std::string& text, const std::shared_ptr<int>& shared,
-                  int& count) -> net::awaitable<absl::Status> {
-                seen.push_back(&text);
-                count += *shared + static_cast<int>(text.size());
-                co_return absl::UnavailableError("again");
-              },
-              io.get_executor());
+  const auto call = Stack(Retry({.max_attempts = 2,
+                                 .backoff = Backoff::Constant(1us),
+                                 .budget = RetryBudget::Unlimited()}))
+                        .AroundAsync(
+                            [&](const std::string& text, const std::shared_ptr<int>& shared,
+                                int& count) -> net::awaitable<absl::Status> {
+                              seen.push_back(&text);
+                              count += *shared + static_cast<int>(text.size());
+                              co_return absl::UnavailableError("again");
+                            },
+                            io.get_executor());
   auto done = [&] {
     const std::string mine = "text";
     auto future = call(mine, std::make_shared<int>(10), std::ref(counted), net::use_future);
@@ -360,8 +365,8 @@ TEST_CASE("a stack in a stack learns the deadline and the key, and hands out a r
                                co_return absl::OkStatus();
                              },
                              io.get_executor(), &clock);
-  const auto outer =
-      Stack(Timeout(9s), Retry({.budget = nullptr})).AroundAsync(inner, io.get_executor(), &clock);
+  const auto outer = Stack(Timeout(9s), Retry({.budget = RetryBudget::Unlimited()}))
+                         .AroundAsync(inner, io.get_executor(), &clock);
   Ended ended;
   outer.With({.key = "mine"}, ended.handler());
   RunVirtual(io, clock);

@@ -43,7 +43,9 @@ struct World {
 };
 
 Retry<> Retrying(int attempts = 4) {
-  return Retry({.max_attempts = attempts, .backoff = Backoff::Constant(1s), .budget = nullptr});
+  return Retry({.max_attempts = attempts,
+                .backoff = Backoff::Constant(1s),
+                .budget = RetryBudget::Unlimited()});
 }
 
 TEST_CASE("asynchronous: retries come after the backoff, and the last result stands") {
@@ -52,7 +54,7 @@ TEST_CASE("asynchronous: retries come after the backoff, and the last result sta
   const auto call = w.Around(Stack(
       Retry({.max_attempts = 3,
              .backoff = Backoff::Exponential({.initial = 1s, .max = 60s, .jitter = Jitter::kNone}),
-             .budget = nullptr})));
+             .budget = RetryBudget::Unlimited()})));
   Ended ended;
   Report report;
   call.With({.report = &report}, ended.handler(&w.clock));
@@ -264,7 +266,7 @@ struct HedgeWorld : World {
   std::shared_ptr<Semaphore> outside = std::make_shared<Semaphore>(Semaphore::Options{.limit = 9});
   std::shared_ptr<Semaphore> inside = std::make_shared<Semaphore>(Semaphore::Options{.limit = 9});
 
-  auto Hedging(HedgeOptions options = {.delay = 1s, .budget = nullptr}) {
+  auto Hedging(HedgeOptions options = {.delay = 1s, .budget = RetryBudget::Unlimited()}) {
     return Around(Stack(Bulkhead(outside), Hedge(std::move(options)), CircuitBreak(breaker),
                         Bulkhead(inside)));
   }
@@ -280,7 +282,8 @@ TEST_CASE("asynchronous: the first success of a hedged call wins, and the loser 
   auto latencies = std::make_shared<LatencyQuantile>(
       LatencyQuantile::Options{.quantile = 0.5, .min_samples = 1});
   w.service.Script({{10s, kOk}, {2s, kOk}});
-  const auto call = w.Hedging({.delay = 1s, .latencies = latencies, .budget = nullptr});
+  const auto call =
+      w.Hedging({.delay = 1s, .latencies = latencies, .budget = RetryBudget::Unlimited()});
   Ended ended;
   Report report;
   call.With({.report = &report}, ended.handler(&w.clock));
@@ -335,7 +338,8 @@ TEST_CASE("asynchronous: where all hedges fail, the first failure is the result"
                     {1s, absl::InternalError("second")},
                     {9s, absl::InternalError("third")}});
   Ended ended;
-  w.Hedging({.delay = 1s, .max_hedges = 2, .budget = nullptr})(ended.handler(&w.clock));
+  w.Hedging({.delay = 1s, .max_hedges = 2, .budget = RetryBudget::Unlimited()})(
+      ended.handler(&w.clock));
   w.Run();
   CHECK(ended.status.message() == "first");
   CHECK(ended.at == At(11s));
@@ -347,8 +351,8 @@ TEST_CASE("asynchronous: a hedge that is refused below is no result while there 
   HedgeWorld w;
   w.inside->SetLimit(1);
   w.service.Script({{5s, absl::InternalError("real")}});
-  const auto call = w.Around(
-      Stack(Hedge({.delay = 1s, .budget = nullptr}), Bulkhead(w.inside, {.max_wait = 0s})));
+  const auto call = w.Around(Stack(Hedge({.delay = 1s, .budget = RetryBudget::Unlimited()}),
+                                   Bulkhead(w.inside, {.max_wait = 0s})));
   Ended ended;
   call(ended.handler(&w.clock));
   w.Run();
@@ -374,8 +378,9 @@ TEST_CASE("asynchronous: a hedge needs budget") {
 TEST_CASE("asynchronous: a deadline ends a hedged call, and each of its attempts") {
   HedgeWorld w;
   w.service.Script({{60s, kOk}});
-  const auto call = w.Around(Stack(Timeout(4s), Bulkhead(w.outside),
-                                   Hedge({.delay = 1s, .budget = nullptr}), Bulkhead(w.inside)));
+  const auto call =
+      w.Around(Stack(Timeout(4s), Bulkhead(w.outside),
+                     Hedge({.delay = 1s, .budget = RetryBudget::Unlimited()}), Bulkhead(w.inside)));
   Ended ended;
   Report report;
   call.With({.report = &report}, ended.handler(&w.clock));
@@ -410,7 +415,7 @@ TEST_CASE("asynchronous: retries around a hedge number their attempts on") {
   World w;
   w.service.Script({{3s, kBusy}, {1s, kBusy}, {500ms, kOk}});
   std::vector<int> numbers;
-  const auto call = Stack(Retrying(), Hedge({.delay = 1s, .budget = nullptr}))
+  const auto call = Stack(Retrying(), Hedge({.delay = 1s, .budget = RetryBudget::Unlimited()}))
                         .AroundAsync(
                             [&](Call& c, auto&& token) {
                               numbers.push_back(c.attempt());

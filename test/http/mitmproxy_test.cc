@@ -93,7 +93,7 @@ TEST_CASE("mitmproxy breaks answers at random, and each call takes the attempts 
   if (!Runs(proxy)) return;
   StandardOptions options = Through(proxy);
   options.retry.max_attempts = 50;
-  options.retry.budget = nullptr;
+  options.retry.budget = RetryBudget::Unlimited();
   options.breaker.rules = {ConsecutiveFailures(1000)};
   options.attempt_timeout = 500ms;
   const StandardStack fetch("http://" + server.Host(), options);

@@ -85,7 +85,9 @@ std::vector<Failure> Failures() {
 
 // By default two attempts at most.
 RetryOptions Twice(int max_attempts = 2) {
-  return {.max_attempts = max_attempts, .backoff = Backoff::Constant(2s), .budget = nullptr};
+  return {.max_attempts = max_attempts,
+          .backoff = Backoff::Constant(2s),
+          .budget = RetryBudget::Unlimited()};
 }
 
 template <class Policy>

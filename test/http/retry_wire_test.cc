@@ -32,7 +32,9 @@ using test::Recorder;
 using test::TestServer;
 
 RetryOptions AtOnce(int max_attempts = 3) {
-  return {.max_attempts = max_attempts, .backoff = Backoff::Constant(0s), .budget = nullptr};
+  return {.max_attempts = max_attempts,
+          .backoff = Backoff::Constant(0s),
+          .budget = RetryBudget::Unlimited()};
 }
 
 std::string FreeHost() { return Listener(1).Host(); }

@@ -48,7 +48,7 @@ TEST_CASE("with the default retry budget an outage of ten seconds is over when i
 TEST_CASE("without a budget the same clients keep the server down") {
   for (const std::uint64_t seed : {1, 2, 3}) {
     CAPTURE(seed);
-    const Results results = Run(nullptr, seed);
+    const Results results = Run(RetryBudget::Unlimited(), seed);
     INFO(results);
     CHECK(results.Amplification() > 2.5);
     CHECK(results.TimeToRecover(kOutage) == std::nullopt);

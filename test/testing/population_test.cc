@@ -38,7 +38,8 @@ Results Storm(std::uint64_t seed, std::optional<RetryBudget::Options> budget,
                         .failures = {{.from = 20s, .to = 35s, .kind = FailureKind::kHang}}});
   Population clients(world, ClosedClients{.count = count}, server, [&budget](std::int64_t) {
     return Stack(Retry({.max_attempts = 4,
-                        .budget = budget ? std::make_shared<RetryBudget>(*budget) : nullptr}),
+                        .budget = budget ? std::make_shared<RetryBudget>(*budget)
+                                         : RetryBudget::Unlimited()}),
                  Timeout(1s));
   });
   world.RunFor(80s);

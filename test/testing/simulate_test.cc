@@ -41,8 +41,9 @@ auto Answer(World& world, Duration after, const absl::Status& status = absl::OkS
 }
 
 Retry<> RetryAfter(Duration delay, int max_attempts = 4) {
-  return Retry(
-      {.max_attempts = max_attempts, .backoff = Backoff::Constant(delay), .budget = nullptr});
+  return Retry({.max_attempts = max_attempts,
+                .backoff = Backoff::Constant(delay),
+                .budget = RetryBudget::Unlimited()});
 }
 
 TEST_CASE("a simulated call takes the time of its attempts and of the waits between them") {
@@ -176,8 +177,9 @@ TEST_CASE("what a policy's callback throws ends the call") {
   const auto check = [](const Call&, const absl::Status&) -> bool {
     throw std::runtime_error("a check");
   };
-  auto fetch = Simulate(world, Stack(Bulkhead(semaphore), Retry({.budget = nullptr}, check)),
-                        Answer(world, 1ms));
+  auto fetch = Simulate(
+      world, Stack(Bulkhead(semaphore), Retry({.budget = RetryBudget::Unlimited()}, check)),
+      Answer(world, 1ms));
   fetch();
   CHECK_THROWS_AS(world.Run(), std::runtime_error);
   CHECK(semaphore->in_use() == 0);
@@ -258,8 +260,9 @@ TEST_CASE("policies draw from the world's randomness") {
   const auto run = [](std::uint64_t seed) {
     World world(seed);
     Log log{world};
-    auto fetch = Simulate(world, Stack(Retry({.max_attempts = 6, .budget = nullptr})),
-                          Answer(world, 1ms, absl::UnavailableError("busy")));
+    auto fetch =
+        Simulate(world, Stack(Retry({.max_attempts = 6, .budget = RetryBudget::Unlimited()})),
+                 Answer(world, 1ms, absl::UnavailableError("busy")));
     for (int i = 0; i < 20; ++i) fetch(log.Note());
     world.Run();
     return log.endings;

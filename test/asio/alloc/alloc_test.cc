@@ -161,11 +161,12 @@ TEST_CASE("so it is where the attempt waits for a timer, or is cut off there") {
 
 TEST_CASE("so it is where the call waits for its turn, and tries again") {
   net::io_context io;
-  const auto call = Stack(Timeout(10s),
-                          Retry({.backoff = Backoff::Constant(20us), .budget = nullptr},
-                                [](const Call& c, const absl::Status&) { return c.attempt() < 3; }),
-                          RateLimit(TokenBucket::Options{.rate = 10'000, .burst = 1}), Timeout(2s))
-                        .AroundAsync(Posting(io));
+  const auto call =
+      Stack(Timeout(10s),
+            Retry({.backoff = Backoff::Constant(20us), .budget = RetryBudget::Unlimited()},
+                  [](const Call& c, const absl::Status&) { return c.attempt() < 3; }),
+            RateLimit(TokenBucket::Options{.rate = 10'000, .burst = 1}), Timeout(2s))
+          .AroundAsync(Posting(io));
   CheckOneAllocation(io, call, io.get_executor());
 }
 
