@@ -74,7 +74,7 @@ class BlockingCall final : public Call {
 
 // Runs an executor once, with the call where it takes one.
 template <class... Args, class Executor>
-decltype(auto) Attempt(Executor& executor, BlockingCall& call, Args... args) {
+decltype(auto) Attempt(Executor& executor, Call& call, Args... args) {
   if constexpr (TakesOptions<Executor, Args...>) {
     return executor.With(CallOptions{.deadline = call.deadline(),
                                      .stop = call.stop(),

@@ -1,12 +1,15 @@
 #include "holdfast/http/standard_stack.h"
 
 #include <initializer_list>
+#include <stdexcept>
 #include <utility>
 
+#include "holdfast/bulkhead.h"
 #include "holdfast/circuit_break.h"
 #include "holdfast/http/retry.h"
 #include "holdfast/internal/validate.h"
 #include "holdfast/rate_limit.h"
+#include "holdfast/retry.h"
 #include "holdfast/stack.h"
 #include "holdfast/timeout.h"
 #include "origin.h"
@@ -24,28 +27,34 @@ struct Check {
   }
 };
 
-// The policy objects.
-struct Objects {
-  std::shared_ptr<Semaphore> limiter;
-  std::shared_ptr<CircuitBreaker> breaker;
-  std::shared_ptr<TokenBucket> bucket;
+template <class T, class Options>
+void MakeIfNull(std::shared_ptr<T>& object, const Options& options) {
+  if (object == nullptr) object = std::make_shared<T>(options);
+}
 
-  explicit Objects(const StandardOptions& options)
-      : limiter(std::make_shared<Semaphore>(options.limiter)),
-        breaker(std::make_shared<CircuitBreaker>(options.breaker)),
-        bucket(std::make_shared<TokenBucket>(options.rate)) {}
-};
+StandardObjects ObjectsOf(const StandardOptions& options) {
+  StandardObjects objects = options.shared;
+  MakeIfNull(objects.limiter, Semaphore::Options(options.limiter));
+  if (objects.budget == nullptr) objects.budget = options.retry.budget;
+  MakeIfNull(objects.budget, RetryBudget::Options{.clock = options.clock});
+  MakeIfNull(objects.breaker, CircuitBreaker::Options(options.breaker));
+  MakeIfNull(objects.bucket, TokenBucket::Options(options.rate));
+  return objects;
+}
 
-auto MakeStack(const StandardOptions& options, const Objects& objects) {
+auto MakeStack(const StandardOptions& options, const StandardObjects& objects) {
+  RetryOptions retry = options.retry;
+  retry.budget = objects.budget;
   return Stack(Bulkhead(objects.limiter, options.queue), Timeout(options.total_timeout),
-               Retry(options.retry, Check{options.check}), CircuitBreak(objects.breaker),
+               Retry(std::move(retry), Check{options.check}), CircuitBreak(objects.breaker),
                RateLimit(objects.bucket), Timeout(options.attempt_timeout));
 }
 
 absl::Status CheckEach(const StandardOptions& options) {
   for (const absl::Status& status :
-       {Validate(options.limiter), Validate(options.queue), Validate(options.retry),
-        Validate(options.breaker), Validate(options.rate), Validate(options.transport)}) {
+       {Validate(Semaphore::Options(options.limiter)), Validate(BulkheadOptions(options.queue)),
+        Validate(options.retry), Validate(CircuitBreaker::Options(options.breaker)),
+        Validate(TokenBucket::Options(options.rate)), Validate(options.transport)}) {
     if (!status.ok()) return status;
   }
   if (options.total_timeout <= Duration::zero()) {
@@ -54,15 +63,18 @@ absl::Status CheckEach(const StandardOptions& options) {
   if (options.attempt_timeout <= Duration::zero()) {
     return absl::InvalidArgumentError("StandardStack: attempt_timeout must be > 0");
   }
+  if (options.shared.budget != nullptr && options.retry.budget != nullptr &&
+      options.shared.budget != options.retry.budget) {
+    return absl::InvalidArgumentError("StandardStack: shared.budget and retry.budget differ");
+  }
   return absl::OkStatus();
 }
 
-// With a name and a clock for what has none.
-StandardOptions Completed(std::string_view origin, StandardOptions options) {
+// With a clock for what has none, and a name too if there is one.
+StandardOptions Completed(const std::string& name, StandardOptions options) {
   holdfast::internal::ThrowIfInvalid(Validate(options));
-  const auto parsed = internal::ParseOrigin(origin);
   const auto complete = [&](auto& object) {
-    if (object.name.empty() && parsed.ok()) object.name = parsed->url;
+    if (object.name.empty()) object.name = name;
     if (object.clock == nullptr) object.clock = options.clock;
   };
   complete(options.limiter);
@@ -71,28 +83,42 @@ StandardOptions Completed(std::string_view origin, StandardOptions options) {
   return options;
 }
 
+std::string NameOf(std::string_view origin) {
+  const auto parsed = internal::ParseOrigin(origin);
+  return parsed.ok() ? parsed->url : std::string();
+}
+
 }  // namespace
 
 absl::Status Validate(const StandardOptions& options) {
   const absl::Status each = CheckEach(options);
-  return each.ok() ? Validate(MakeStack(options, Objects(options))) : each;
+  return each.ok() ? Validate(MakeStack(options, ObjectsOf(options))) : each;
 }
 
 struct StandardStack::Parts {
-  Parts(std::string_view origin, const StandardOptions& options)
-      : transport(origin, options.transport),
-        objects(options),
+  Parts(const StandardOptions& options, internal::AttemptFunction attempt,
+        std::shared_ptr<const Transport> transport_or_null)
+      : transport(std::move(transport_or_null)),
+        objects(ObjectsOf(options)),
         stack(MakeStack(options, objects)),
-        fetch(stack.Around(transport, options.clock)) {}
+        fetch(stack.Around(std::move(attempt), options.clock)) {}
 
-  Transport transport;
-  Objects objects;
-  decltype(MakeStack(std::declval<StandardOptions>(), std::declval<Objects>())) stack;
-  decltype(stack.Around(transport)) fetch;
+  std::shared_ptr<const Transport> transport;
+  StandardObjects objects;
+  decltype(MakeStack(std::declval<StandardOptions>(), std::declval<StandardObjects>())) stack;
+  decltype(stack.Around(internal::AttemptFunction())) fetch;
 };
 
-StandardStack::StandardStack(std::string_view origin, StandardOptions options)
-    : parts_(std::make_shared<const Parts>(origin, Completed(origin, std::move(options)))) {}
+StandardStack::StandardStack(internal::AttemptFunction attempt, StandardOptions options,
+                             std::shared_ptr<const Transport> transport)
+    : parts_(std::make_shared<const Parts>(Completed("", std::move(options)), std::move(attempt),
+                                           std::move(transport))) {}
+
+StandardStack::StandardStack(std::string_view origin, StandardOptions options) {
+  options = Completed(NameOf(origin), std::move(options));
+  const auto transport = std::make_shared<const Transport>(origin, options.transport);
+  parts_ = std::make_shared<const Parts>(options, *transport, transport);
+}
 
 absl::StatusOr<httplib::Response> StandardStack::operator()(const httplib::Request& request) const {
   return parts_->fetch(request);
@@ -105,9 +131,16 @@ absl::StatusOr<httplib::Response> StandardStack::With(const CallOptions& options
 
 std::string StandardStack::Describe() const { return parts_->stack.Describe(); }
 
-const Transport& StandardStack::transport() const { return parts_->transport; }
+const Transport& StandardStack::transport() const {
+  if (parts_->transport == nullptr) {
+    throw std::logic_error("StandardStack: made around an executor, it has no Transport");
+  }
+  return *parts_->transport;
+}
 Semaphore& StandardStack::limiter() const { return *parts_->objects.limiter; }
+RetryBudget& StandardStack::budget() const { return *parts_->objects.budget; }
 CircuitBreaker& StandardStack::breaker() const { return *parts_->objects.breaker; }
 TokenBucket& StandardStack::bucket() const { return *parts_->objects.bucket; }
+const StandardObjects& StandardStack::objects() const { return parts_->objects; }
 
 }  // namespace holdfast::http

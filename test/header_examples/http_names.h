@@ -6,3 +6,4 @@ using namespace std::chrono_literals;
 httplib::Client client("localhost");
 httplib::Request request;
 const holdfast::http::Transport transport("http://localhost");
+const std::shared_ptr<holdfast::RetryBudget> budget;

@@ -9,12 +9,14 @@
 #include <stdexcept>
 #include <string>
 #include <thread>
+#include <vector>
 
 #include "holdfast/fallback.h"
 #include "holdfast/rejection.h"
 #include "holdfast/report.h"
 #include "holdfast/stack.h"
 #include "holdfast/testing/fake_clock.h"
+#include "holdfast/timeout.h"
 #include "test/http/test_server.h"
 #include "test/support/catch.h"
 
@@ -154,6 +156,157 @@ TEST_CASE("a standard stack is an executor for another stack") {
                      })).Around(inner, &clock);
   CHECK(fetch(MakeRequest("GET", "/")).value().body == "saved");
   CHECK(server.requests() == 4);
+}
+
+TEST_CASE("what one option sets leaves the others of its policy as they were") {
+  // The defect: a breaker with a name had neither window nor rules, and never opened.
+  const StandardOptions options{.limiter = {.name = "api"},
+                                .queue = {.order = QueueOrder::kNewestFirst},
+                                .breaker = {.name = "api"},
+                                .rate = {.name = "api"}};
+  const StandardOptions defaults;
+  CHECK(options.limiter.limit == defaults.limiter.limit);
+  CHECK(options.queue.max_queue == 0);
+  CHECK(options.breaker.interval == 30s);
+  CHECK(options.breaker.bucket_period == 3s);
+  CHECK(options.breaker.timeout == 5s);
+  CHECK(options.breaker.rules.size() == 2);
+  CHECK(options.rate.rate == kInfiniteRate);
+  CHECK(options.rate.burst == 1);
+
+  FakeClock clock;
+  int ran = 0;
+  const StandardStack fetch(
+      [&](const httplib::Request&) -> absl::StatusOr<httplib::Response> {
+        if (++ran % 2 == 0) return absl::UnavailableError("down");
+        return httplib::Response();
+      },
+      {.retry = {.max_attempts = 1}, .breaker = {.name = "api"}, .clock = &clock});
+  for (int i = 0; i < 60; ++i) (void)fetch(MakeRequest("GET", "/"));
+  CHECK(fetch.breaker().StateAt(clock.Now()) == BreakerState::kOpen);
+  CHECK(ran == 20);
+}
+
+TEST_CASE("every field of a breaker's options reaches the breaker") {
+  const StandardBreaker standard{.name = "n",
+                                 .max_requests = 2,
+                                 .interval = 3s,
+                                 .bucket_period = 4s,
+                                 .last_calls = 5,
+                                 .timeout = 6s,
+                                 .open_time = [](std::uint64_t) { return 7s; },
+                                 .probe_lease = 8s,
+                                 .ramp = {0.9},
+                                 .ramp_step = 10s,
+                                 .ready_to_trip = [](const BreakerCounts&) { return true; },
+                                 .rules = {ConsecutiveFailures(12)},
+                                 .slow_call = 13s,
+                                 .on_state_change = [](auto, auto, auto) {},
+                                 .classify = [](const absl::Status&) { return Outcome::kIgnored; },
+                                 .clock = SteadyClock()};
+  const CircuitBreaker::Options options = standard;
+  CHECK(options.name == "n");
+  CHECK(options.max_requests == 2);
+  CHECK(options.interval == 3s);
+  CHECK(options.bucket_period == 4s);
+  CHECK(options.last_calls == 5);
+  CHECK(options.timeout == 6s);
+  CHECK(options.open_time(1) == 7s);
+  CHECK(options.probe_lease == 8s);
+  CHECK(options.ramp == std::vector{0.9});
+  CHECK(options.ramp_step == 10s);
+  CHECK(options.ready_to_trip({}));
+  CHECK(options.rules.size() == 1);
+  CHECK(options.slow_call == 13s);
+  CHECK(options.on_state_change != nullptr);
+  CHECK(options.classify(absl::OkStatus()) == Outcome::kIgnored);
+  CHECK(options.clock == SteadyClock());
+}
+
+absl::StatusOr<httplib::Response> Hello(int status = 200) {
+  httplib::Response response;
+  response.status = status;
+  response.body = "hello";
+  return response;
+}
+
+TEST_CASE("a standard stack can be put around any executor") {
+  FakeClock clock;
+  SECTION("one that takes the call, and sees its attempts and deadline") {
+    std::vector<int> attempts;
+    const StandardStack fetch(
+        [&](const httplib::Request& request, Call& call) {
+          CHECK(request.path == "/orders");
+          CHECK(call.deadline() == call.now() + 5s);
+          attempts.push_back(call.attempt());
+          return Hello(call.attempt() < 3 ? 503 : 200);
+        },
+        {.clock = &clock});
+    CHECK(fetch(MakeRequest("GET", "/orders")).value().body == "hello");
+    CHECK(attempts == std::vector{1, 2, 3});
+    CHECK_THROWS_AS(fetch.transport(), std::logic_error);
+    CHECK(fetch.Describe() ==
+          "Bulkhead(1000 at once, queue of 0) > Timeout(30s) > "
+          "Retry(4 attempts, backoff up to 700ms) > "
+          "CircuitBreak(window 30s, open 5s, 1 probe) > RateLimit(any rate, burst 1) > "
+          "Timeout(5s)");
+  }
+  SECTION("one with a stack of its own") {
+    const auto inner = Stack(Timeout(1s))
+                           .Around(
+                               [](const httplib::Request&, Call& call) {
+                                 CHECK(call.deadline() == call.now() + 1s);
+                                 return Hello();
+                               },
+                               &clock);
+    const StandardStack fetch(inner, {.clock = &clock});
+    CHECK(fetch(MakeRequest("GET", "/")).ok());
+  }
+  SECTION("with options that make no sense") {
+    const auto hello = [](const httplib::Request&) { return Hello(); };
+    CHECK_THROWS_AS(StandardStack(hello, {.total_timeout = 0s}), std::invalid_argument);
+  }
+}
+
+TEST_CASE("standard stacks can share what they count with") {
+  FakeClock clock;
+  const auto dead = [](const httplib::Request&) { return Hello(503); };
+  const StandardOptions options{.retry = {.max_attempts = 4, .backoff = Backoff::Constant(0s)},
+                                .breaker = {.rules = {ConsecutiveFailures(1000)}},
+                                .rate = {.rate = 1000, .burst = 1000},
+                                .clock = &clock};
+  const StandardStack first(dead, options);
+  SECTION("by default they share nothing, whatever was copied") {
+    const StandardStack second(dead, options);
+    for (int i = 0; i < 60; ++i) (void)first(MakeRequest("GET", "/"));
+    CHECK(first.budget().BalanceAt(clock.Now()) < 1);
+    CHECK(second.budget().BalanceAt(clock.Now()) == 100);
+    CHECK(second.breaker().CountsAt(clock.Now()).requests == 0);
+  }
+  SECTION("all of it") {
+    StandardOptions same = options;
+    same.shared = first.objects();
+    const StandardStack second(dead, same);
+    for (int i = 0; i < 60; ++i) (void)first(MakeRequest("GET", "/"));
+    CHECK(&second.budget() == &first.budget());
+    CHECK(&second.limiter() == &first.limiter());
+    CHECK(&second.bucket() == &first.bucket());
+    CHECK(second.breaker().CountsAt(clock.Now()).requests ==
+          first.breaker().CountsAt(clock.Now()).requests);
+  }
+  SECTION("some of it") {
+    const StandardStack second(dead, {.shared = {.breaker = first.objects().breaker}});
+    CHECK(&second.breaker() == &first.breaker());
+    CHECK(&second.budget() != &first.budget());
+  }
+  SECTION("but not two budgets for one") {
+    const StandardOptions both{.retry = {.budget = RetryBudget::Default()},
+                               .shared = {.budget = RetryBudget::Default()}};
+    CHECK_FALSE(Validate(both).ok());
+    CHECK(Validate(StandardOptions{.retry = {.budget = first.objects().budget},
+                                   .shared = {.budget = first.objects().budget}})
+              .ok());
+  }
 }
 
 TEST_CASE("a standard stack says of a bad origin what a transport says") {

@@ -6,54 +6,52 @@
 //   const holdfast::http::StandardStack quotes(
 //       "http://localhost:8081",
 //       {.total_timeout = 2s, .attempt_timeout = 400ms, .rate = {.rate = 100, .burst = 20}});
+//
+//   // In a test, without a network: any executor in the place of the origin.
+//   const holdfast::http::StandardStack fake([](const httplib::Request&) {
+//     return absl::StatusOr<httplib::Response>(absl::UnavailableError("down"));
+//   });
 #ifndef HOLDFAST_HTTP_STANDARD_STACK_H_
 #define HOLDFAST_HTTP_STANDARD_STACK_H_
 
-#include <absl/status/status.h>
 #include <absl/status/statusor.h>
 #include <httplib.h>
 
-#include <chrono>
+#include <concepts>
 #include <functional>
 #include <memory>
 #include <string>
 #include <string_view>
+#include <utility>
 
-#include "holdfast/bulkhead.h"
+#include "holdfast/blocking_driver.h"
 #include "holdfast/call.h"
 #include "holdfast/circuit_breaker.h"
+#include "holdfast/http/standard_options.h"  // IWYU pragma: export
 #include "holdfast/http/transport.h"
-#include "holdfast/retry.h"
+#include "holdfast/retry_budget.h"
 #include "holdfast/semaphore.h"
-#include "holdfast/time.h"
 #include "holdfast/token_bucket.h"
-#include "holdfast/trip_rule.h"
 
 namespace holdfast::http {
 
-// The policies, outermost first, and what they begin with. The order, the limit and the total time
-// are those of Microsoft.Extensions.Http.Resilience (AddStandardResilienceHandler); an attempt has
-// half as long as there, so that all four fit into the total.
-struct StandardOptions {
-  Semaphore::Options limiter = {.limit = 1000};       // calls at once;
-  BulkheadOptions queue = {.max_queue = 0};           // others are refused
-  Duration total_timeout = std::chrono::seconds(30);  // of a call that was let in
-  RetryOptions retry = {};                            // 4 attempts, within a budget
-  std::function<RetryDecision(const Call&, const absl::StatusOr<httplib::Response>&)> check =
-      nullptr;  // null: the rules of retry.h
-  CircuitBreaker::Options breaker = {.interval = std::chrono::seconds(30),
-                                     .bucket_period = std::chrono::seconds(3),
-                                     .timeout = std::chrono::seconds(5),
-                                     .rules = {ConsecutiveFailures(10), FailureRate(0.5, 20)}};
-  Duration attempt_timeout = std::chrono::seconds(5);
-  TokenBucket::Options rate = {.rate = kInfiniteRate, .burst = 1};  // of attempts
-  TransportOptions transport = {};
-  Clock* clock = nullptr;  // of all of it but the network; null: SteadyClock()
-};
+namespace internal {
 
-// Refuses what the Validate of a policy's own options does, and with that of the whole stack what
-// does not fit together: attempts that take longer than the total, say.
-absl::Status Validate(const StandardOptions& options);
+using AttemptFunction =
+    std::function<absl::StatusOr<httplib::Response>(const httplib::Request&, Call&)>;
+
+template <class Executor>
+concept Serves = holdfast::internal::Executes<Executor, const httplib::Request&>;
+
+template <class Executor>
+AttemptFunction AsTransport(Executor executor) {
+  return [executor = std::move(executor)](const httplib::Request& request,
+                                          Call& call) mutable -> absl::StatusOr<httplib::Response> {
+    return holdfast::internal::Attempt<const httplib::Request&>(executor, call, request);
+  };
+}
+
+}  // namespace internal
 
 // A handle: copies share the connections and all that the policies have counted, and may be used by
 // all threads at once. Errors are those of the policies and of Transport.
@@ -63,20 +61,34 @@ class StandardStack {
   // every call says, as Transport's is. A policy object without a name gets the origin's.
   explicit StandardStack(std::string_view origin, StandardOptions options = {});
 
+  // The same around `executor` in place of a Transport: a fake for a test, or a client of your own.
+  // It is called with each attempt's request, and with the Call if it takes one, and returns an
+  // absl::StatusOr<httplib::Response>. `options.transport` is not used.
+  template <class Executor>
+    requires(!std::convertible_to<Executor, std::string_view> && internal::Serves<Executor>)
+  explicit StandardStack(Executor executor, StandardOptions options = {})
+      : StandardStack(internal::AsTransport(std::move(executor)), std::move(options), nullptr) {}
+
   absl::StatusOr<httplib::Response> operator()(const httplib::Request& request) const;
   absl::StatusOr<httplib::Response> With(const CallOptions& options,
                                          const httplib::Request& request) const;
 
   std::string Describe() const;  // Stack::Describe()
 
-  // What it is made of, to look at and to turn.
-  const Transport& transport() const;
+  // What it is made of, to look at, to turn and to share.
+  const Transport& transport() const;  // throws std::logic_error if it was made around an executor
   Semaphore& limiter() const;
+  RetryBudget& budget() const;
   CircuitBreaker& breaker() const;
   TokenBucket& bucket() const;
+  const StandardObjects& objects() const;
 
  private:
   struct Parts;
+
+  StandardStack(internal::AttemptFunction attempt, StandardOptions options,
+                std::shared_ptr<const Transport> transport);
+
   std::shared_ptr<const Parts> parts_;
 };
 

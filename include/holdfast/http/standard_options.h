@@ -1,0 +1,124 @@
+// The options of a StandardStack: those of its policies, with defaults that fit each other.
+//
+//   holdfast::http::StandardOptions options{.breaker = {.name = "api"}, .attempt_timeout = 2s};
+//   options.shared.budget = budget;
+#ifndef HOLDFAST_HTTP_STANDARD_OPTIONS_H_
+#define HOLDFAST_HTTP_STANDARD_OPTIONS_H_
+
+#include <absl/status/status.h>
+#include <absl/status/statusor.h>
+#include <httplib.h>
+
+#include <chrono>
+#include <cstdint>
+#include <functional>
+#include <memory>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "holdfast/breaker_state.h"
+#include "holdfast/bulkhead.h"
+#include "holdfast/call.h"
+#include "holdfast/circuit_breaker.h"
+#include "holdfast/http/transport.h"
+#include "holdfast/retry.h"
+#include "holdfast/retry_budget.h"
+#include "holdfast/semaphore.h"
+#include "holdfast/time.h"
+#include "holdfast/token_bucket.h"
+#include "holdfast/trip_rule.h"
+
+namespace holdfast::http {
+
+// The four below have the fields of the options that they convert to, which say what each means.
+// Types of their own, because where one field is given the others must keep the defaults of this
+// stack and not those of the policy by itself.
+
+struct StandardLimiter {
+  std::int64_t limit = 1000;  // calls at once
+  std::string name = {};
+  Clock* clock = nullptr;
+
+  operator Semaphore::Options() const;  // NOLINT(google-explicit-constructor)
+};
+
+struct StandardQueue {
+  Duration max_wait = Duration::max();
+  std::int64_t max_queue = 0;  // those beyond the limit are refused
+  QueueOrder order = QueueOrder::kOldestFirst;
+  std::optional<ControlledDelay> controlled_delay = std::nullopt;
+
+  operator BulkheadOptions() const;  // NOLINT(google-explicit-constructor)
+};
+
+// For another kind of window both of these must be zero: {.interval = 0s, .bucket_period = 0s,
+// .last_calls = 100}.
+struct StandardBreaker {
+  std::string name = {};
+  std::int64_t max_requests = 1;
+  Duration interval = std::chrono::seconds(30);
+  Duration bucket_period = std::chrono::seconds(3);
+  std::int64_t last_calls = 0;
+  Duration timeout = std::chrono::seconds(5);
+  std::function<Duration(std::uint64_t openings)> open_time = {};
+  Duration probe_lease{0};
+  std::vector<double> ramp = {};
+  Duration ramp_step = std::chrono::seconds(10);
+  std::function<bool(const BreakerCounts&)> ready_to_trip = {};
+  std::vector<TripRule> rules = {ConsecutiveFailures(10), FailureRate(0.5, 20)};
+  Duration slow_call{0};
+  std::function<void(std::string_view name, BreakerState from, BreakerState to)> on_state_change =
+      {};
+  std::function<Outcome(const absl::Status&)> classify = {};
+  Clock* clock = nullptr;
+
+  operator CircuitBreaker::Options() const;  // NOLINT(google-explicit-constructor)
+};
+
+struct StandardRate {
+  double rate = kInfiniteRate;  // attempts per second
+  std::int64_t burst = 1;
+  std::string name = {};
+  Clock* clock = nullptr;
+
+  operator TokenBucket::Options() const;  // NOLINT(google-explicit-constructor)
+};
+
+// What a StandardStack counts with. One given to several of them, or to stacks of your own, is
+// shared by all of those.
+struct StandardObjects {
+  std::shared_ptr<Semaphore> limiter = nullptr;
+  std::shared_ptr<RetryBudget> budget = nullptr;
+  std::shared_ptr<CircuitBreaker> breaker = nullptr;
+  std::shared_ptr<TokenBucket> bucket = nullptr;
+};
+
+// The policies, outermost first, and what they begin with. The order, the limit and the total time
+// are those of Microsoft.Extensions.Http.Resilience (AddStandardResilienceHandler); an attempt has
+// half as long as there, so that all four fit into the total.
+struct StandardOptions {
+  StandardLimiter limiter = {};                       // 1000 calls at once;
+  StandardQueue queue = {};                           // others are refused
+  Duration total_timeout = std::chrono::seconds(30);  // of a call that was let in
+  RetryOptions retry = {};                            // 4 attempts, within a budget of its own
+  std::function<RetryDecision(const Call&, const absl::StatusOr<httplib::Response>&)> check =
+      nullptr;                   // null: the rules of retry.h
+  StandardBreaker breaker = {};  // of attempts: half of the last 30 s fail, or 10 in a row; for 5 s
+  Duration attempt_timeout = std::chrono::seconds(5);
+  StandardRate rate = {};  // of attempts: any
+  TransportOptions transport = {};
+  // Each that is given takes the place of one made of the options above: of `limiter`, of
+  // `retry.budget`, of `breaker`, of `rate`.
+  StandardObjects shared = {};
+  Clock* clock = nullptr;  // of all of it but the network; null: SteadyClock()
+};
+
+// Refuses what the Validate of a policy's own options does, and with that of the whole stack what
+// does not fit together: attempts that take longer than the total, say.
+absl::Status Validate(const StandardOptions& options);
+
+}  // namespace holdfast::http
+
+#endif  // HOLDFAST_HTTP_STANDARD_OPTIONS_H_
