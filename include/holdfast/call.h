@@ -24,6 +24,7 @@
 #include "holdfast/lingering.h"
 #include "holdfast/priority.h"
 #include "holdfast/report.h"
+#include "holdfast/stop_token.h"
 #include "holdfast/time.h"
 #include "holdfast/waker.h"
 
@@ -44,10 +45,11 @@ inline char type_mark;
 
 }  // namespace internal
 
-// What a caller may say about one call. What it points to must outlive the call.
+// What a caller may say about one call. What it points to must outlive the call. A member that is
+// destroyed by more than forgetting it must be like StopToken (stop_token.h), for coroutines' sake.
 struct CallOptions {
   TimePoint deadline = TimePoint::max();  // on the clock of the stack
-  std::stop_token stop = {};              // ends every wait; the call then returns kCancelled
+  StopToken stop = {};                    // ends every wait; the call then returns kCancelled
   std::string_view key = {};              // whom or what the call is for, to keyed policies
   Priority priority = Priority::kNormal;  // what is refused first where not all can be served
   Report* report = nullptr;               // where to write what happened; null: nowhere
@@ -91,7 +93,7 @@ class Call {
     return request_type_ == &internal::type_mark<T> ? static_cast<const T*>(request_) : nullptr;
   }
 
-  const std::stop_token& stop() const { return options_.stop; }
+  const std::stop_token& stop() const { return options_.stop.get(); }
   std::string_view key() const { return options_.key; }
   Priority priority() const { return options_.priority; }
 

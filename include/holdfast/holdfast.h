@@ -47,6 +47,7 @@
 #include "holdfast/semaphore.h"              // IWYU pragma: export
 #include "holdfast/sometimes.h"              // IWYU pragma: export
 #include "holdfast/stack.h"                  // IWYU pragma: export
+#include "holdfast/stop_token.h"             // IWYU pragma: export
 #include "holdfast/thread_pool.h"            // IWYU pragma: export
 #include "holdfast/throttle.h"               // IWYU pragma: export
 #include "holdfast/throttler.h"              // IWYU pragma: export

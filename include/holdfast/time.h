@@ -9,6 +9,8 @@
 #include <chrono>
 #include <stop_token>
 
+#include "holdfast/stop_token.h"
+
 namespace holdfast {
 
 class Parker;
@@ -64,7 +66,7 @@ Clock* SteadyClock();
 // How long a blocking method of a policy object may wait, and what may interrupt it.
 struct WaitOptions {
   TimePoint deadline = TimePoint::max();
-  std::stop_token stop = {};
+  StopToken stop = {};
 };
 
 namespace internal {

@@ -9,6 +9,7 @@
 #include <memory>
 #include <optional>
 #include <stdexcept>
+#include <stop_token>
 #include <string>
 #include <tuple>
 #include <type_traits>
@@ -75,6 +76,35 @@ TEST_CASE("a callback gets an exception_ptr and the result") {
   CHECK(calls == 0);
   io.run();
   CHECK(calls == 1);
+}
+
+// A temporary token, or one of several options, also where the compiler is g++ 12: see
+// test/coroutine.
+TEST_CASE("a coroutine says in braces what it has to say about a call") {
+  net::io_context io;
+  const auto call = Stack(Retry({}), Timeout(1h)).AroundAsync(Doubler(io), io.get_executor());
+  int calls = 0;
+  const auto caller = [&]() -> net::awaitable<void> {
+    for (int i = 0; i < 50; ++i) {
+      const std::stop_source source;
+      const std::stop_token token = source.get_token();
+      Report report;
+      Number number = co_await call.With({.stop = token}, i, net::use_awaitable);
+      if (number == Number(2 * i)) ++calls;
+      number = co_await call.With({.stop = source.get_token(), .key = "key", .report = &report}, i,
+                                  net::use_awaitable);
+      if (number == Number(2 * i) && report.attempts == 1) ++calls;
+    }
+    std::stop_source source;
+    source.request_stop();
+    const Number stopped = co_await call.With({.stop = source.get_token()}, 1, net::use_awaitable);
+    if (absl::IsCancelled(stopped.status())) ++calls;
+  };
+  net::co_spawn(io, caller, [](const std::exception_ptr& error) {
+    if (error != nullptr) std::rethrow_exception(error);
+  });
+  io.run();
+  CHECK(calls == 101);
 }
 
 TEST_CASE("a callback may take the result alone, and is not called for an exception") {

@@ -40,6 +40,11 @@ namespace holdfast {
 // or, for a callback that takes R alone and returns nothing, with R, and an exception then leaves
 // the context's run().
 //
+// In a co_await expression the options may be written in braces, as CallOptions are made for it.
+// Make the stack, and arguments that are aggregates with a std::string, a std::shared_ptr or the
+// like, in a statement of their own: g++ 12 destroys the members of a temporary aggregate twice
+// there.
+//
 // All of it runs in the executor that is associated with the handler, or else in the one that
 // AroundAsync was given, or else in the system's. Attempts are cancelled (terminal cancellation) at
 // their deadline, and their end is awaited: a failure is then kDeadlineExceeded. The handler's
