@@ -1,7 +1,5 @@
 #include "holdfast/call.h"
 
-#include <absl/random/random.h>
-
 #include <algorithm>
 #include <array>
 #include <cstddef>
@@ -9,6 +7,7 @@
 #include <memory>
 #include <utility>
 
+#include "holdfast/internal/random.h"
 #include "holdfast/internal/validate.h"
 #include "holdfast/rejection.h"
 
@@ -22,10 +21,7 @@ std::string_view ToString(StopReason reason) {
   return kNames[static_cast<size_t>(reason)];
 }
 
-absl::BitGenRef Call::random() {
-  thread_local absl::InsecureBitGen gen;
-  return gen;
-}
+absl::BitGenRef Call::random() { return internal::ThreadRandom(); }
 
 struct Call::Left {
   int number;                        // of the attempt

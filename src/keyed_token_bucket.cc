@@ -1,6 +1,5 @@
 #include "holdfast/keyed_token_bucket.h"
 
-#include <absl/random/random.h>
 #include <absl/strings/str_cat.h>
 
 #include <algorithm>
@@ -9,6 +8,7 @@
 #include <optional>
 #include <utility>
 
+#include "holdfast/internal/random.h"
 #include "holdfast/internal/validate.h"
 #include "keyed_shard.h"
 #include "secret_hash.h"
@@ -76,9 +76,8 @@ std::unique_ptr<TokenBucket> SharedBucket(const KeyedTokenBucket::Options& optio
 }
 
 SecretHash::Secret NewSecret() {
-  absl::BitGen gen;
   SecretHash::Secret secret;
-  for (std::uint64_t& word : secret) word = absl::Uniform<std::uint64_t>(gen);
+  for (std::uint64_t& word : secret) word = internal::RandomSeed();
   return secret;
 }
 

@@ -11,6 +11,8 @@
 #include <utility>
 #include <vector>
 
+#include "holdfast/internal/process.h"
+#include "holdfast/internal/thread.h"
 #include "holdfast/internal/validate.h"
 #include "holdfast/rejection.h"
 
@@ -29,8 +31,14 @@ absl::Status Validate(const ThreadPool::Options& options) {
 }
 
 struct ThreadPool::Shared {
-  explicit Shared(const Options& options)
-      : max_threads(options.max_threads), max_queue(options.max_queue) {}
+  Shared(std::int64_t threads_at_most, std::int64_t queue_at_most)
+      : max_threads(threads_at_most), max_queue(queue_at_most) {}
+
+  // In a child of fork(): there are no threads, and what waits is the parent's to run.
+  std::shared_ptr<Shared> MakeAnew() const {
+    return std::make_shared<Shared>(max_threads, max_queue);
+  }
+  void Abandon() noexcept {}
 
   // With the mutex held. Of the tasks, the first `free` are as good as begun: free threads are on
   // their way to them.
@@ -54,7 +62,7 @@ struct ThreadPool::Shared {
 
 bool ThreadPool::Shared::StartThread(const std::shared_ptr<Shared>& shared) {
   try {
-    shared->threads.emplace_back([shared] { shared->Work(); });
+    shared->threads.push_back(internal::StartThread([shared] { shared->Work(); }));
   } catch (const std::system_error&) {
     return false;
   }
@@ -63,6 +71,7 @@ bool ThreadPool::Shared::StartThread(const std::shared_ptr<Shared>& shared) {
 }
 
 void ThreadPool::Shared::Work() {
+  const std::uint32_t generation = internal::ProcessGeneration();
   std::unique_lock lock(mutex);
   for (;;) {
     bell.wait(lock, [this] { return stopping || !tasks.empty(); });
@@ -76,6 +85,8 @@ void ThreadPool::Shared::Work() {
     } catch (...) {  // NOLINT(bugprone-empty-catch): nobody is there to hear of it
     }
     task = nullptr;  // what it owned may be the pool
+    // It forked, and this is the child, whose only thread ends.
+    if (generation != internal::ProcessGeneration()) return;
     lock.lock();
     ++free;
   }
@@ -88,16 +99,23 @@ ThreadPool::ThreadPool(Options options)
           {.kind = RejectionKind::kBulkheadFull, .policy = "ThreadPool", .name = options.name},
           absl::StrCat("ThreadPool", options.name.empty() ? "" : " ", options.name,
                        ": no thread for the task"))),
-      shared_(std::make_shared<Shared>(internal::Validated(std::move(options)))) {}
+      shared_(std::make_unique<internal::PerProcess<Shared>>(MakeShared(std::move(options)))) {}
+
+std::shared_ptr<ThreadPool::Shared> ThreadPool::MakeShared(Options options) {
+  internal::ThrowIfInvalid(Validate(options));
+  return std::make_shared<Shared>(options.max_threads, options.max_queue);
+}
 
 ThreadPool::~ThreadPool() {
+  Shared* const shared = shared_->IfOurs();
+  if (shared == nullptr) return;
   std::vector<std::thread> threads;
   {
-    const std::lock_guard lock(shared_->mutex);
-    shared_->stopping = true;
-    threads.swap(shared_->threads);
+    const std::lock_guard lock(shared->mutex);
+    shared->stopping = true;
+    threads.swap(shared->threads);
   }
-  shared_->bell.notify_all();
+  shared->bell.notify_all();
   for (std::thread& thread : threads) {
     if (thread.get_id() == std::this_thread::get_id()) {
       thread.detach();
@@ -108,11 +126,12 @@ ThreadPool::~ThreadPool() {
 }
 
 bool ThreadPool::TryRun(absl::AnyInvocable<void()> task) {
-  Shared& shared = *shared_;
+  const std::shared_ptr<Shared>& mine = shared_->Get();
+  Shared& shared = *mine;
   const std::lock_guard lock(shared.mutex);
   if (shared.stopping) return false;
   const bool may_start = std::ssize(shared.threads) < shared.max_threads;
-  if (shared.idle() == 0 && !(may_start && Shared::StartThread(shared_)) &&
+  if (shared.idle() == 0 && !(may_start && Shared::StartThread(mine)) &&
       (shared.threads.empty() || shared.queued() >= shared.max_queue)) {
     return false;
   }
@@ -122,18 +141,21 @@ bool ThreadPool::TryRun(absl::AnyInvocable<void()> task) {
 }
 
 std::int64_t ThreadPool::threads() const {
-  const std::lock_guard lock(shared_->mutex);
-  return std::ssize(shared_->threads);
+  const Shared& shared = *shared_->Get();
+  const std::lock_guard lock(shared.mutex);
+  return std::ssize(shared.threads);
 }
 
 std::int64_t ThreadPool::idle() const {
-  const std::lock_guard lock(shared_->mutex);
-  return shared_->idle();
+  const Shared& shared = *shared_->Get();
+  const std::lock_guard lock(shared.mutex);
+  return shared.idle();
 }
 
 std::int64_t ThreadPool::queued() const {
-  const std::lock_guard lock(shared_->mutex);
-  return shared_->queued();
+  const Shared& shared = *shared_->Get();
+  const std::lock_guard lock(shared.mutex);
+  return shared.queued();
 }
 
 }  // namespace holdfast

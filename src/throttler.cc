@@ -1,6 +1,5 @@
 #include "holdfast/throttler.h"
 
-#include <absl/random/random.h>
 #include <absl/strings/str_cat.h>
 
 #include <cmath>
@@ -10,6 +9,7 @@
 #include <random>
 
 #include "facts_text.h"
+#include "holdfast/internal/random.h"
 #include "holdfast/internal/validate.h"
 #include "holdfast/rejection.h"
 
@@ -91,10 +91,7 @@ bool Throttler::Refuses(Priority priority, absl::BitGenRef random) {
   return true;
 }
 
-bool Throttler::Refuses(Priority priority) {
-  thread_local absl::InsecureBitGen gen;
-  return Refuses(priority, gen);
-}
+bool Throttler::Refuses(Priority priority) { return Refuses(priority, internal::ThreadRandom()); }
 
 ThrottlerStats Throttler::StatsAt(TimePoint now) {
   window_.AdvanceTo(now);

@@ -3,6 +3,7 @@
 #include <pthread.h>
 
 #include <atomic>
+#include <csignal>
 #include <cstddef>
 #include <cstdint>
 #include <latch>
@@ -250,6 +251,33 @@ TEST_CASE("every task that many threads hand to a pool runs once or is refused")
   CHECK(ran + refused == kProducers * kEach);
   CHECK(ran > 0);
   CHECK_FALSE(wrong);
+}
+
+TEST_CASE(
+    "a thread of a pool blocks the signals of the program, and the caller's stay as they were") {
+  sigset_t before;
+  pthread_sigmask(SIG_BLOCK, nullptr, &before);
+  ThreadPool pool({});
+  sigset_t in_pool;
+  std::latch seen(1);
+  REQUIRE(pool.TryRun([&] {
+    pthread_sigmask(SIG_BLOCK, nullptr, &in_pool);
+    seen.count_down();
+  }));
+  seen.wait();
+  sigset_t after;
+  pthread_sigmask(SIG_BLOCK, nullptr, &after);
+  for (const int signal :
+       {SIGINT, SIGTERM, SIGHUP, SIGUSR1, SIGUSR2, SIGALRM, SIGCHLD, SIGPIPE, SIGPROF, SIGRTMIN}) {
+    CAPTURE(signal);
+    CHECK(sigismember(&in_pool, signal) == 1);
+    CHECK(sigismember(&after, signal) == sigismember(&before, signal));
+  }
+  // A fault of its own is for the program's handler.
+  for (const int signal : {SIGSEGV, SIGBUS, SIGFPE, SIGILL, SIGTRAP, SIGSYS}) {
+    CAPTURE(signal);
+    CHECK(sigismember(&in_pool, signal) == 0);
+  }
 }
 
 }  // namespace

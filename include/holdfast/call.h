@@ -152,7 +152,8 @@ class Call {
   // Wakes this call from its present or next wait.
   virtual Waker& waker() = 0;
 
-  // The source of a policy's randomness; a simulation has its own, with a seed.
+  // The source of a policy's randomness: the thread's own, seeded anew in a child of fork(); a
+  // simulation has its own, with a seed.
   virtual absl::BitGenRef random();
 
  protected:

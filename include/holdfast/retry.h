@@ -102,7 +102,8 @@ struct RetryOptions {
   std::shared_ptr<RetryPause> pause = nullptr;
   // No retry starts later than this after the call came to this Retry; >= 0.
   Duration max_elapsed = Duration::max();
-  // Of the jitter, for runs that repeat themselves; nullopt: at random.
+  // Of the jitter, for runs that repeat themselves, as children of fork() then do; nullopt: at
+  // random.
   std::optional<std::uint64_t> seed = std::nullopt;
 
   RetryHook on_attempt = {};  // after each attempt

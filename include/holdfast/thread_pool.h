@@ -16,11 +16,21 @@
 
 namespace holdfast {
 
+namespace internal {
+template <class T>
+class PerProcess;
+}
+
 // Starts a thread when there is a task and no idle one to take it, up to `max_threads`, and only
 // then lets tasks wait: so as many tasks as that run at once, even if none of them ever ends. Tasks
 // that wait begin in the order in which they came. Threads stay until the pool is destroyed.
 //
-// Thread-safe; tasks may use the pool that they run in. What a task throws is swallowed.
+// Thread-safe; tasks may use the pool that they run in. What a task throws is swallowed. The
+// threads block all signals (internal/thread.h), which a program that a task executes takes over.
+//
+// In a child of fork() a pool begins anew, without threads: what ran and what waited is the
+// parent's. A task that forks must end the child, or let it execute a program, before it returns:
+// the child's only thread ends with it.
 class ThreadPool {
  public:
   struct Options {
@@ -58,11 +68,12 @@ class ThreadPool {
 
  private:
   struct Shared;
+  static std::shared_ptr<Shared> MakeShared(Options options);
 
   const std::string name_;
   const absl::Status refusal_;
   // Its threads hold it too: one that destroys the pool goes on after that.
-  const std::shared_ptr<Shared> shared_;
+  const std::unique_ptr<internal::PerProcess<Shared>> shared_;
 };
 
 absl::Status Validate(const ThreadPool::Options& options);

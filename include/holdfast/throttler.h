@@ -104,7 +104,8 @@ class Throttler {
     // That is Envoy's admission control, but for kPermissionDenied. What it throws passes to the
     // caller, and the call is not counted.
     std::function<Outcome(const absl::Status&)> classify = {};
-    // Of its own randomness; nullopt: the call's, or where there is none the thread's.
+    // Of its own randomness, which children of fork() repeat; nullopt: the call's, or where there
+    // is none the thread's.
     std::optional<std::uint64_t> seed = std::nullopt;
     Clock* clock = nullptr;  // of the methods without At; must outlive the throttler
   };

@@ -20,17 +20,26 @@ using std::chrono::steady_clock;
 
 constexpr std::chrono::milliseconds kPatience{100};
 
+// As poll() until then: a signal that interrupts it does not give it its full time again.
+int PollUntil(pollfd& waiting, steady_clock::time_point until) {
+  for (;;) {
+    const auto left =
+        std::chrono::ceil<std::chrono::milliseconds>(until - steady_clock::now()).count();
+    if (left <= 0) return 0;
+    const int ready = ::poll(&waiting, 1, static_cast<int>(left));
+    if (ready >= 0 || errno != EINTR) return ready;
+  }
+}
+
 // Its errno; 0 if it connects after all, ETIMEDOUT if nothing is known by `until`.
 int TryConnect(const addrinfo& address, steady_clock::time_point until) {
   const int sock = ::socket(address.ai_family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
   if (sock < 0) return errno;
   int error = ::connect(sock, address.ai_addr, address.ai_addrlen) == 0 ? 0 : errno;
   if (error == EINPROGRESS) {
-    const auto left =
-        std::chrono::ceil<std::chrono::milliseconds>(until - steady_clock::now()).count();
     pollfd waiting = {.fd = sock, .events = POLLOUT, .revents = 0};
     socklen_t size = sizeof error;
-    if (left <= 0 || ::poll(&waiting, 1, static_cast<int>(left)) <= 0) {
+    if (PollUntil(waiting, until) <= 0) {
       error = ETIMEDOUT;
     } else if (::getsockopt(sock, SOL_SOCKET, SO_ERROR, &error, &size) != 0) {
       error = errno;

@@ -74,7 +74,8 @@ std::unique_ptr<httplib::ClientImpl> MakeTlsClient(const Origin& origin,
 
 }  // namespace
 
-Connection::Connection(const Route& route, const TransportOptions& options) : route_(route) {
+Connection::Connection(const Route& route, const TransportOptions& options, SocketList& sockets)
+    : route_(route), listed_(sockets) {
   // Not httplib::Client, whose parser of URLs takes only some IPv6 addresses.
   if (route.origin.tls) {
     client_ = MakeTlsClient<httplib::SSLClient>(route.origin, options, surplus_);
@@ -120,6 +121,7 @@ void Connection::Adopt(socket_t sock) {
   if (duplicate_ >= 0) ::close(duplicate_);
   duplicate_ = ::fcntl(sock, F_DUPFD_CLOEXEC, 0);
   duplicate_error_ = duplicate_ < 0 ? errno : 0;
+  listed_.Set(sock, duplicate_);
   // A socket that listens can't connect. This is the only way to say no from here: to the next of
   // the host's addresses after the exchange was interrupted, and to one that could not be.
   if (duplicate_ < 0 || interruption_ != Interruption::kNone) ::listen(sock, 0);

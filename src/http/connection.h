@@ -11,6 +11,7 @@
 
 #include "holdfast/http/transport.h"
 #include "origin.h"
+#include "socket_list.h"
 
 namespace holdfast::http::internal {
 
@@ -24,7 +25,8 @@ enum class Interruption { kNone, kDeadline, kCancelled };
 // cpp-httplib waits for a lock that is held while it connects and shakes hands.
 class Connection {
  public:
-  Connection(const Route& route, const TransportOptions& options);
+  // `sockets` must outlive it.
+  Connection(const Route& route, const TransportOptions& options, SocketList& sockets);
   Connection(const Connection&) = delete;
   Connection& operator=(const Connection&) = delete;
   ~Connection();
@@ -62,8 +64,9 @@ class Connection {
   const Route route_;
   std::unique_ptr<httplib::ClientImpl> client_;
   std::function<bool()> surplus_;  // whether TLS has read beyond the response; null: no TLS
-  int sockets_ = 0;                // made in this exchange, whether they were connected or not
-  int duplicate_error_ = 0;        // why the last one has no duplicate
+  SocketList::Entry listed_;
+  int sockets_ = 0;          // made in this exchange, whether they were connected or not
+  int duplicate_error_ = 0;  // why the last one has no duplicate
   bool opened_ = false;
   bool reused_ = false;
   bool answered_ = false;

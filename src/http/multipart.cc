@@ -1,6 +1,5 @@
 #include "holdfast/http/multipart.h"
 
-#include <absl/random/random.h>
 #include <absl/strings/escaping.h>
 #include <absl/strings/str_cat.h>
 #include <absl/strings/str_replace.h>
@@ -9,6 +8,7 @@
 #include <cstdint>
 #include <string>
 
+#include "holdfast/internal/random.h"
 #include "holdfast/internal/string_view.h"
 
 namespace holdfast::http::internal {
@@ -39,10 +39,9 @@ std::string WhatIsWrong(const std::vector<FormItem>& items) {
 
 // At random, so that nobody can write a file that has all of them in it.
 std::string ChooseBoundary(const std::vector<FormItem>& items) {
-  absl::BitGen gen;
   for (;;) {
     const std::string boundary =
-        absl::StrCat("holdfast-", absl::Hex(absl::Uniform<std::uint64_t>(gen), absl::kZeroPad16));
+        absl::StrCat("holdfast-", absl::Hex(holdfast::internal::RandomSeed(), absl::kZeroPad16));
     const auto free = [&](std::string_view text) {
       return text.find(boundary) == std::string_view::npos;
     };

@@ -8,8 +8,8 @@
 
 namespace holdfast::http::internal {
 
-Pool::Pool(std::string_view origin, TransportOptions options)
-    : route_(ParseRoute(origin, options.proxy)),
+Pool::Pool(absl::StatusOr<Route> route, TransportOptions options)
+    : route_(std::move(route)),
       options_(std::move(options)),
       open_({.limit = std::min(options_.max_connections, Semaphore::kMaxLimit)}) {}
 
@@ -33,7 +33,7 @@ std::unique_ptr<Connection> Pool::Take(bool fresh, TimePoint now) {
       spare_.pop_back();
     }
   }
-  if (connection == nullptr) connection = std::make_unique<Connection>(*route_, options_);
+  if (connection == nullptr) connection = std::make_unique<Connection>(*route_, options_, sockets_);
   connection->Begin();
   const std::lock_guard lock(mutex_);
   ++stats_.in_use;

@@ -8,7 +8,6 @@
 #include <memory>
 #include <mutex>
 #include <stop_token>
-#include <string_view>
 #include <utility>
 #include <vector>
 
@@ -16,6 +15,7 @@
 #include "holdfast/http/transport.h"
 #include "holdfast/semaphore.h"
 #include "origin.h"
+#include "socket_list.h"
 #include "watchdog.h"
 
 namespace holdfast::http::internal {
@@ -24,8 +24,8 @@ namespace holdfast::http::internal {
 // SigpipeGuard.
 class Pool {
  public:
-  // The options are valid; an origin that is not is kept for the callers to see.
-  Pool(std::string_view origin, TransportOptions options);
+  // The options are valid; a route that is not is kept for the callers to see.
+  Pool(absl::StatusOr<Route> route, TransportOptions options);
   ~Pool();
 
   const absl::StatusOr<Route>& route() const { return route_; }
@@ -70,6 +70,12 @@ class Pool {
 
   TransportStats stats() const;
 
+  // In a child of fork() (process.h): another pool, while this one's connections stay the parent's.
+  // The child only closes its copies of their descriptors, so that TLS says nothing and the parent
+  // goes on with them; and the servers see them end when the parent ends them.
+  std::shared_ptr<Pool> MakeAnew() const { return std::make_shared<Pool>(route_, options_); }
+  void Abandon() noexcept { sockets_.CloseCopies(); }
+
  private:
   struct Idle {
     std::unique_ptr<Connection> connection;
@@ -90,6 +96,7 @@ class Pool {
   // those that are idle and in use together are never more than there are permits.
   Semaphore open_;
 
+  SocketList sockets_;
   mutable std::mutex mutex_;
   std::deque<Idle> idle_;  // the latest at the back, which is used first
   // Closed, and of TLS only: a client that has loaded the system's authorities once saves the next

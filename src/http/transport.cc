@@ -9,6 +9,7 @@
 #include <utility>
 
 #include "holdfast/http/transport_error.h"
+#include "holdfast/internal/process.h"
 #include "holdfast/internal/validate.h"
 #include "origin.h"
 #include "pool.h"
@@ -254,14 +255,22 @@ absl::Status Validate(const TransportOptions& options) {
   return absl::OkStatus();
 }
 
+std::shared_ptr<internal::Pool> Transport::MakePool(std::string_view origin,
+                                                    TransportOptions options) {
+  holdfast::internal::ThrowIfInvalid(Validate(options));
+  auto route = internal::ParseRoute(origin, options.proxy);
+  return std::make_shared<internal::Pool>(std::move(route), std::move(options));
+}
+
 Transport::Transport(std::string_view origin, TransportOptions options)
-    : pool_(std::make_shared<internal::Pool>(origin,
-                                             holdfast::internal::Validated(std::move(options)))) {}
+    : pool_(std::make_shared<holdfast::internal::PerProcess<internal::Pool>>(
+          MakePool(origin, std::move(options)))) {}
 
 absl::StatusOr<httplib::Response> Transport::operator()(const httplib::Request& request,
                                                         Call& call) const {
-  if (absl::Status wrong = Check(pool_->route(), request); !wrong.ok()) return wrong;
-  const internal::Route& route = *pool_->route();
+  internal::Pool& pool = *pool_->Get();
+  if (absl::Status wrong = Check(pool.route(), request); !wrong.ok()) return wrong;
+  const internal::Route& route = *pool.route();
   if (call.stop().stop_requested()) return Cancelled(route, TransportError::kConnect);
   TimePoint deadline = TimePoint::max();
   if (call.deadline() != TimePoint::max()) {
@@ -270,14 +279,15 @@ absl::StatusOr<httplib::Response> Transport::operator()(const httplib::Request& 
     if (left <= Duration::zero()) return DeadlineExceeded(route, TransportError::kConnect);
     deadline = SaturatingAdd(holdfast::internal::ReadClock(nullptr), left);
   }
-  return Exchange(*pool_, request, call.attempt(), deadline, call.stop());
+  return Exchange(pool, request, call.attempt(), deadline, call.stop());
 }
 
 absl::StatusOr<httplib::Response> Transport::operator()(const httplib::Request& request) const {
-  if (absl::Status wrong = Check(pool_->route(), request); !wrong.ok()) return wrong;
-  return Exchange(*pool_, request, 1, TimePoint::max(), {});
+  internal::Pool& pool = *pool_->Get();
+  if (absl::Status wrong = Check(pool.route(), request); !wrong.ok()) return wrong;
+  return Exchange(pool, request, 1, TimePoint::max(), {});
 }
 
-TransportStats Transport::stats() const { return pool_->stats(); }
+TransportStats Transport::stats() const { return pool_->Get()->stats(); }
 
 }  // namespace holdfast::http

@@ -1,5 +1,7 @@
 #include "watchdog.h"
 
+#include "holdfast/internal/thread.h"
+
 namespace holdfast::http::internal {
 
 Watchdog::~Watchdog() {
@@ -18,7 +20,7 @@ Watchdog::Watch::Watch(Watchdog& watchdog, TimePoint deadline, Connection& conne
   {
     const std::lock_guard lock(watchdog_.mutex_);
     if (!watchdog_.thread_.joinable()) {
-      watchdog_.thread_ = std::thread([&watchdog] { watchdog.Run(); });
+      watchdog_.thread_ = holdfast::internal::StartThread([&watchdog] { watchdog.Run(); });
     }
     watchdog_.watched_.insert(entry_);
     sooner = deadline < watchdog_.sleeps_until_;

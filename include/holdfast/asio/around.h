@@ -56,6 +56,10 @@ namespace holdfast {
 // its own for that, which its attempts run in (with memory of its own). If several threads run an
 // io_context, give each call a strand: by net::bind_executor, or by spawning its coroutine in one.
 //
+// In a child of fork() a context needs Asio's notify_fork(), before the fork and after it on both
+// sides; without it, a call that is started there throws std::logic_error. The calls that were
+// under way are under way in both processes then: a child that does not want them stops them.
+//
 // A copy shares everything. Calls may be started in any number of threads at once, as far as the
 // executor allows it, and outlive this object, but not the context, which ends them without calling
 // their handlers; a clock that was given must outlive that. The memory of a call is one allocation

@@ -27,6 +27,11 @@
 #include "holdfast/http/transport_error.h"  // IWYU pragma: export
 #include "holdfast/time.h"
 
+namespace holdfast::internal {
+template <class T>
+class PerProcess;
+}
+
 namespace holdfast::http {
 
 // Of the timeouts the total one bounds an exchange, as the call's deadline does; the others bound
@@ -86,7 +91,12 @@ class Pool;
 // and so does the second connect, of at most 100 ms, that finds out why a first one failed. One
 // thread per Transport watches the deadlines; the first call that has one starts it. A connection
 // takes two file descriptors, one of them for that. SIGPIPE is kept from the program, and what the
-// program does about it is left alone.
+// program does about it is left alone, as all signals are: the thread blocks them.
+//
+// A Transport may be used on both sides of a fork(), at any time. In the child it begins anew, with
+// connections and a thread of its own; those of the parent are left to the parent, and their
+// descriptors are closed when the child first uses it or destroys its last copy. A callback of a
+// request that forks must not return in the child: the exchange that it is part of is the parent's.
 //
 // Errors, each with a message that names the origin and says which, and with its TransportError:
 //   kInvalidArgument     the origin is no URL, or the request has no valid method, path or headers
@@ -117,7 +127,10 @@ class Transport {
   TransportStats stats() const;
 
  private:
-  std::shared_ptr<internal::Pool> pool_;
+  static std::shared_ptr<internal::Pool> MakePool(std::string_view origin,
+                                                  TransportOptions options);
+
+  std::shared_ptr<holdfast::internal::PerProcess<internal::Pool>> pool_;
 };
 
 }  // namespace holdfast::http

@@ -7,10 +7,13 @@
 #include <cstdint>
 #include <mutex>
 #include <optional>
+#include <stdexcept>
+#include <utility>
 #include <vector>
 
 #include "holdfast/alarm.h"
 #include "holdfast/asio/config.h"
+#include "holdfast/internal/process.h"
 #include "holdfast/time.h"
 
 namespace holdfast::internal {
@@ -52,11 +55,16 @@ class AlarmService final : public net::execution_context::service {
   explicit AlarmService(net::execution_context& context)
       : net::execution_context::service(context) {}
 
-  // The service of an executor's context.
+  // The service of an executor's context. Throws std::logic_error in a child of fork() whose
+  // context was not told of that: it has its timers and its descriptors in common with the parent.
   template <class Executor>
   static AlarmService& Of(const Executor& executor) {
     net::execution_context& context = net::query(executor, net::execution::context);
     auto& service = net::use_service<AlarmService>(context);
+    if (service.generation_ != ProcessGeneration()) {
+      throw std::logic_error(
+          "holdfast: the execution context is from before a fork(): it needs notify_fork()");
+    }
     if (!service.prepared_.load(std::memory_order_acquire)) service.Prepare(executor);
     return service;
   }
@@ -155,6 +163,18 @@ class AlarmService final : public net::execution_context::service {
     Look();
   }
 
+  // The program does not use the context meanwhile. Locked over the fork, so that the child does
+  // not find it locked by a thread that is not there.
+  void notify_fork(net::execution_context::fork_event event) override {
+    if (event == net::execution_context::fork_prepare) {
+      mutex_.lock();
+      forking_ = true;
+      return;
+    }
+    generation_ = ProcessGeneration();
+    if (std::exchange(forking_, false)) mutex_.unlock();
+  }
+
   void shutdown() override {
     std::vector<Sleeper*> left;
     {
@@ -172,6 +192,8 @@ class AlarmService final : public net::execution_context::service {
   TimePoint armed_for_ = TimePoint::max();
   std::uint64_t arming_ = 0;  // of the timer; the wait of an older one means nothing
   bool shut_down_ = false;
+  bool forking_ = false;                            // between notify_fork before it and after it
+  std::uint32_t generation_ = ProcessGeneration();  // of the process that the context belongs to
 
   std::atomic<bool> prepared_{false};  // there is a timer
   // Whether Settle has something to do. Changed under the lock; who ended the last alarm has seen
