@@ -4,6 +4,7 @@
 
 #include "facts_text.h"
 #include "holdfast/internal/validate.h"
+#include "token_wait.h"
 
 namespace holdfast {
 
@@ -34,6 +35,10 @@ class KeySource final : public TokenSource {
             .waiting_helps = answer.refused != &buckets_->no_room_};
   }
 
+  TimePoint Look(Call& call, std::int64_t, Reservations& taken) override {
+    buckets_->Look(call.now(), Key(call));
+    return TokenWait::Watch(taken.front(), &call.waker());
+  }
   void Settle(const Call& call, TimePoint now, std::int64_t n) override {
     if (n > 0) buckets_->ChargeAt(now, Key(call), n);
     if (n < 0) buckets_->RefundAt(now, Key(call), -n);

@@ -9,11 +9,6 @@ using std::chrono::nanoseconds;
 
 constexpr int kLooksAtWaiting = 2;
 
-// Of a promise it must be known when its tokens are acted on, also once it is kept.
-struct KeyedPromise : Promise {
-  TimePoint ready_at;
-};
-
 // To the fraction of a unit.
 void Continue(const TokenAxis& from, TokenAxis& to) {
   if (to.SameScale(from) && !from.infinite()) to.carry = from.Fraction(to.begin);
@@ -114,9 +109,20 @@ void KeyedShard::Convert(KeyState& state, const TokenAxis& from, const TokenAxis
                          Inheritance inheritance) {
   if (from.infinite() && now_ > from.begin) ++forgiven_;
   if (TokenSchedule* const schedule = ScheduleOf(state, from)) {
+    const bool reset = inheritance == Inheritance::kReset;
     const std::int64_t kept = Inherited(schedule->balance(), from, to, inheritance);
-    if (from.infinite() || to.infinite()) schedule->Forget();
+    if (from.infinite() || to.infinite()) {
+      schedule->ForEach([this](Promise& promise) { promise.BringForward(now_); });
+      schedule->Forget();
+    } else if (reset) {
+      schedule->ForgetFixed();
+      schedule->ForEach([this](Promise& promise) { promise.forgiven = forgiven_; });
+    }
     schedule->Rescale(to.burst_units(), kept, from.units_per_token, to.units_per_token);
+    if (reset) schedule->Fill();
+    schedule->MoveUp();
+    schedule->ForEach(
+        [&](Promise& promise) { promise.BringForward(to.ReadyAt(promise.end, now_)); });
   } else {
     state.spent = to.Position(now_) - Inherited(Balance(state, from), from, to, inheritance);
   }
@@ -142,8 +148,8 @@ std::size_t KeyedShard::SetLimits(const Limits& limits, Inheritance inheritance)
   ++settings_;
   limits_ = limits;
   limits_for_ = nullptr;
-  if (inheritance == Inheritance::kReset) return ForgetAll();
-  if (axes_.size() == free_axes_.size()) return 0;  // no keys
+  const std::size_t forgotten = inheritance == Inheritance::kReset ? ForgetIdle() : 0;
+  if (axes_.size() == free_axes_.size()) return forgotten;  // no keys
 
   const std::uint32_t old = std::exchange(default_axis_, NewAxis(limits));
   Axis& next = axes_[default_axis_];
@@ -155,24 +161,50 @@ std::size_t KeyedShard::SetLimits(const Limits& limits, Inheritance inheritance)
     idle_.Push(keys_, key, FullAt(key));
   });
   if (old != kNone) Leave(old);
-  return 0;
+  return forgotten;
 }
 
 std::size_t KeyedShard::SetLimits(const LimitsFor& limits_for, Inheritance inheritance) {
   ++settings_;
   limits_for_ = limits_for;
   inheritance_ = inheritance;
-  if (inheritance == Inheritance::kReset) return ForgetAll();
+  const std::size_t forgotten = inheritance == Inheritance::kReset ? ForgetIdle() : 0;
   for (Axis& axis : axes_) axis.outdated = true;
   axis_of_.clear();
   if (default_axis_ != kNone) Leave(std::exchange(default_axis_, kNone));
-  return 0;
+  // Who waits comes to have its key's limits asked for.
+  for (const auto& waiting : waiting_) {
+    waiting->schedule.ForEach([](const Promise& promise) {
+      if (promise.waker != nullptr) promise.waker->Wake();
+    });
+  }
+  return forgotten;
 }
 
-// Which leaves each with a full bucket, once it is seen again.
-std::size_t KeyedShard::ForgetAll() {
+bool KeyedShard::AnyMoves(std::uint32_t key) const {
+  const std::uint32_t number = keys_[key].waiting;
+  return number != kNone && waiting_[number]->schedule.AnyMoves();
+}
+
+// Which leaves each with a full bucket, once it is seen again; all but those for which a call
+// waits.
+std::size_t KeyedShard::ForgetIdle() {
   const std::size_t size = keys_.size();
   ++forgiven_;
+  std::vector<std::uint32_t> idle;
+  if (std::ranges::any_of(waiting_, [](const auto& w) { return w->schedule.AnyMoves(); })) {
+    keys_.ForEach([&](std::uint32_t key) {
+      if (!AnyMoves(key)) idle.push_back(key);
+    });
+    for (const std::uint32_t key : idle) {
+      const std::uint32_t number = keys_[key].waiting;
+      if (number != kNone) waiting_[number]->schedule.ForgetFixed();
+      idle_.Remove(keys_, key);
+      Erase(key);
+    }
+    return idle.size();
+  }
+  for (const auto& waiting : waiting_) waiting->schedule.ForgetFixed();
   waiting_.clear();
   idle_.Clear();
   keys_.Clear();
@@ -318,15 +350,17 @@ bool KeyedShard::Allow(std::uint32_t key, std::int64_t n) {
   return true;
 }
 
-std::shared_ptr<Promise> KeyedShard::Take(std::uint32_t key, std::int64_t n, TimePoint ready_at) {
+std::shared_ptr<Promise> KeyedShard::Take(std::uint32_t key, std::int64_t n, TimePoint ready_at,
+                                          bool moves) {
   const TokenAxis& axis = Present(keys_[key].limits);
   if (n == 0 || axis.infinite()) return nullptr;
-  const auto promise = std::make_shared<KeyedPromise>();
+  const auto promise = std::make_shared<Promise>();
   promise->state.store(Promise::State::kMade, std::memory_order_relaxed);
   promise->key = keys_[key].fingerprint;
   promise->tokens = n;
   promise->units = n * axis.units_per_token;
   promise->ready_at = ready_at;
+  promise->moves = moves;
   promise->forgiven = forgiven_;
   if (ready_at <= now_) {
     TakeNow(key, n);
@@ -345,11 +379,10 @@ void KeyedShard::Cancel(std::uint32_t key, Promise& promise) {
   KeyState& state = keys_[key];
   const TokenAxis& axis = Present(state.limits);
   TokenSchedule* const schedule = ScheduleOf(state, axis);
-  const TimePoint ready_at = static_cast<const KeyedPromise&>(promise).ready_at;
   if (promise.cancelled) return;
   if (promise.pending) {
     schedule->Cancel(promise);
-  } else if (now_ <= ready_at && promise.forgiven == forgiven_) {
+  } else if (now_ <= promise.ready_at && promise.forgiven == forgiven_) {
     Return(state, axis, axis.Units(promise.tokens));
   } else {
     return;

@@ -90,7 +90,8 @@ class alignas(64) KeyedShard {
   // When `n` tokens come; TimePoint::max() for never. And takes them then, which can be cancelled;
   // or now, if that is when they come, which can't.
   TimePoint EarliestFor(std::uint32_t key, std::int64_t n);
-  std::shared_ptr<Promise> Take(std::uint32_t key, std::int64_t n, TimePoint ready_at);
+  // Of a call that waits, the promise moves.
+  std::shared_ptr<Promise> Take(std::uint32_t key, std::int64_t n, TimePoint ready_at, bool moves);
   void TakeNow(std::uint32_t key, std::int64_t n);
 
  private:
@@ -115,7 +116,8 @@ class alignas(64) KeyedShard {
   void Convert(KeyState& state, const TokenAxis& from, const TokenAxis& to,
                Inheritance inheritance);
   void Move(KeyState& state, std::uint32_t number, Inheritance inheritance);
-  std::size_t ForgetAll();
+  std::size_t ForgetIdle();
+  bool AnyMoves(std::uint32_t key) const;
 
   std::int64_t Balance(const KeyState& state, const TokenAxis& axis) const;
   std::int64_t SpentWith(const KeyState& state, const TokenAxis& axis, std::int64_t units) const;

@@ -12,6 +12,7 @@
 #include "holdfast/internal/validate.h"
 #include "keyed_shard.h"
 #include "secret_hash.h"
+#include "token_wait.h"
 
 namespace holdfast {
 namespace {
@@ -286,14 +287,14 @@ bool KeyedTokenBucket::Allow(const Request& request, TimePoint now) {
 }
 
 KeyedTokenBucket::Answer KeyedTokenBucket::Take(TimePoint now, std::string_view key, std::int64_t n,
-                                                Duration max_wait, bool to_cancel_at_once) {
+                                                Duration max_wait, For whom) {
   std::shared_ptr<internal::Promise> promise;
   TimePoint at = now;
   bool impossible = false;
   const auto in_time = [&] { return at != TimePoint::max() && SaturatingSub(at, now) <= max_wait; };
   const Request request = Prepare(key, n);
-  if (!to_cancel_at_once && in_time() &&
-      request.shard.TryAllow(request.fingerprint, now, n) == true) {
+  const bool waits = whom == For::kCall;
+  if (waits && in_time() && request.shard.TryAllow(request.fingerprint, now, n) == true) {
     return {Reservation(this, nullptr, now), nullptr};
   }
   const Found found = WithKey(request, now, [&](KeyedShard& shard, std::uint32_t number) {
@@ -302,14 +303,14 @@ KeyedTokenBucket::Answer KeyedTokenBucket::Take(TimePoint now, std::string_view 
     at = at_once ? now : earliest;
     impossible = shard.Impossible(number, n);
     if (!in_time()) return;
-    if (at_once && !to_cancel_at_once) {
+    if (at_once && waits) {
       shard.TakeNow(number, n);
     } else {
-      promise = shard.Take(number, n, earliest);
+      promise = shard.Take(number, n, earliest, waits);
     }
   });
   if (found.where == Found::Where::kNoRoom && when_full_ != WhenFull::kAdmit) {
-    return TakeWithoutRoom(now, n, max_wait);
+    return TakeWithoutRoom(now, n, max_wait, whom);
   }
   if (found.where == Found::Where::kUnused && found.Impossible(n)) {
     at = TimePoint::max();
@@ -320,11 +321,12 @@ KeyedTokenBucket::Answer KeyedTokenBucket::Take(TimePoint now, std::string_view 
 }
 
 KeyedTokenBucket::Answer KeyedTokenBucket::TakeWithoutRoom(TimePoint now, std::int64_t n,
-                                                           Duration max_wait) {
+                                                           Duration max_wait, For whom) {
   if (when_full_ == WhenFull::kRefuse) {
     return {Reservation(nullptr, nullptr, RoomAt(now)), &no_room_};
   }
-  Reservation shared = shared_->ReserveAt(now, n, max_wait);
+  Reservation shared = whom == For::kCall ? internal::TokenWait::Reserve(*shared_, now, n, max_wait)
+                                          : shared_->ReserveAt(now, n, max_wait);
   const internal::Refusals* const refused = shared.ok() ? nullptr : &refusals_;
   const bool impossible = n > shared_->burst() && shared_->rate() != kInfiniteRate;
   return {std::move(shared), refused, impossible};
@@ -332,7 +334,7 @@ KeyedTokenBucket::Answer KeyedTokenBucket::TakeWithoutRoom(TimePoint now, std::i
 
 Reservation KeyedTokenBucket::ReserveAt(TimePoint now, std::string_view key, std::int64_t n,
                                         Duration max_wait) {
-  return Take(now, key, n, max_wait, /*to_cancel_at_once=*/true).reservation;
+  return Take(now, key, n, max_wait, For::kReservation).reservation;
 }
 
 absl::Status KeyedTokenBucket::Wait(std::string_view key, std::int64_t n,
@@ -348,9 +350,19 @@ absl::Status KeyedTokenBucket::Wait(std::string_view key, std::int64_t n,
                                                          : answer.refused->deadline;
   }
   if (reservation.ready_at() <= now) return absl::OkStatus();
-  if (internal::SleepUntil(clock_, reservation.ready_at(), options.stop)) return absl::OkStatus();
-  reservation.Cancel();
-  return refusals_.cancelled;
+  const bool slept = internal::TokenWait::Sleep(clock_, reservation, options.stop,
+                                                [this, key] { Look(Now(), key); });
+  return slept ? absl::OkStatus() : refusals_.cancelled;
+}
+
+void KeyedTokenBucket::Look(TimePoint now, std::string_view key) {
+  WithKey(Prepare(key, 0), now, [](KeyedShard&, std::uint32_t) {});
+}
+
+TimePoint KeyedTokenBucket::Watch(internal::Promise& promise, TimePoint ready_at, Waker* waker) {
+  const std::lock_guard lock(ShardOf(promise.key).mutex);
+  promise.waker = waker;
+  return promise.moves ? promise.ready_at : ready_at;
 }
 
 void KeyedTokenBucket::Cancel(internal::Promise& promise, TimePoint ready_at, TimePoint now) {

@@ -5,6 +5,7 @@
 #include <algorithm>
 
 #include "facts_text.h"
+#include "token_wait.h"
 
 namespace holdfast::internal {
 
@@ -16,7 +17,15 @@ RateLimitPlan::RateLimitPlan(std::string_view policy, std::shared_ptr<TokenSourc
       terms_(std::move(terms)) {}
 
 void RateLimitPlan::State::GiveBack() {
-  for (Reservation& reservation : taken_) reservation.CancelAt(call_->now());
+  for (Reservation& reservation : taken_) TokenWait::GiveBack(reservation, call_->now());
+}
+
+// Of what is acted on: there is nothing to give back.
+void RateLimitPlan::State::LetGo() {
+  if (looked_) {
+    for (Reservation& reservation : taken_) TokenWait::Watch(reservation, nullptr);
+  }
+  taken_.clear();
 }
 
 Verdict RateLimitPlan::TakeTokens(Call& call, State& state) const {
@@ -34,8 +43,12 @@ Verdict RateLimitPlan::TakeTokens(Call& call, State& state) const {
       state.ready_at_ = now;
     }
   }
+  if (call.now() < state.ready_at_) {
+    state.looked_ = true;
+    state.ready_at_ = std::min(state.ready_at_, source_->Look(call, state.cost_, state.taken_));
+  }
   if (call.now() < state.ready_at_) return Verdict::Wait(state.ready_at_);
-  state.taken_.clear();  // acted on: nothing to give back
+  state.LetGo();
   return Verdict::Proceed();
 }
 

@@ -12,6 +12,7 @@
 #include "token_axis.h"
 #include "token_hold.h"
 #include "token_schedule.h"
+#include "token_wait.h"
 
 namespace holdfast {
 namespace {
@@ -202,6 +203,10 @@ bool TokenBucket::AllowAt(TimePoint now, std::int64_t n) {
 }
 
 Reservation TokenBucket::ReserveAt(TimePoint now, std::int64_t n, Duration max_wait) {
+  return Reserve(now, n, max_wait, /*moves=*/false);
+}
+
+Reservation TokenBucket::Reserve(TimePoint now, std::int64_t n, Duration max_wait, bool moves) {
   const std::uint32_t already_forgiven = forgiven();
   if (max_wait >= Duration::zero() && TryAllow(now, n) == true) {
     return Taken(now, n, already_forgiven);
@@ -220,6 +225,8 @@ Reservation TokenBucket::ReserveAt(TimePoint now, std::int64_t n, Duration max_w
         draft->units = n * reading->axis.units_per_token;
         draft->end = decision.spent;
         draft->made_at = reading->axis.Position(now);
+        draft->moves = moves;
+        draft->ready_at = decision.ready_at;
         if (draft->self == nullptr && promises_->Add(draft.pointer())) Prune(now);
       }
       if (!Replace(*reading, granted ? decision.spent : reading->spent)) continue;
@@ -232,7 +239,7 @@ Reservation TokenBucket::ReserveAt(TimePoint now, std::int64_t n, Duration max_w
       return Taken(now, n, already_forgiven);
     }
   }  // what was listed is void before anybody waits for it under the mutex
-  return TokenHold(*this, now).Reserve(n, max_wait);
+  return TokenHold(*this, now).Reserve(n, max_wait, moves);
 }
 
 // Of tokens that are taken already. There may be no memory to say so: then they go back.
@@ -305,18 +312,23 @@ absl::Status TokenBucket::Wait(std::int64_t n, const WaitOptions& options) {
   if (options.stop.stop_requested()) return refusals_.cancelled;
   const TimePoint now = Now();
   if (now <= options.deadline && AllowAt(now, n)) return absl::OkStatus();
-  Reservation reservation = ReserveAt(now, n, SaturatingSub(options.deadline, now));
+  Reservation reservation = Reserve(now, n, SaturatingSub(options.deadline, now), /*moves=*/true);
   if (!reservation.ok()) {
     return reservation.too_late_at() == TimePoint::max() ? refusals_.exhausted : refusals_.deadline;
   }
   if (reservation.ready_at() <= now) return absl::OkStatus();
-  if (internal::SleepUntil(clock_, reservation.ready_at(), options.stop)) return absl::OkStatus();
-  reservation.Cancel();
-  return refusals_.cancelled;
+  const bool slept = internal::TokenWait::Sleep(clock_, reservation, options.stop, [] {});
+  return slept ? absl::OkStatus() : refusals_.cancelled;
 }
 
 void TokenBucket::Cancel(Promise& promise, TimePoint ready_at, TimePoint now) {
   if (now <= ready_at) TokenHold(*this, now).Cancel(promise, ready_at);
+}
+
+TimePoint TokenBucket::Watch(Promise& promise, TimePoint ready_at, Waker* waker) {
+  const std::lock_guard lock(mutex_);
+  promise.waker = waker;
+  return promise.moves ? promise.ready_at : ready_at;
 }
 
 void TokenBucket::ChargeAt(TimePoint now, std::int64_t n) {

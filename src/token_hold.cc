@@ -46,13 +46,15 @@ TimePoint TokenHold::EarliestFor(std::int64_t n, TimePoint from) {
   return axis_.ReadyAt(position - begin, from);
 }
 
-Reservation TokenHold::Take(std::int64_t n, TimePoint ready_at) {
+Reservation TokenHold::Take(std::int64_t n, TimePoint ready_at, bool moves) {
   if (n == 0 || axis_.infinite()) return {&bucket_, nullptr, ready_at};
   const auto promise = NewPromise(n, bucket_.forgiven());
   promise->units = axis_.Units(n);
   if (ready_at > now_) {
     promise->end = schedule_.EarliestFor(promise->units, axis_.Position(ready_at));
     promise->made_at = schedule_.at();
+    promise->moves = moves;
+    promise->ready_at = ready_at;
     schedule_.Add(promise);
   } else {
     schedule_.Take(promise->units);
@@ -60,16 +62,42 @@ Reservation TokenHold::Take(std::int64_t n, TimePoint ready_at) {
   return {&bucket_, promise, ready_at};
 }
 
-Reservation TokenHold::Reserve(std::int64_t n, Duration max_wait) {
+Reservation TokenHold::Reserve(std::int64_t n, Duration max_wait, bool moves) {
   const TimePoint ready_at = EarliestFor(n, now_);
   if (ready_at == TimePoint::max() || SaturatingSub(ready_at, now_) > max_wait) {
     return {nullptr, nullptr, ready_at};
   }
-  return Take(n, ready_at);
+  return Take(n, ready_at, moves);
+}
+
+bool TokenHold::Lift(Reservation& reservation) {
+  Promise* const promise = reservation.promise_.get();
+  if (promise == nullptr) return false;
+  if (promise->pending) {
+    schedule_.Lift(*promise);
+    return true;
+  }
+  return axis_.infinite() || promise->forgiven != bucket_.forgiven();
+}
+
+void TokenHold::Put(Reservation& reservation, std::optional<TimePoint> ready_at) {
+  const std::shared_ptr<Promise>& promise = reservation.promise_;
+  reservation.ready_at_ = ready_at.value_or(reservation.ready_at_);
+  if (axis_.infinite()) return;
+  if (!ready_at) {
+    if (promise->forgiven == bucket_.forgiven()) schedule_.Add(promise);
+    return;
+  }
+  promise->forgiven = bucket_.forgiven();
+  promise->units = axis_.Units(promise->tokens);
+  if (*ready_at <= now_) return schedule_.Take(promise->units);
+  promise->end = schedule_.EarliestFor(promise->units, axis_.Position(*ready_at));
+  schedule_.Add(promise);
 }
 
 // What was forgiven, or was to be acted on before the present epoch, has nothing to give back.
 void TokenHold::Cancel(Promise& promise, TimePoint ready_at) {
+  if (promise.moves) ready_at = std::min(ready_at, promise.ready_at);
   if (promise.cancelled || promise.forgiven != bucket_.forgiven()) return;
   if (promise.pending) {
     schedule_.Cancel(promise);
@@ -90,6 +118,19 @@ void TokenHold::Refund(std::int64_t n) {
   if (!axis_.infinite()) schedule_.Return(axis_.Units(n));
 }
 
+// What no longer counts on the next axis. Who waits may go at once where the rate is infinite, and
+// takes its tokens from a bucket that is filled anew.
+void TokenHold::ForgetFor(const TokenAxis& next, bool reset) {
+  const TimePoint now = next.begin;
+  if (axis_.infinite() || next.infinite()) {
+    schedule_.ForEach([now](Promise& promise) { promise.BringForward(now); });
+    schedule_.Forget();
+  } else if (reset) {
+    schedule_.ForgetFixed();
+    schedule_.ForEach([this](Promise& promise) { promise.forgiven = bucket_.forgiven(); });
+  }
+}
+
 // Begins a new epoch, with the tokens that there are now.
 void TokenHold::Settle(double rate, std::int64_t burst, Inheritance inheritance) {
   TimePoint begin = std::max(seen_, axis_.begin);
@@ -101,13 +142,16 @@ void TokenHold::Settle(double rate, std::int64_t burst, Inheritance inheritance)
   TokenAxis next = AxisFor(rate, burst, begin);
   if (next.SameScale(axis_) && !axis_.infinite()) next.carry = axis_.Fraction(begin);
   const std::int64_t kept = Inherited(schedule_.balance(), axis_, next, inheritance);
-  const bool forgiven =
-      inheritance == Inheritance::kReset || (axis_.infinite() && begin > axis_.begin);
-  if (forgiven) bucket_.Forgive();
-  if (forgiven || axis_.infinite() || next.infinite()) schedule_.Forget();
+  const bool reset = inheritance == Inheritance::kReset;
+  if (reset || (axis_.infinite() && begin > axis_.begin)) bucket_.Forgive();
+  ForgetFor(next, reset);
   schedule_.Rescale(next.burst_units(), kept, axis_.units_per_token, next.units_per_token);
+  if (reset) schedule_.Fill();
+  schedule_.MoveUp();
   axis_ = next;
   bucket_.BeginEpoch(axis_, rate);
+  schedule_.ForEach(
+      [&](Promise& promise) { promise.BringForward(axis_.ReadyAt(promise.end, begin)); });
 }
 
 }  // namespace holdfast::internal

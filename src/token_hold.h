@@ -4,6 +4,7 @@
 
 #include <cstdint>
 #include <mutex>
+#include <optional>
 
 #include "holdfast/token_bucket.h"
 #include "token_axis.h"
@@ -21,9 +22,15 @@ class TokenHold {
 
   // When `n` tokens come, not before `from`, which is now or later; TimePoint::max() for never.
   TimePoint EarliestFor(std::int64_t n, TimePoint from);
-  // Takes them then.
-  Reservation Take(std::int64_t n, TimePoint ready_at);
-  Reservation Reserve(std::int64_t n, Duration max_wait);
+  // Takes them then; the promise of a call that waits for this bucket alone moves.
+  Reservation Take(std::int64_t n, TimePoint ready_at, bool moves = false);
+  Reservation Reserve(std::int64_t n, Duration max_wait, bool moves = false);
+
+  // For one that is decided anew: takes its promise out, unless the time of that has come; and puts
+  // it in again, to be acted on at another time or, for none, as it was. What was forgiven is taken
+  // anew.
+  bool Lift(Reservation& reservation);
+  void Put(Reservation& reservation, std::optional<TimePoint> ready_at);
 
   // As TokenBucket's.
   void Cancel(Promise& promise, TimePoint ready_at);
@@ -32,6 +39,8 @@ class TokenHold {
   void Settle(double rate, std::int64_t burst, Inheritance inheritance);
 
  private:
+  void ForgetFor(const TokenAxis& next, bool reset);
+
   TokenBucket& bucket_;
   const std::lock_guard<std::mutex> lock_;
   const TimePoint now_;

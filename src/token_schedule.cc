@@ -174,6 +174,15 @@ void TokenSchedule::Cancel(Promise& promise) {
   Changed();
 }
 
+std::shared_ptr<Promise> TokenSchedule::Lift(Promise& promise) {
+  std::shared_ptr<Promise> lifted = promise.self;
+  queue_ = queue_ && promise.next == nullptr;
+  Unlink(promise);
+  if (empty()) queue_ = true;
+  Changed();
+  return lifted;
+}
+
 void TokenSchedule::Return(std::int64_t units) {
   course_.level = std::max(course_.level, std::min(course_.level + units, CapBefore(head_)));
   queue_ = head_ == nullptr;
@@ -185,6 +194,48 @@ void TokenSchedule::Forget() {
   while (head_ != nullptr) Unlink(*head_);
   queue_ = true;
   Changed();
+}
+
+void TokenSchedule::ForgetFixed() {
+  for (Promise* promise = head_; promise != nullptr;) {
+    Promise* const fixed = std::exchange(promise, promise->next);
+    if (fixed->moves) continue;
+    if (fixed->waker != nullptr) fixed->waker->Wake();
+    Unlink(*fixed);
+  }
+  Changed();
+}
+
+void TokenSchedule::Fill() {
+  course_.level = burst_;
+  queue_ = head_ == nullptr;
+  Changed();
+}
+
+// A promise of more than the burst, which was larger then, keeps its position: nothing says of it
+// what is the earliest.
+void TokenSchedule::MoveUp() {
+  Promise* moving = nullptr;  // a list of them, the first one first; made from its end
+  for (Promise* promise = tail_; promise != nullptr;) {
+    Promise* const moved = std::exchange(promise, promise->previous);
+    if (!moved->moves || moved->units > burst_) continue;
+    moved->self = Lift(*moved);
+    Promise** at = &moving;
+    while (*at != nullptr && (*at)->ready_at < moved->ready_at) at = &(*at)->next;
+    moved->next = std::exchange(*at, moved);
+  }
+  std::int64_t from = at();
+  while (moving != nullptr) {
+    Promise* const moved = std::exchange(moving, moving->next);
+    from = moved->end = EarliestFor(moved->units, from);
+    Add(std::exchange(moved->self, nullptr));
+  }
+}
+
+bool TokenSchedule::AnyMoves() const {
+  const Promise* promise = head_;
+  while (promise != nullptr && !promise->moves) promise = promise->next;
+  return promise != nullptr;
 }
 
 void TokenSchedule::Drop(std::int64_t position) {

@@ -9,6 +9,7 @@
 #include <memory>
 
 #include "holdfast/time.h"
+#include "holdfast/waker.h"
 
 namespace holdfast::internal {
 
@@ -27,6 +28,18 @@ struct Promise {
   std::int64_t made_at = 0;    // the position at which it was made
   std::uint32_t forgiven = 0;  // how often its bucket had forgiven its debt
   std::uint64_t key = 0;       // whose it is, in a KeyedTokenBucket
+
+  // Of a call that waits for it, under the bucket's mutex. One that moves is acted on at
+  // `ready_at`, which new limits may bring nearer; any other when it was promised.
+  bool moves = false;
+  TimePoint ready_at = {};
+  Waker* waker = nullptr;  // rung where it may be acted on earlier; null: nobody asks
+
+  void BringForward(TimePoint to) {
+    if (moves && to >= ready_at) return;
+    if (moves) ready_at = to;
+    if (waker != nullptr) waker->Wake();
+  }
 
   Promise* next = nullptr;
   Promise* previous = nullptr;    // in a schedule
@@ -77,9 +90,24 @@ class TokenSchedule {
   void Take(std::int64_t units);                      // at once; there may be debt after it
   void Add(const std::shared_ptr<Promise>& promise);  // at its end, as EarliestFor said
 
-  void Cancel(Promise& promise);    // which is pending
+  void Cancel(Promise& promise);  // which is pending
+  // Takes one out that is to be added again, with the tokens that it holds.
+  std::shared_ptr<Promise> Lift(Promise& promise);
   void Return(std::int64_t units);  // as far as there is room for them
   void Forget();                    // all promises; the balance stays
+
+  // For new limits. Forgets the promises that don't move, and begins full, but for those that do.
+  void ForgetFixed();
+  void Fill();
+  // Gives each promise that moves the earliest position there is for it, as if it was made now, in
+  // the order of the times at which they were to be acted on. (Their positions may be in another
+  // one: a place that was given up goes to who comes next, at the rate of that time.)
+  void MoveUp();
+  bool AnyMoves() const;
+  template <class F>
+  void ForEach(F f) {
+    for (Promise* promise = head_; promise != nullptr; promise = promise->next) f(*promise);
+  }
 
   // Goes on at position 0 of another axis, with `balance`: promises keep their tokens.
   void Rescale(std::int64_t burst, std::int64_t balance, std::int64_t old_units_per_token,

@@ -120,8 +120,9 @@ class KeyedTokenBucket final : internal::Promiser {
   // New limits for all keys. The buckets of those in use go on as TokenBucket::SetLimits says. With
   // Limits they do at once, and so does what keys share. A function is asked about a key when it is
   // next used, and until then the key keeps the limits that it has; of what is set meanwhile, the
-  // last counts. kReset fills all buckets at once in both cases. They throw std::invalid_argument
-  // for what Options would refuse, and for a null function, and may run beside any other call.
+  // last counts; a call that waits for a key asks at once. kReset fills all buckets at once in both
+  // cases. They throw std::invalid_argument for what Options would refuse, and for a null function,
+  // and may run beside any other call.
   void SetLimits(const Limits& limits, Inheritance inheritance = Inheritance::kAsIs) {
     SetLimitsAt(Now(), limits, inheritance);
   }
@@ -155,6 +156,7 @@ class KeyedTokenBucket final : internal::Promiser {
 
   TimePoint Now() const override { return internal::ReadClock(clock_); }
   void Cancel(internal::Promise& promise, TimePoint ready_at, TimePoint now) override;
+  TimePoint Watch(internal::Promise& promise, TimePoint ready_at, Waker* waker) override;
 
   std::uint64_t Fingerprint(std::string_view key) const;
   internal::KeyedShard& ShardOf(std::uint64_t fingerprint) const;
@@ -169,10 +171,14 @@ class KeyedTokenBucket final : internal::Promiser {
   void SetLimitsOfAll(TimePoint now, Set set);
 
   bool Allow(const Request& request, TimePoint now);
-  // Tokens that come at once can't be given back, unless that is asked for.
+  // For a call that waits where it must, or for a reservation: only that one's tokens can be given
+  // back where they come at once.
+  enum class For { kCall, kReservation };
   Answer Take(TimePoint now, std::string_view key, std::int64_t n, Duration max_wait,
-              bool to_cancel_at_once = false);
-  Answer TakeWithoutRoom(TimePoint now, std::int64_t n, Duration max_wait);
+              For whom = For::kCall);
+  Answer TakeWithoutRoom(TimePoint now, std::int64_t n, Duration max_wait, For whom);
+  // Has a key that is in use go by the limits that it is to have.
+  void Look(TimePoint now, std::string_view key);
 
   // Keys, and room that is held for some; never more than max_keys_. A mere count, hence relaxed.
   std::atomic<std::int64_t> size_{0};

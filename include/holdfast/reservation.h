@@ -15,17 +15,22 @@ namespace holdfast {
 
 class KeyedTokenBucket;
 class TokenBucket;
+class Waker;
 
 namespace internal {
 
 struct Promise;
 class TokenHold;
+class TokenWait;
 
 // Where a Reservation came from.
 class Promiser {
  public:
   virtual TimePoint Now() const = 0;
   virtual void Cancel(Promise& promise, TimePoint ready_at, TimePoint now) = 0;
+  // For a call that waits: when it may go by now, at `ready_at` if nothing has changed. `waker` is
+  // rung where that gets earlier, from now on and until there is another; null: none.
+  virtual TimePoint Watch(Promise& promise, TimePoint ready_at, Waker* waker) = 0;
 
  protected:
   ~Promiser() = default;
@@ -62,6 +67,7 @@ class [[nodiscard]] Reservation {
   friend class KeyedTokenBucket;
   friend class TokenBucket;
   friend class internal::TokenHold;
+  friend class internal::TokenWait;
   Reservation(internal::Promiser* from, std::shared_ptr<internal::Promise> promise,
               TimePoint ready_at)
       : from_(from), promise_(std::move(promise)), ready_at_(ready_at) {}

@@ -38,6 +38,7 @@ class RateLimitPlan;
 struct TokenAxis;
 class TokenHold;
 class TokenSchedule;
+class TokenWait;
 
 }  // namespace internal
 
@@ -108,8 +109,11 @@ class TokenBucket final : internal::Promiser {
 
   // Settles the past at the old values and goes on with the new, by Inheritance::kAsIs where it
   // isn't said: a larger burst adds no tokens, a smaller one caps them. Debt stays, in tokens, and
-  // reservations keep their times. They throw std::invalid_argument for a value that Options would
-  // refuse, and may run beside any other call.
+  // reservations keep their times. A Wait, or a call that waits in a stack, goes as soon as the new
+  // values let it: in the order in which they came, before whoever comes after the change, and
+  // never later than it was to. With kReset it takes its tokens from the bucket that is filled.
+  // They throw std::invalid_argument for a value that Options would refuse, and may run beside any
+  // other call.
   void SetRate(double rate) { SetRateAt(Now(), rate); }
   void SetRateAt(TimePoint now, double rate);
   void SetBurst(std::int64_t burst) { SetBurstAt(Now(), burst); }
@@ -133,6 +137,7 @@ class TokenBucket final : internal::Promiser {
  private:
   friend class internal::RateLimitPlan;
   friend class internal::TokenHold;
+  friend class internal::TokenWait;
 
   // The state is one word, `spent_`: how much has ever been taken, on an axis of fixed-point tokens
   // on which Generated(now) is how much there has been to take, computed from absolute time with a
@@ -158,7 +163,10 @@ class TokenBucket final : internal::Promiser {
 
   TimePoint Now() const override { return internal::ReadClock(clock_); }
   void Cancel(internal::Promise& promise, TimePoint ready_at, TimePoint now) override;
+  TimePoint Watch(internal::Promise& promise, TimePoint ready_at, Waker* waker) override;
 
+  // A promise that moves is that of a call which waits for it.
+  Reservation Reserve(TimePoint now, std::int64_t n, Duration max_wait, bool moves);
   std::optional<Reading> Read() const;  // none while the word is held
   bool Replace(const Reading& reading, std::int64_t spent);
   static Decision Decide(const Reading& reading, TimePoint now, std::int64_t n);

@@ -42,6 +42,9 @@ class TokenSource {
   // `taken`.
   virtual Answer Take(const Call& call, TimePoint now, std::int64_t n, Duration max_wait,
                       Reservations& taken) = 0;
+  // When a call may go that waits for the `n` tokens it has taken, which may be earlier by now; its
+  // waker is rung where that changes, until TokenWait lets go of `taken`.
+  virtual TimePoint Look(Call& call, std::int64_t n, Reservations& taken) = 0;
   // Takes `n` more, or gives them back where that is negative, for a call whose cost is known now.
   virtual void Settle(const Call& call, TimePoint now, std::int64_t n) = 0;
   // In words, for Stack::Describe.
@@ -74,11 +77,13 @@ class RateLimitPlan {
    private:
     friend class RateLimitPlan;
     void GiveBack();
+    void LetGo();
 
     Call* call_ = nullptr;  // null until tokens are taken in advance
     Reservations taken_;    // while their time has not come
     TimePoint ready_at_ = {};
     std::int64_t cost_ = 1;  // tokens taken; -1 for a dry run's that was not to be
+    bool looked_ = false;    // the source has the call's waker
   };
 
   ABSL_ATTRIBUTE_ALWAYS_INLINE Verdict Ask(Call& call, State& state) const {
