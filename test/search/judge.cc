@@ -1,0 +1,179 @@
+#include "test/search/judge.h"
+
+#include <algorithm>
+#include <chrono>
+#include <cmath>
+#include <span>
+
+namespace holdfast::search {
+namespace {
+
+using namespace std::chrono_literals;
+
+constexpr double kMostCallsPlanned = 60'000;
+constexpr Duration kLater = 60s;
+constexpr int kWindows = 3;
+
+double Seconds(Duration d) { return static_cast<double>(d.count()) * 1e-9; }
+Duration OfSeconds(double s) { return Duration(static_cast<Duration::rep>(std::min(s, 1e5) * 1e9)); }
+
+using Below = std::span<const Part>;
+
+// How long a request may take at the servers, its time in their queue included.
+Duration LongestRequest(const Scenario& scenario) {
+  const Service& service = scenario.service;
+  const Fault& fault = scenario.fault;
+  const double factor = fault.kind == FaultKind::kSlow ? fault.factor : 1;
+  const double queued = static_cast<double>(service.max_queue * service.servers);
+  return OfSeconds(queued / scenario.capacity() + 5 * factor * Seconds(service.time));
+}
+
+// The most requests that a call makes of the servers.
+double MostAttempts(Below parts) {
+  double attempts = 1;
+  for (const Part& part : parts) {
+    attempts *= part.facts.facts.attempts * (part.facts.facts.last_hedge > 0s ? 2 : 1);
+  }
+  return attempts;
+}
+
+Duration LongestCall(Below parts, Duration request) {
+  if (parts.empty()) return request;
+  const PolicyFacts& facts = parts.front().facts.facts;
+  const Duration below = LongestCall(parts.subspan(1), request);
+  if (facts.timeout != Duration::max()) return std::min(facts.timeout, below);
+  const Duration attempts =
+      OfSeconds(Seconds(below + facts.last_hedge) * facts.attempts + Seconds(facts.backoff));
+  return std::min(attempts, SaturatingAdd(TimePoint(facts.max_elapsed), below).time_since_epoch());
+}
+
+// A hung request ends by a Timeout or not at all, so there what is below a Timeout takes all of it.
+Duration LongestOf(const Scenario& scenario, Below parts) {
+  const Duration request =
+      scenario.fault.kind == FaultKind::kHang ? OfSeconds(1e5) : LongestRequest(scenario);
+  return std::min(scenario.clients.patience, LongestCall(parts, request));
+}
+
+// The longest open time of the openings that `fault` is long enough for, and of the next.
+Duration LongestOpen(const CircuitBreaker::Options& breaker, Duration fault) {
+  if (!breaker.open_time) return breaker.timeout;
+  Duration longest{0};
+  Duration passed{0};
+  for (std::uint64_t opening = 1; opening <= 50; ++opening) {
+    Duration least = Duration::max();
+    for (int draw = 0; draw < 20; ++draw) {
+      const Duration open = breaker.open_time(opening);
+      longest = std::max(longest, open);
+      least = std::min(least, open);
+    }
+    if (passed > fault) break;
+    passed += least;
+  }
+  return longest;
+}
+
+double BreakerTime(const CircuitBreaker::Options& breaker, const Fault& fault, double rate,
+                   Duration below) {
+  const Duration lease = breaker.probe_lease > 0s ? breaker.probe_lease : breaker.timeout;
+  const auto probes = static_cast<double>(breaker.max_requests);
+  const auto steps = static_cast<double>(breaker.ramp.size());
+  return Seconds(std::min(lease, below)) + Seconds(LongestOpen(breaker, fault.length)) +
+         (probes + 3 * std::sqrt(probes)) / rate +
+         steps * (Seconds(breaker.ramp_step) + 3 / rate);
+}
+
+double LimiterTime(const AdaptiveLimiter::Options& limiter, double rate, double service) {
+  const auto samples = static_cast<double>(limiter.min_samples);
+  const double window =
+      std::max({Seconds(limiter.window), 2 * service, samples * service, samples / rate}) + service;
+  return window * (3 + 1.5 * rate * service);
+}
+
+double QueueTime(const Scenario& scenario, Below parts, Duration longest_call) {
+  const Service& service = scenario.service;
+  const double rate = scenario.clients.rate;
+  const double came = scenario.fault.kind == FaultKind::kSlow
+                          ? rate * Seconds(scenario.fault.length) * MostAttempts(parts)
+                          : rate * Seconds(longest_call);
+  const double queued =
+      std::min(came, static_cast<double>(service.max_queue * service.servers));
+  const double time = queued / (scenario.capacity() - rate);
+  return service.drops_cancelled ? std::min(time, Seconds(longest_call)) : time;
+}
+
+}  // namespace
+
+Duration StatedTime(Scenario& scenario) {
+  const Parts parts = scenario.MakeParts(0);
+  const Surroundings around = scenario.around(0);
+  const Duration call = LongestOf(scenario, parts);
+  double time = 2 * Seconds(call) + QueueTime(scenario, parts, call) + 3 / around.rate;
+  for (std::size_t i = 0; i < parts.size(); ++i) {
+    const Memory& memory = parts[i].memory;
+    const bool keyed = parts[i].facts.name == "KeyedCircuitBreak";
+    const double rate = around.rate / static_cast<double>(keyed ? scenario.clients.keys : 1);
+    const Duration below = LongestOf(scenario, Below(parts).subspan(i + 1));
+    if (memory.breaker) time += BreakerTime(*memory.breaker, scenario.fault, rate, below);
+    if (memory.limiter) time += LimiterTime(*memory.limiter, rate, Seconds(around.service));
+    time += 2 * Seconds(memory.throttle_window) + Seconds(memory.negative_ttl);
+  }
+  return OfSeconds(time);
+}
+
+Schedule ScheduleOf(Scenario& scenario) {
+  const double rate = scenario.clients.rate;
+  const Duration warm = OfSeconds(std::clamp(200 / rate, 5.0, 30.0));
+  return {.fault_from = warm,
+          .fault_to = warm + scenario.fault.length,
+          .stated = StatedTime(scenario),
+          .judged = OfSeconds(std::clamp(1000 / rate, 6.0, 120.0))};
+}
+
+bool IsDown(const Timeline& with, const Timeline& without, Duration from, Duration length) {
+  for (int i = 0; i < kWindows; ++i) {
+    const Duration begin = from + length / kWindows * i;
+    const Duration end = begin + length / kWindows;
+    const auto expected = static_cast<double>(without.SuccessesIn(begin, end));
+    const auto successes = static_cast<double>(with.SuccessesIn(begin, end));
+    if (successes < 0.9 * expected - 2 * std::sqrt(expected)) return true;
+  }
+  return false;
+}
+
+Outcome JudgeOnce(Scenario& scenario, std::uint64_t seed, const Schedule& schedule) {
+  const Duration from = schedule.settled();
+  if (scenario.clients.rate * Seconds(schedule.end()) > kMostCallsPlanned) return Outcome::kTooLong;
+  const Setup well = SetupOf(scenario, nullptr, {});
+  const Timeline without = Run(well, seed, schedule.end());
+  if (without.too_long) return Outcome::kTooLong;
+  const auto calls = static_cast<double>(without.CallsIn(from, schedule.end()));
+  const auto successes = static_cast<double>(without.SuccessesIn(from, schedule.end()));
+  if (successes < 0.85 * calls || successes < 60) return Outcome::kSick;
+  const Setup ill = SetupOf(scenario, &scenario.fault, schedule.fault_from);
+  const Timeline with = Run(ill, seed, schedule.end());
+  if (with.too_long) return Outcome::kTooLong;
+  if (!IsDown(with, without, from, schedule.judged)) return Outcome::kBack;
+  const Duration later = schedule.end() + kLater;
+  const Timeline with_later = Run(ill, seed, later);
+  const Timeline without_later = Run(well, seed, later);
+  return IsDown(with_later, without_later, later - schedule.judged, schedule.judged)
+             ? Outcome::kStuck
+             : Outcome::kLate;
+}
+
+Outcome Judge(Scenario& scenario) {
+  const Schedule schedule = ScheduleOf(scenario);
+  const Outcome outcome = JudgeOnce(scenario, scenario.seed, schedule);
+  if (outcome != Outcome::kLate && outcome != Outcome::kStuck) return outcome;
+  int down = 0;
+  int stuck = outcome == Outcome::kStuck ? 1 : 0;
+  for (std::uint64_t other = 1; other <= 3; ++other) {
+    const Outcome again = JudgeOnce(scenario, scenario.seed + other, schedule);
+    down += again == Outcome::kLate || again == Outcome::kStuck ? 1 : 0;
+    stuck += again == Outcome::kStuck ? 1 : 0;
+  }
+  if (down < 2) return Outcome::kByChance;
+  return stuck >= 2 ? Outcome::kStuck : Outcome::kLate;
+}
+
+}  // namespace holdfast::search

@@ -1,0 +1,60 @@
+// Whether a stack keeps a service down once its fault is over.
+#ifndef HOLDFAST_TEST_SEARCH_JUDGE_H_
+#define HOLDFAST_TEST_SEARCH_JUDGE_H_
+
+#include <cstdint>
+
+#include "holdfast/time.h"
+#include "test/search/scenario.h"
+#include "test/search/trial.h"
+
+namespace holdfast::search {
+
+// When what happens in a trial.
+struct Schedule {
+  Duration fault_from{0}, fault_to{0};
+  Duration stated{0};  // after fault_to goodput must be back within it,
+  Duration judged{0};  // and stay there: so long it is looked at
+
+  Duration settled() const { return fault_to + stated; }
+  Duration end() const { return settled() + judged; }
+};
+
+// The longest that a stack may take until goodput is back, the sum of:
+//   - twice the longest that a call may take, as its caller and the Timeouts of the stack have it,
+//     or without these all attempts and the delays between them;
+//   - a probe that just failed, and the open time after it: of the openings that the fault was long
+//     enough for, the longest that its jitter gives; then the calls that it takes to close, and the
+//     ramp;
+//   - two windows of a throttle (throttler.h), and the negative_ttl of a cache;
+//   - an adaptive limit's windows: one for each call in service without the fault, by which it
+//     grows;
+//   - what the fault has queued at the servers, worked off by what their load leaves free, since a
+//     server also works on what nobody waits for any more;
+//   - what three calls more take to come.
+Duration StatedTime(Scenario& scenario);
+
+Schedule ScheduleOf(Scenario& scenario);
+
+enum class Outcome {
+  kBack,     // at 90 % of the goodput without the fault
+  kLate,     // a minute after it had to be back
+  kStuck,    // not even then
+  kByChance, // not back, but with most other seeds it is
+  kSick,     // without the fault most calls don't succeed either
+  kTooLong,  // to simulate
+};
+
+// Whether at the end of its schedule a trial has not 90 % of the successes of the one without the
+// fault, in any third of it, by more than chance.
+bool IsDown(const Timeline& with, const Timeline& without, Duration from, Duration length);
+
+// One trial with the fault and one without.
+Outcome JudgeOnce(Scenario& scenario, std::uint64_t seed, const Schedule& schedule);
+
+// The same, with three other seeds where it is not back, of which two must agree.
+Outcome Judge(Scenario& scenario);
+
+}  // namespace holdfast::search
+
+#endif  // HOLDFAST_TEST_SEARCH_JUDGE_H_

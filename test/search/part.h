@@ -1,0 +1,58 @@
+// A Part is one policy of a stack that is made up at run time, with what the search knows of it.
+#ifndef HOLDFAST_TEST_SEARCH_PART_H_
+#define HOLDFAST_TEST_SEARCH_PART_H_
+
+#include <concepts>
+#include <optional>
+#include <type_traits>
+#include <utility>
+#include <variant>
+#include <vector>
+
+#include "holdfast/adaptive_limiter.h"
+#include "holdfast/circuit_breaker.h"
+#include "holdfast/hedge.h"
+#include "holdfast/internal/stack_facts.h"
+#include "holdfast/timeout.h"
+#include "test/search/slot.h"
+
+namespace holdfast::search {
+
+// How long a policy keeps to what it has learnt of a fault once that is over: see StatedTime.
+struct Memory {
+  std::optional<CircuitBreaker::Options> breaker = {};
+  Duration throttle_window{0};
+  Duration negative_ttl{0};
+  std::optional<AdaptiveLimiter::Options> limiter = {};
+  bool unbudgeted = false;  // it retries without a budget
+};
+
+class Part {
+ public:
+  // What forks is split out of a stack when it is compiled, so it can't be in a slot.
+  using Fork = std::variant<std::monostate, Hedge, Timeout<true>>;
+
+  template <class P>
+  explicit Part(P policy, Memory the_memory = {})
+      : facts(internal::FactsOf(policy)), memory(std::move(the_memory)) {
+    if constexpr (std::same_as<P, Hedge> || std::same_as<P, Timeout<true>>) {
+      fork = std::move(policy);
+    } else {
+      slot = Slot(std::move(policy));
+    }
+  }
+
+  internal::NamedFacts facts;
+  Memory memory;
+  Slot slot;  // or a fork
+  Fork fork;
+};
+
+// Outermost first. At most one forks; up to kSlots stand on each side of it, and in all where none
+// does.
+using Parts = std::vector<Part>;
+inline constexpr int kSlots = 4;
+
+}  // namespace holdfast::search
+
+#endif  // HOLDFAST_TEST_SEARCH_PART_H_
