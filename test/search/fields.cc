@@ -84,11 +84,12 @@ Setting* Fields::Find(std::string_view name) {
   return nullptr;
 }
 
-void Fields::Add(std::string_view name, std::string code, double value) {
+void Fields::Add(std::string_view name, std::string code, double value, double chance) {
   settings_.push_back({.path = path_,
                        .name = std::string(name),
                        .code = std::move(code),
                        .value = value,
+                       .fixed = chance >= kRequired,
                        .visited = true});
 }
 
@@ -98,7 +99,7 @@ bool Fields::In(std::string open, double chance) {
   if (random_ == nullptr) {
     present = Find("") != nullptr;
   } else if (random_->Uniform() < chance) {
-    Add("", "", 0);
+    Add("", "", 0, chance);
     present = true;
   }
   if (!present) path_.pop_back();
@@ -106,7 +107,7 @@ bool Fields::In(std::string open, double chance) {
 }
 
 void Fields::Open(std::string open) {
-  if (In(std::move(open), 1) && random_ != nullptr) settings_.back().fixed = true;
+  In(std::move(open), kRequired);
 }
 
 bool Fields::Draw(std::string_view name, double& value, double low, double high, double chance,
@@ -128,7 +129,7 @@ bool Fields::Draw(std::string_view name, double& value, double low, double high,
       kind == kDuration  ? DurationCode(Duration(integer))
       : kind == kInteger ? absl::StrCat(integer)
                          : absl::StrFormat("%g", drawn),
-      drawn);
+      drawn, chance);
   return true;
 }
 
@@ -140,7 +141,7 @@ bool Fields::DrawIndex(std::string_view name, double& index, std::size_t count, 
   }
   if (random_->Uniform() >= chance) return false;
   index = static_cast<double>(random_->Below(count));
-  Add(name, "", index);
+  Add(name, "", index, chance);
   return true;
 }
 

@@ -24,7 +24,7 @@ struct Setting {
   std::string name;               // empty: an argument without one, or with `code` empty only braces
   std::string code;
   double value = 0;
-  bool fixed = false;    // braces that are always there
+  bool fixed = false;    // it has no default
   bool visited = false;  // since it was last filled in
 
   bool Is(const std::vector<std::string>& other_path, std::string_view other_name) const {
@@ -48,6 +48,9 @@ class Fields {
   Fields(const Fields&) = delete;
   Fields& operator=(const Fields&) = delete;
   ~Fields();
+
+  // For a field that has no default.
+  static constexpr double kRequired = 2;
 
   // Each leaves the field as it is, or with a chance of `chance` sets it, within low and high: the
   // logarithm is drawn uniformly, and two digits of it are kept.
@@ -95,7 +98,7 @@ class Fields {
             Kind kind);
   bool DrawIndex(std::string_view name, double& index, std::size_t count, double chance);
   void Say(std::string_view name, std::string_view code);
-  void Add(std::string_view name, std::string code, double value);
+  void Add(std::string_view name, std::string code, double value, double chance);
 
   Settings& settings_;
   testing::Random* random_;

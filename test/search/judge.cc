@@ -101,13 +101,32 @@ double QueueTime(const Scenario& scenario, Below parts, Duration longest_call) {
   return service.drops_cancelled ? std::min(time, Seconds(longest_call)) : time;
 }
 
+// Work that was begun while the servers were slow ends as late as it was to; the last of it counts.
+double SlowWorkTime(const Scenario& scenario) {
+  if (scenario.fault.kind != FaultKind::kSlow) return 0;
+  const auto workers = static_cast<double>(scenario.workers() * scenario.service.servers);
+  return scenario.fault.factor * Seconds(scenario.service.time) * (2 + std::log(workers));
+}
+
+// Whether most calls succeed throughout where there is no fault.
+bool IsWell(const Timeline& without, Duration from, Duration to) {
+  for (int i = 0; i < kWindows; ++i) {
+    const Duration begin = from + (to - from) / kWindows * i;
+    const Duration end = begin + (to - from) / kWindows;
+    const auto calls = static_cast<double>(without.CallsIn(begin, end));
+    if (static_cast<double>(without.SuccessesIn(begin, end)) < 0.85 * calls) return false;
+  }
+  return without.SuccessesIn(from, to) >= 60;
+}
+
 }  // namespace
 
 Duration StatedTime(Scenario& scenario) {
   const Parts parts = scenario.MakeParts(0);
   const Surroundings around = scenario.around(0);
   const Duration call = LongestOf(scenario, parts);
-  double time = 2 * Seconds(call) + QueueTime(scenario, parts, call) + 3 / around.rate;
+  double time = 2 * Seconds(call) + QueueTime(scenario, parts, call) +
+                SlowWorkTime(scenario) + 3 / around.rate;
   for (std::size_t i = 0; i < parts.size(); ++i) {
     const Memory& memory = parts[i].memory;
     const bool keyed = parts[i].facts.name == "KeyedCircuitBreak";
@@ -146,9 +165,7 @@ Outcome JudgeOnce(Scenario& scenario, std::uint64_t seed, const Schedule& schedu
   const Setup well = SetupOf(scenario, nullptr, {});
   const Timeline without = Run(well, seed, schedule.end());
   if (without.too_long) return Outcome::kTooLong;
-  const auto calls = static_cast<double>(without.CallsIn(from, schedule.end()));
-  const auto successes = static_cast<double>(without.SuccessesIn(from, schedule.end()));
-  if (successes < 0.85 * calls || successes < 60) return Outcome::kSick;
+  if (!IsWell(without, schedule.fault_from, schedule.end())) return Outcome::kSick;
   const Setup ill = SetupOf(scenario, &scenario.fault, schedule.fault_from);
   const Timeline with = Run(ill, seed, schedule.end());
   if (with.too_long) return Outcome::kTooLong;
@@ -156,6 +173,7 @@ Outcome JudgeOnce(Scenario& scenario, std::uint64_t seed, const Schedule& schedu
   const Duration later = schedule.end() + kLater;
   const Timeline with_later = Run(ill, seed, later);
   const Timeline without_later = Run(well, seed, later);
+  if (!IsWell(without_later, from, later)) return Outcome::kSick;
   return IsDown(with_later, without_later, later - schedule.judged, schedule.judged)
              ? Outcome::kStuck
              : Outcome::kLate;

@@ -29,6 +29,7 @@ struct Schedule {
 //   - two windows of a throttle (throttler.h), and the negative_ttl of a cache;
 //   - an adaptive limit's windows: one for each call in service without the fault, by which it
 //     grows;
+//   - work that the servers began while they were slow, until it ends;
 //   - what the fault has queued at the servers, worked off by what their load leaves free, since a
 //     server also works on what nobody waits for any more;
 //   - what three calls more take to come.

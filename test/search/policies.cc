@@ -92,20 +92,20 @@ Part MakeRetry(Fields& f, const Surroundings&) {
 }
 
 Part MakeTimeout(Fields& f, const Surroundings& around) {
-  Duration limit = 10s;
-  f.Time("", limit, std::max<Duration>(Times(around.service, 4), 20ms), 30s, 0.9);
+  Duration limit{0};
+  f.Time("", limit, std::max<Duration>(Times(around.service, 4), 20ms), 30s, Fields::kRequired);
   return Part(Timeout(limit));
 }
 
 Part MakeAttemptTimeout(Fields& f, const Surroundings& around) {
-  Duration limit = 1s;
-  f.Time("", limit, Times(around.service, 3), Times(around.service, 100), 0.95);
+  Duration limit{0};
+  f.Time("", limit, Times(around.service, 3), Times(around.service, 100), Fields::kRequired);
   return Part(Timeout(limit));
 }
 
 Part MakeWalkingTimeout(Fields& f, const Surroundings& around) {
-  Duration limit = 1s;
-  f.Time("", limit, Times(around.service, 3), Times(around.service, 100), 1);
+  Duration limit{0};
+  f.Time("", limit, Times(around.service, 3), Times(around.service, 100), Fields::kRequired);
   static const auto pool = std::make_shared<ThreadPool>(ThreadPool::Options{});
   return Part(Timeout(limit, pool));
 }
@@ -158,22 +158,22 @@ void FillRamp(Fields& f, CircuitBreaker::Options& o) {
 
 void FillRules(Fields& f, CircuitBreaker::Options& o) {
   if (f.In(".rules = {holdfast::ConsecutiveFailures(", 0.3)) {
-    std::int64_t failures = 5;
-    f.Count("", failures, 1, 30, 1);
+    std::int64_t failures = 0;
+    f.Count("", failures, 1, 30, Fields::kRequired);
     f.Out();
     o.rules = {ConsecutiveFailures(static_cast<std::uint64_t>(failures))};
   } else if (f.In(".rules = {holdfast::FailureRate(", 0.5)) {
-    double share = 0.5;
-    std::int64_t minimum = 20;
-    f.Number("", share, 0.05, 1, 1);
-    f.Count("", minimum, 1, 100, 1);
+    double share = 0;
+    std::int64_t minimum = 0;
+    f.Number("", share, 0.05, 1, Fields::kRequired);
+    f.Count("", minimum, 1, 100, Fields::kRequired);
     f.Out();
     o.rules = {FailureRate(share, static_cast<std::uint64_t>(minimum))};
   } else if (f.In(".rules = {holdfast::SlowCallRate(", 0.15)) {
-    double share = 0.8;
-    std::int64_t minimum = 20;
-    f.Number("", share, 0.1, 1, 1);
-    f.Count("", minimum, 1, 100, 1);
+    double share = 0;
+    std::int64_t minimum = 0;
+    f.Number("", share, 0.1, 1, Fields::kRequired);
+    f.Count("", minimum, 1, 100, Fields::kRequired);
     f.Out();
     o.rules = {SlowCallRate(share, static_cast<std::uint64_t>(minimum))};
   }
@@ -233,20 +233,20 @@ RateLimitOptions FillRateLimit(Fields& f) {
 }
 
 Part MakeRateLimit(Fields& f, const Surroundings& around) {
-  TokenBucket::Options o{.rate = 1000, .burst = 100};
+  TokenBucket::Options o;
   f.Open("{");
-  f.Number("rate", o.rate, around.rate * 1.2, around.rate * 6, 1);
-  f.Count("burst", o.burst, 1, std::max(10.0, around.rate), 1);
+  f.Number("rate", o.rate, around.rate * 1.2, around.rate * 6, Fields::kRequired);
+  f.Count("burst", o.burst, 1, std::max(10.0, around.rate), Fields::kRequired);
   f.Out();
   return Part(RateLimit(o, FillRateLimit(f)));
 }
 
 Part MakeKeyedRateLimit(Fields& f, const Surroundings& around) {
-  KeyedTokenBucket::Options o{.limits = {.rate = 1000, .burst = 100}};
+  KeyedTokenBucket::Options o;
   f.Open("{");
   f.Open(".limits = {");
-  f.Number("rate", o.limits.rate, around.rate * 1.2, around.rate * 6, 1);
-  f.Count("burst", o.limits.burst, 1, std::max(10.0, around.rate), 1);
+  f.Number("rate", o.limits.rate, around.rate * 1.2, around.rate * 6, Fields::kRequired);
+  f.Count("burst", o.limits.burst, 1, std::max(10.0, around.rate), Fields::kRequired);
   f.Out();
   f.Out();
   KeyedRateLimitOptions limit;
@@ -255,9 +255,9 @@ Part MakeKeyedRateLimit(Fields& f, const Surroundings& around) {
 }
 
 Part MakePace(Fields& f, const Surroundings& around) {
-  Pacer::Options o{.rate = 1000};
+  Pacer::Options o;
   f.Open("{");
-  f.Number("rate", o.rate, around.rate * 1.2, around.rate * 6, 1);
+  f.Number("rate", o.rate, around.rate * 1.2, around.rate * 6, Fields::kRequired);
   f.Count("slack", o.slack, 0, 50, 0.5);
   f.Out();
   PaceOptions pace;
@@ -289,10 +289,10 @@ double InService(const Surroundings& around) {
 }
 
 Part MakeBulkhead(Fields& f, const Surroundings& around) {
-  Semaphore::Options o{.limit = 100};
+  Semaphore::Options o;
   f.Open("{");
   const double least = std::max(1.0, 1.5 * InService(around));
-  f.Count("limit", o.limit, least, 20 * least, 1);
+  f.Count("limit", o.limit, least, 20 * least, Fields::kRequired);
   f.Out();
   return Part(Bulkhead(o, FillQueue(f, around)));
 }
@@ -345,9 +345,9 @@ Part MakeThrottle(Fields& f, const Surroundings& around) {
 }
 
 Part MakeCache(Fields& f, const Surroundings&) {
-  ResultCache<absl::Status>::Options o{.ttl = 1s};
+  ResultCache<absl::Status>::Options o;
   f.Open("holdfast::ResultCache<absl::Status>::Options{");
-  f.Time("ttl", o.ttl, 10ms, 5s, 1);
+  f.Time("ttl", o.ttl, 10ms, 5s, Fields::kRequired);
   f.Time("negative_ttl", o.negative_ttl, 10ms, 5s, 0.3);
   f.Time("stale_while_revalidate", o.stale_while_revalidate, 10ms, 5s, 0.2);
   f.Time("stale_if_error", o.stale_if_error, 100ms, 10s, 0.2);
