@@ -58,7 +58,7 @@ std::string Code(const Settings& settings) {
     close_to(static_cast<std::size_t>(differ.first - open.begin()));
     for (auto deeper = differ.second; deeper != setting.path.end(); ++deeper) {
       separate();
-      code += *deeper;
+      code += deeper->substr(deeper->find_first_not_of(' '));
       open.push_back(*deeper);
     }
     if (setting.code.empty()) continue;

@@ -114,7 +114,7 @@ bool IsWell(const Timeline& without, Duration from, Duration to) {
     const Duration begin = from + (to - from) / kWindows * i;
     const Duration end = begin + (to - from) / kWindows;
     const auto calls = static_cast<double>(without.CallsIn(begin, end));
-    if (static_cast<double>(without.SuccessesIn(begin, end)) < 0.85 * calls) return false;
+    if (static_cast<double>(without.SuccessesIn(begin, end)) < 0.9 * calls) return false;
   }
   return without.SuccessesIn(from, to) >= 60;
 }
@@ -183,15 +183,13 @@ Outcome Judge(Scenario& scenario) {
   const Schedule schedule = ScheduleOf(scenario);
   const Outcome outcome = JudgeOnce(scenario, scenario.seed, schedule);
   if (outcome != Outcome::kLate && outcome != Outcome::kStuck) return outcome;
-  int down = 0;
-  int stuck = outcome == Outcome::kStuck ? 1 : 0;
+  Outcome all = outcome;
   for (std::uint64_t other = 1; other <= 3; ++other) {
     const Outcome again = JudgeOnce(scenario, scenario.seed + other, schedule);
-    down += again == Outcome::kLate || again == Outcome::kStuck ? 1 : 0;
-    stuck += again == Outcome::kStuck ? 1 : 0;
+    if (again != Outcome::kLate && again != Outcome::kStuck) return Outcome::kSometimes;
+    if (again == Outcome::kLate) all = again;
   }
-  if (down < 2) return Outcome::kByChance;
-  return stuck >= 2 ? Outcome::kStuck : Outcome::kLate;
+  return all;
 }
 
 }  // namespace holdfast::search

@@ -38,12 +38,12 @@ Duration StatedTime(Scenario& scenario);
 Schedule ScheduleOf(Scenario& scenario);
 
 enum class Outcome {
-  kBack,     // at 90 % of the goodput without the fault
-  kLate,     // a minute after it had to be back
-  kStuck,    // not even then
-  kByChance, // not back, but with most other seeds it is
-  kSick,     // without the fault most calls don't succeed either
-  kTooLong,  // to simulate
+  kBack,       // at 90 % of the goodput without the fault
+  kLate,       // but back a minute later
+  kStuck,      // not even then
+  kSometimes,  // late or stuck, but with some other seeds back: by chance, as where a probe fails
+  kSick,       // without the fault most calls don't succeed either
+  kTooLong,    // to simulate
 };
 
 // Whether at the end of its schedule a trial has not 90 % of the successes of the one without the
@@ -53,7 +53,7 @@ bool IsDown(const Timeline& with, const Timeline& without, Duration from, Durati
 // One trial with the fault and one without.
 Outcome JudgeOnce(Scenario& scenario, std::uint64_t seed, const Schedule& schedule);
 
-// The same, with three other seeds where it is not back, of which two must agree.
+// The same, and where it is not back three other seeds, which must agree.
 Outcome Judge(Scenario& scenario);
 
 }  // namespace holdfast::search

@@ -47,7 +47,7 @@ std::ostream& operator<<(std::ostream& out, const Tally& tally) {
   line(Outcome::kSick, "most calls fail without a fault, too");
   line(Outcome::kTooLong, "too long to simulate");
   line(Outcome::kBack, "back in time");
-  line(Outcome::kByChance, "not back, by chance");
+  line(Outcome::kSometimes, "not back, with some seeds only");
   line(Outcome::kLate, "late");
   line(Outcome::kStuck, "still down a minute later");
   for (const auto& [kind, count] : tally.kinds) out << "  " << count << "  " << kind << '\n';
