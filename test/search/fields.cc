@@ -53,8 +53,8 @@ std::string Code(const Settings& settings) {
     }
   };
   for (const Setting& setting : settings) {
-    const auto differ = std::mismatch(open.begin(), open.end(), setting.path.begin(),
-                                      setting.path.end());
+    const auto differ =
+        std::mismatch(open.begin(), open.end(), setting.path.begin(), setting.path.end());
     close_to(static_cast<std::size_t>(differ.first - open.begin()));
     for (auto deeper = differ.second; deeper != setting.path.end(); ++deeper) {
       separate();
@@ -106,9 +106,7 @@ bool Fields::In(std::string open, double chance) {
   return present;
 }
 
-void Fields::Open(std::string open) {
-  In(std::move(open), kRequired);
-}
+void Fields::Open(std::string open) { In(std::move(open), kRequired); }
 
 bool Fields::Draw(std::string_view name, double& value, double low, double high, double chance,
                   Kind kind) {

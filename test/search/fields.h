@@ -21,7 +21,7 @@ namespace holdfast::search {
 // A field that is not at its default.
 struct Setting {
   std::vector<std::string> path;  // what opens the braces that it stands in, outermost first
-  std::string name;               // empty: an argument without one, or with `code` empty only braces
+  std::string name;  // empty: an argument without one, or with `code` empty only braces
   std::string code;
   double value = 0;
   bool fixed = false;    // it has no default

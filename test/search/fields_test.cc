@@ -81,13 +81,15 @@ TEST_CASE("settings are said as a designated initializer", "[search]") {
   Drawn drawn = DrawOptions(3, 1);
   const Options& o = drawn.options;
   CHECK(Code(drawn.settings).starts_with("{.timeout = " + DurationCode(o.timeout) + ", .share = "));
-  CHECK(Code(drawn.settings).ends_with(
-      ", .queue = Queue{.length = " + std::to_string(o.queue.length) + ", .newest_first = true}}"));
+  CHECK(Code(drawn.settings)
+            .ends_with(", .queue = Queue{.length = " + std::to_string(o.queue.length) +
+                       ", .newest_first = true}}"));
 }
 
 TEST_CASE("a setting that nobody asks for any more is dropped", "[search]") {
   Drawn drawn = DrawOptions(3, 1);
-  std::erase_if(drawn.settings, [](const Setting& s) { return s.name.empty() && s.path.size() == 2; });
+  std::erase_if(drawn.settings,
+                [](const Setting& s) { return s.name.empty() && s.path.size() == 2; });
   const Options without_queue = Again(drawn.settings);
   CHECK(without_queue.queue.length == Queue().length);
   CHECK(Code(drawn.settings).find("length") == std::string::npos);

@@ -15,7 +15,9 @@ constexpr Duration kLater = 60s;
 constexpr int kWindows = 3;
 
 double Seconds(Duration d) { return static_cast<double>(d.count()) * 1e-9; }
-Duration OfSeconds(double s) { return Duration(static_cast<Duration::rep>(std::min(s, 1e5) * 1e9)); }
+Duration OfSeconds(double s) {
+  return Duration(static_cast<Duration::rep>(std::min(s, 1e5) * 1e9));
+}
 
 using Below = std::span<const Part>;
 
@@ -78,8 +80,7 @@ double BreakerTime(const CircuitBreaker::Options& breaker, const Fault& fault, d
   const auto probes = static_cast<double>(breaker.max_requests);
   const auto steps = static_cast<double>(breaker.ramp.size());
   return Seconds(std::min(lease, below)) + Seconds(LongestOpen(breaker, fault.length)) +
-         (probes + 3 * std::sqrt(probes)) / rate +
-         steps * (Seconds(breaker.ramp_step) + 3 / rate);
+         (probes + 3 * std::sqrt(probes)) / rate + steps * (Seconds(breaker.ramp_step) + 3 / rate);
 }
 
 double LimiterTime(const AdaptiveLimiter::Options& limiter, double rate, double service) {
@@ -95,8 +96,7 @@ double QueueTime(const Scenario& scenario, Below parts, Duration longest_call) {
   const double came = scenario.fault.kind == FaultKind::kSlow
                           ? rate * Seconds(scenario.fault.length) * MostAttempts(parts)
                           : rate * Seconds(longest_call);
-  const double queued =
-      std::min(came, static_cast<double>(service.max_queue * service.servers));
+  const double queued = std::min(came, static_cast<double>(service.max_queue * service.servers));
   const double time = queued / (scenario.capacity() - rate);
   return service.drops_cancelled ? std::min(time, Seconds(longest_call)) : time;
 }
@@ -125,8 +125,8 @@ Duration StatedTime(Scenario& scenario) {
   const Parts parts = scenario.MakeParts(0);
   const Surroundings around = scenario.around(0);
   const Duration call = LongestOf(scenario, parts);
-  double time = 2 * Seconds(call) + QueueTime(scenario, parts, call) +
-                SlowWorkTime(scenario) + 3 / around.rate;
+  double time = 2 * Seconds(call) + QueueTime(scenario, parts, call) + SlowWorkTime(scenario) +
+                3 / around.rate;
   for (std::size_t i = 0; i < parts.size(); ++i) {
     const Memory& memory = parts[i].memory;
     const bool keyed = parts[i].facts.name == "KeyedCircuitBreak";

@@ -150,7 +150,8 @@ Part MakeHedge(Fields& f, const Surroundings& around) {
 void FillRamp(Fields& f, CircuitBreaker::Options& o) {
   using Ramp = std::vector<double>;
   f.Pick("ramp", o.ramp,
-         {{Ramp{0.5}, "{0.5}"}, {Ramp{0.1, 0.5}, "{0.1, 0.5}"},
+         {{Ramp{0.5}, "{0.5}"},
+          {Ramp{0.1, 0.5}, "{0.1, 0.5}"},
           {Ramp{0.01, 0.05, 0.25}, "{0.01, 0.05, 0.25}"}},
          0.2);
   if (!o.ramp.empty()) f.Time("ramp_step", o.ramp_step, 50ms, 10s, 0.8);

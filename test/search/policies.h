@@ -16,7 +16,7 @@ namespace holdfast::search {
 // only the drawing looks at.
 struct Surroundings {
   std::uint64_t seed = 1;
-  double rate = 100;                               // calls per second
+  double rate = 100;                                 // calls per second
   Duration service = std::chrono::milliseconds(20);  // of a request, on average
 };
 
@@ -24,7 +24,7 @@ struct Surroundings {
 struct Policy {
   std::string_view name;
   Part (*make)(Fields& fields, const Surroundings& around);
-  double share;       // of the stacks that have it
+  double share;           // of the stacks that have it
   std::string_view code;  // `name(` and what it needs before its settings
 };
 

@@ -67,17 +67,15 @@ bool InOrder(const std::vector<const Policy*>& policies) {
   return true;
 }
 
-bool Forks(const Policy& policy) {
-  return policy.name == "Hedge" || &policy == &Policies().back();
-}
+bool Forks(const Policy& policy) { return policy.name == "Hedge" || &policy == &Policies().back(); }
 
 // Whether a stack of slots has room for them.
 bool Fits(const std::vector<const Policy*>& policies) {
-  const auto forks = std::count_if(policies.begin(), policies.end(),
-                                   [](const Policy* p) { return Forks(*p); });
+  const auto forks =
+      std::count_if(policies.begin(), policies.end(), [](const Policy* p) { return Forks(*p); });
   if (forks == 0) return policies.size() <= 2 * kSlots;
-  const auto fork = std::find_if(policies.begin(), policies.end(),
-                                 [](const Policy* p) { return Forks(*p); });
+  const auto fork =
+      std::find_if(policies.begin(), policies.end(), [](const Policy* p) { return Forks(*p); });
   return forks == 1 && fork - policies.begin() <= kSlots && policies.end() - fork - 1 <= kSlots;
 }
 
@@ -89,7 +87,8 @@ std::vector<const Policy*> DrawShape(Random& random) {
     }
     // Most stand where they mostly do; of the others any order may be somebody's.
     if (random.Uniform() < 0.3) {
-      for (std::size_t i = shape.size(); i > 1; --i) std::swap(shape[i - 1], shape[random.Below(i)]);
+      for (std::size_t i = shape.size(); i > 1; --i)
+        std::swap(shape[i - 1], shape[random.Below(i)]);
     }
     if (shape.empty() || !Fits(shape) || !InOrder(shape)) continue;
     if (!Has(shape, "Retry") && !Has(shape, "CircuitBreak") && random.Uniform() < 0.6) continue;

@@ -19,11 +19,11 @@ namespace holdfast::search {
 
 struct Clients {
   double rate = 100;  // calls per second in all; closed clients make as many if nothing is wrong
-  std::int64_t closed = 0;             // so many, each with one call at a time; 0: open
+  std::int64_t closed = 0;              // so many, each with one call at a time; 0: open
   Duration patience = Duration::max();  // a call's own deadline, from its beginning
-  std::int64_t processes = 1;          // each with policy objects of its own
-  std::int64_t keys = 1;               // for keyed policies and caches
-  bool priorities = false;             // a tenth is critical, a half low
+  std::int64_t processes = 1;           // each with policy objects of its own
+  std::int64_t keys = 1;                // for keyed policies and caches
+  bool priorities = false;              // a tenth is critical, a half low
 };
 
 struct Service {
@@ -41,8 +41,8 @@ enum class FaultKind { kDown, kHang, kSlow };
 struct Fault {
   FaultKind kind = FaultKind::kDown;
   Duration length = std::chrono::seconds(2);
-  double share = 1;       // of the requests; of kSlow all
-  double factor = 20;     // of kSlow
+  double share = 1;         // of the requests; of kSlow all
+  double factor = 20;       // of kSlow
   bool one_server = false;  // of several
 };
 

@@ -60,9 +60,10 @@ TEST_CASE("a slot decides as the policy in it", "[search]") {
   const auto bulkhead = [] { return Bulkhead({.limit = 3}, {.max_wait = 20ms}); };
   CHECK(Fates(Retry({}), breaker(), bulkhead(), Timeout(9ms)) ==
         Fates(Slot(Retry({})), Slot(breaker()), Slot(), Slot(bulkhead()), Slot(Timeout(9ms))));
-  const auto cache = [] { return Cache<absl::Status>({.ttl = 50ms}, {.key = [](const Call&) {
-                                                       return std::string_view("a");
-                                                     }}); };
+  const auto cache = [] {
+    return Cache<absl::Status>({.ttl = 50ms},
+                               {.key = [](const Call&) { return std::string_view("a"); }});
+  };
   CHECK(Fates(cache(), Retry({})) == Fates(Slot(cache()), Slot(Retry({}))));
 }
 
@@ -104,14 +105,13 @@ TEST_CASE("retries without a budget keep a service down, and with one they don't
 
 TEST_CASE("a counterexample is made as simple as it can be", "[search]") {
   Scenario drawn;
-  for (std::uint64_t seed = 1; ShapeOf(drawn).find("CircuitBreak") == std::string::npos ||
-                               drawn.layers.size() < 4;
+  for (std::uint64_t seed = 1;
+       ShapeOf(drawn).find("CircuitBreak") == std::string::npos || drawn.layers.size() < 4;
        ++seed) {
     drawn = Draw(seed);
   }
   const Scenario simple = Shrink(
-      drawn,
-      [](Scenario& s) { return ShapeOf(s).find("CircuitBreak") != std::string::npos; }, 1h);
+      drawn, [](Scenario& s) { return ShapeOf(s).find("CircuitBreak") != std::string::npos; }, 1h);
   CHECK(simple.layers.size() == 1);
   CHECK(simple.clients_settings.empty());
   CHECK(simple.service_settings.empty());

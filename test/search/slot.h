@@ -13,7 +13,8 @@
 #include <utility>
 
 #include "holdfast/call.h"
-#include "holdfast/internal/stack_facts.h"
+#include "holdfast/internal/time_below.h"
+#include "holdfast/time.h"
 #include "holdfast/verdict.h"
 
 namespace holdfast::search {
@@ -30,6 +31,7 @@ class Slot {
     virtual Next After(Call& call, void* state, absl::Status& result) = 0;
     virtual void Linger(Call& call, void* state) = 0;
     virtual absl::Status Answer(Call& call, void* state) = 0;
+    virtual void Bound(TimePoint now, TimeBelow& below) const = 0;
   };
 
  public:
@@ -98,8 +100,17 @@ class Slot {
       }
     }
 
+    void Bound(TimePoint now, TimeBelow& below) const override {
+      internal::Bound(policy, now, below);
+    }
+
     P policy;
   };
+
+  // What a stack asks of each policy (internal/time_below.h), found by its argument.
+  friend void Bound(const Slot& slot, TimePoint now, TimeBelow& below) {
+    if (slot.model_ != nullptr) slot.model_->Bound(now, below);
+  }
 
   std::shared_ptr<Model> model_;  // null: empty
 };

@@ -19,15 +19,15 @@ std::string ServerText(const Scenario& scenario) {
   return absl::StrCat(
       "// service: ", service.servers, " server(s) of ", scenario.workers(), " worker(s), ",
       spreads.at(static_cast<std::size_t>(service.spread)), " ", DurationCode(service.time),
-      ", load ",
-      absl::StrFormat("%.2f", scenario.clients.rate / scenario.capacity()), ", queue ",
+      ", load ", absl::StrFormat("%.2f", scenario.clients.rate / scenario.capacity()), ", queue ",
       service.max_queue, " ", disciplines.at(static_cast<std::size_t>(service.discipline)),
       service.drops_cancelled ? ", drops what nobody waits for" : "", "\n");
 }
 
 std::string ClientsText(const Clients& clients) {
-  std::string text = absl::StrCat("// clients: ", clients.rate, " calls/s, ",
-                                  clients.closed == 0 ? "open" : absl::StrCat(clients.closed, " closed"));
+  std::string text =
+      absl::StrCat("// clients: ", clients.rate, " calls/s, ",
+                   clients.closed == 0 ? "open" : absl::StrCat(clients.closed, " closed"));
   if (clients.patience != Duration::max()) {
     absl::StrAppend(&text, ", each with a deadline of ", DurationCode(clients.patience));
   }
@@ -80,8 +80,8 @@ std::string StackCode(const Scenario& scenario) {
   for (const Layer& layer : scenario.layers) {
     const std::string name(layer.policy->code);
     const bool pool = layer.policy == &Policies().back();
-    absl::StrAppend(&code, code.empty() ? "holdfast::Stack(" : ",\n                ", "holdfast::",
-                    name, Code(layer.settings), pool ? ", pool" : "", ")");
+    absl::StrAppend(&code, code.empty() ? "holdfast::Stack(" : ",\n                ",
+                    "holdfast::", name, Code(layer.settings), pool ? ", pool" : "", ")");
   }
   return code + ")";
 }

@@ -22,8 +22,8 @@ using testing::Distribution;
 struct Row {
   std::string name;
   std::function<Parts()> parts;
-  Duration open{0};          // until goodput may be back, less a second
-  double most = 1200;        // calls per second that it is meant for
+  Duration open{0};    // until goodput may be back, less a second
+  double most = 1200;  // calls per second that it is meant for
   Duration service = 20ms;
 };
 
@@ -101,10 +101,9 @@ double Surplus(const Timeline& timeline, Duration from, Duration to) {
 
 Timeline RunRow(const Row& row, double rate, Duration outage, std::uint64_t seed, Duration end) {
   const double busy = rate * static_cast<double>(row.service.count()) * 1e-9;
-  const testing::ServerOptions server{
-      .service = Distribution::Exponential(row.service),
-      .workers = static_cast<std::int64_t>(std::ceil(2 * busy)),
-      .failures = {{.from = kFaultEnd - outage, .to = kFaultEnd}}};
+  const testing::ServerOptions server{.service = Distribution::Exponential(row.service),
+                                      .workers = static_cast<std::int64_t>(std::ceil(2 * busy)),
+                                      .failures = {{.from = kFaultEnd - outage, .to = kFaultEnd}}};
   return Run({.clients = {.rate = rate},
               .servers = {server},
               .make_parts = [&](std::uint64_t) { return row.parts(); }},

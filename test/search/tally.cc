@@ -30,7 +30,9 @@ std::string WithoutNumbers(std::string_view sentence) {
 
 void Tally::Refuse(std::string_view sentence) { ++refused[WithoutNumbers(sentence)]; }
 
-bool Tally::found() const { return Of(outcomes, Outcome::kLate) + Of(outcomes, Outcome::kStuck) > 0; }
+bool Tally::found() const {
+  return Of(outcomes, Outcome::kLate) + Of(outcomes, Outcome::kStuck) > 0;
+}
 
 std::ostream& operator<<(std::ostream& out, const Tally& tally) {
   std::int64_t refused = 0;
@@ -41,9 +43,10 @@ std::ostream& operator<<(std::ostream& out, const Tally& tally) {
     if (unbudgeted > 0) out << ", without a budget " << unbudgeted;
     out << '\n';
   };
-  out << tally.draws << " draws, " << tally.shapes.size() << " shapes of stacks\n  refused: " << refused
-      << '\n';
-  for (const auto& [sentence, count] : tally.refused) out << "    " << count << "  " << sentence << '\n';
+  out << tally.draws << " draws, " << tally.shapes.size()
+      << " shapes of stacks\n  refused: " << refused << '\n';
+  for (const auto& [sentence, count] : tally.refused)
+    out << "    " << count << "  " << sentence << '\n';
   line(Outcome::kSick, "most calls fail without a fault, too");
   line(Outcome::kTooLong, "too long to simulate");
   line(Outcome::kBack, "back in time");

@@ -191,8 +191,8 @@ void Apply(const Fault& fault, Duration from, testing::ServerOptions& server) {
 
 std::int64_t Timeline::Sum(const std::vector<std::int32_t>& counts, Duration from, Duration to) {
   const auto at = [&](Duration time) {
-    return counts.begin() +
-           std::clamp<std::ptrdiff_t>(time / kBucket, 0, static_cast<std::ptrdiff_t>(counts.size()));
+    return counts.begin() + std::clamp<std::ptrdiff_t>(time / kBucket, 0,
+                                                       static_cast<std::ptrdiff_t>(counts.size()));
   };
   return std::accumulate(at(from), at(to), std::int64_t{0});
 }
