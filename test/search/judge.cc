@@ -127,12 +127,16 @@ Duration StatedTime(Scenario& scenario) {
   const Duration call = LongestOf(scenario, parts);
   double time = 2 * Seconds(call) + QueueTime(scenario, parts, call) + SlowWorkTime(scenario) +
                 3 / around.rate;
+  bool waits = false;  // for what policies further inside refuse
   for (std::size_t i = 0; i < parts.size(); ++i) {
+    waits = waits || parts[i].facts.facts.waits_for_refusals;
     const Memory& memory = parts[i].memory;
     const bool keyed = parts[i].facts.name == "KeyedCircuitBreak";
     const double rate = around.rate / static_cast<double>(keyed ? scenario.clients.keys : 1);
     const Duration below = LongestOf(scenario, Below(parts).subspan(i + 1));
     if (memory.breaker) time += BreakerTime(*memory.breaker, scenario.fault, rate, below);
+    if (memory.breaker && waits)
+      time += 4 * Seconds(LongestOpen(*memory.breaker, scenario.fault.length));
     if (memory.limiter) time += LimiterTime(*memory.limiter, rate, Seconds(around.service));
     time += 2 * Seconds(memory.throttle_window) + Seconds(memory.negative_ttl);
   }
