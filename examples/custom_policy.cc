@@ -46,8 +46,8 @@ int main() {
   auto thrown = std::make_shared<std::atomic<bool>>(false);
   auto breaker = std::make_shared<holdfast::CircuitBreaker>(holdfast::CircuitBreaker::Options{});
   int asked = 0;
-  auto ask = holdfast::Stack(holdfast::Retry({.max_attempts = 3}), holdfast::CircuitBreak(breaker),
-                             KillSwitch(thrown))
+  auto ask = holdfast::Stack(holdfast::Retry({.max_attempts = 3, .wait_for_refusals = true}),
+                             holdfast::CircuitBreak(breaker), KillSwitch(thrown))
                  .Around(
                      [&] {
                        ++asked;
@@ -61,7 +61,7 @@ int main() {
   const auto rejection = holdfast::RejectionOf(ask.With({.report = &report}));
   good &= Check(rejection && rejection->policy == "KillSwitch", "thrown, it refuses them by name");
   good &= Check(asked == 1, "and the service is not asked");
-  good &= Check(report.waited > holdfast::Duration::zero(), "Retry asks it again, after a while");
+  good &= Check(report.waited > holdfast::Duration::zero(), "Retry waits for it, as it is told to");
   good &= Check(breaker->CountsAt(clock.Now()).failures == 0, "a breaker sees no failure in that");
   *thrown = false;
   good &= Check(ask().ok() && asked == 2, "back again, it lets calls through");

@@ -92,7 +92,7 @@ PolicyFacts Bulkhead::Facts() const {
                                   internal::DurationText(options_.controlled_delay->target))
                    : "",
                internal::MaxWaitText(options_.max_wait)}),
-          .max_wait = options_.max_wait,
+          .max_wait = queueless_ ? Duration::zero() : options_.max_wait,
           .limit = limit};
 }
 

@@ -109,6 +109,9 @@ Fault WaitsForever(const Place& place) {
 
 Fault WaitsInVain(const Place& place) {
   if (!place.facts().waits_for_refusals) return {};
+  if (place.time() == kUnknown) {
+    return absl::StrCat(Text(place.policy), " may wait for ever: put a Timeout around it");
+  }
   for (const NamedFacts& inner : place.below) {
     if (inner.facts.open_for < place.time()) continue;
     return absl::StrCat(Text(place.policy), " waits for ", Text(inner),

@@ -49,7 +49,8 @@ TEST_CASE("a throttler recovers in as many windows as its header says for its K"
     double windows;
   };
   double before = 0;
-  for (const auto& [k, windows] : {Row{3, 1}, Row{2, 2}, Row{1.5, 3}, Row{1.2, 7}, Row{1.1, 13}}) {
+  for (const auto& [k, windows] :
+       {Row{3, 1.5}, Row{2, 2}, Row{1.5, 3.5}, Row{1.2, 7}, Row{1.1, 14}}) {
     double longest = 0;
     for (const std::uint64_t seed : {1, 2, 3, 4, 5}) {
       longest = std::max(longest, WindowsToRecover(k, seed));

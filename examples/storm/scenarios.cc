@@ -191,8 +191,10 @@ std::vector<Outcome> Herd(const Settings& settings, std::string name, holdfast::
   Server server(world, server_options);
   const auto backoff = holdfast::Backoff::Exponential({.initial = 1s, .jitter = jitter});
   const auto stack = [&] {
-    return Stack(holdfast::Retry(
-                     {.max_attempts = 100, .backoff = backoff, .budget = RetryBudget::Unlimited()}),
+    return Stack(holdfast::Retry({.max_attempts = 100,
+                                  .backoff = backoff,
+                                  .budget = RetryBudget::Unlimited(),
+                                  .wait_for_refusals = true}),  // the loss is one
                  LostConnection());
   };
   const ClosedClients one_call_each = {.count = settings.clients,

@@ -107,7 +107,8 @@ class Stack {
 //     max_elapsed ends them before;
 //   - a Hedge sends the last one when the Timeout around it is over;
 //   - a policy's max_wait is longer than the Timeout around it, or it has none and there is none;
-//   - a Retry waits for refusals of a breaker that is open for as long as the Timeout around both;
+//   - a Retry waits for refusals without a Timeout around it, or for a breaker that is open for as
+//     long as that;
 //   - a breaker's probe_lease is shorter than a call below it may take;
 //   - a breaker's window of time is less than twice as long as a call below it may take: too many
 //     of those that run out of time would be forgotten before they end;

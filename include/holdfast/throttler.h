@@ -77,10 +77,10 @@ struct ThrottlerStats {
 // backend is back what is sent grows at most by the factor K in each window. So with the default
 // max_rejection nine of ten calls succeed again, at the latest,
 //
-//   K           3    2    1.5    1.2    1.1
-//   windows     1    2     3      7      13
+//   K           3      2      1.5    1.2    1.1
+//   windows     1.5    2      3.5    7      14
 //
-// after the backend is back: with K = 1.1 and two minutes, twenty-six of them. Give a small K a
+// after the backend is back: with K = 1.1 and two minutes, almost half an hour. Give a small K a
 // short window, if enough calls come in it to tell.
 //
 // Thread-safe. While K accepts are no less than the requests an admission and an accept take no

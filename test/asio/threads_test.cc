@@ -41,7 +41,8 @@ struct Shared {
     return Stack(Timeout(50s),
                  Retry({.max_attempts = 50,
                         .backoff = Backoff::Constant(50us),
-                        .budget = RetryBudget::Unlimited()}),
+                        .budget = RetryBudget::Unlimited(),
+                        .wait_for_refusals = true}),
                  CircuitBreak(breaker), RateLimit(bucket), Bulkhead(semaphore), Timeout(40s));
   }
 

@@ -411,9 +411,8 @@ TEST_CASE("a stack in a stack learns the deadline and the key, and hands out a r
   RunVirtual(io, clock);
   CHECK(RejectionOf(refused.status)->policy == "CircuitBreak");
   CHECK(report.retry_at == breaker->retry_at());
-  // Its retry would come when the breaker has reopened, and the call is over by then.
   CHECK(refused.at == TimePoint{});
-  CHECK(report.stopped == StopReason::kDeadline);
+  CHECK(report.stopped == StopReason::kRejected);
 }
 
 TEST_CASE("what is thrown reaches the handler once, with every permit back") {

@@ -164,8 +164,10 @@ struct Refuse {
 TEST_CASE("what a policy of anybody's own refused never reached the server") {
   FakeClock clock;
   int asked = 0;
+  RetryOptions waiting = Twice(3);
+  waiting.wait_for_refusals = true;
   const auto fetch =
-      Stack(Retry(Twice(3)), Refuse{asked})
+      Stack(Retry(waiting), Refuse{asked})
           .Around([](const httplib::Request&) -> Answer { return Response(200); }, &clock);
   CHECK_FALSE(fetch(MakeRequest("POST", "/")).ok());
   CHECK(asked == 3);

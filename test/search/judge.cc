@@ -138,7 +138,7 @@ Duration StatedTime(Scenario& scenario) {
     if (memory.breaker && waits)
       time += 4 * Seconds(LongestOpen(*memory.breaker, scenario.fault.length));
     if (memory.limiter) time += LimiterTime(*memory.limiter, rate, Seconds(around.service));
-    time += 2 * Seconds(memory.throttle_window) + Seconds(memory.negative_ttl);
+    time += Seconds(memory.throttle_recovery) + Seconds(memory.negative_ttl);
   }
   return OfSeconds(time);
 }

@@ -26,7 +26,8 @@ struct Schedule {
 //   - a probe that just failed, and the open time after it: of the openings that the fault was long
 //     enough for, the longest that its jitter gives; then the calls that it takes to close, and the
 //     ramp; where a Retry waits for refusals four times as long as it was open (retry.h);
-//   - two windows of a throttle (throttler.h), and the negative_ttl of a cache;
+//   - as many windows of a throttle as its K and max_rejection need (throttler.h), and the
+//     negative_ttl of a cache;
 //   - an adaptive limit's windows: one for each call in service without the fault, by which it
 //     grows;
 //   - work that the servers began while they were slow, until it ends;

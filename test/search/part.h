@@ -21,7 +21,7 @@ namespace holdfast::search {
 // How long a policy keeps to what it has learnt of a fault once that is over: see StatedTime.
 struct Memory {
   std::optional<CircuitBreaker::Options> breaker = {};
-  Duration throttle_window{0};
+  Duration throttle_recovery{0};
   Duration negative_ttl{0};
   std::optional<AdaptiveLimiter::Options> limiter = {};
   bool unbudgeted = false;  // it retries without a budget

@@ -1,6 +1,7 @@
 #include "test/search/policies.h"
 
 #include <algorithm>
+#include <cmath>
 #include <string>
 #include <utility>
 
@@ -332,6 +333,16 @@ Part MakeAdaptiveLimit(Fields& f, const Surroundings& around) {
   return Part(AdaptiveLimit(o, FillQueue(f, around)), {.limiter = o});
 }
 
+// What a throttler sends grows by a factor e^x in each window, where x = K (1 - e^-x), from the
+// share that it never refuses; and a window more until it has forgotten.
+Duration RecoveryOf(const Throttler::Options& o) {
+  double x = 2 * o.k;
+  for (int i = 0; i < 200; ++i) x = o.k * (1 - std::exp(-x));
+  const double windows = 1 + std::log(1 / std::max(1 - o.max_rejection, 0.01)) / x;
+  return Duration(
+      static_cast<Duration::rep>(std::max(windows, 2.0) * static_cast<double>(o.window.count())));
+}
+
 Part MakeThrottle(Fields& f, const Surroundings& around) {
   Throttler::Options o;
   f.Open("{");
@@ -342,7 +353,7 @@ Part MakeThrottle(Fields& f, const Surroundings& around) {
   f.Count("min_requests", o.min_requests, 1, 100, 0.3);
   o.seed = around.seed;
   f.Out();
-  return Part(Throttle(o), {.throttle_window = o.window});
+  return Part(Throttle(o), {.throttle_recovery = RecoveryOf(o)});
 }
 
 Part MakeCache(Fields& f, const Surroundings&) {

@@ -11,15 +11,15 @@
 
 namespace holdfast::internal {
 
-// The last twenty that were timed: the first ones all, then one in sixteen of each thread's, as
-// that needs a reading of the clock. Thread-safe. Relaxed: each slot by itself is a time that some
+// The last twenty that were timed: one in eight of each thread's, as that needs a reading of the
+// clock. Thread-safe. Relaxed: each slot by itself is a time that some
 // success took, and which of them are there together does not matter.
 class SuccessTimes {
  public:
   // Whether the caller should time a success that is at hand.
-  bool Wants() const {
+  static bool Wants() {
     thread_local std::uint32_t successes = 0;
-    return (++successes % kOneIn == 0) || count_.load(std::memory_order_relaxed) < kKept;
+    return ++successes % kOneIn == 0;
   }
   void Record(Duration took);
 
@@ -27,7 +27,7 @@ class SuccessTimes {
   Duration SlowTenth() const;
 
  private:
-  static constexpr std::uint32_t kOneIn = 16;
+  static constexpr std::uint32_t kOneIn = 8;
   static constexpr std::size_t kKept = 20;
 
   std::atomic<std::size_t> count_{0};
