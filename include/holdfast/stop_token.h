@@ -24,6 +24,7 @@ class StopToken {
   // Also from what is about to go away: a copy in bits has nothing to give.
   StopToken(const StopToken& other) noexcept
       : home_(other.home_ == nullptr ? nullptr : this), token_(other.token_) {}
+  // NOLINTNEXTLINE(misc-unconventional-assign-operator): construct_at returns this
   StopToken& operator=(const StopToken& other) noexcept {
     if (this == &other) return *this;
     std::destroy_at(this);
@@ -43,6 +44,7 @@ class StopToken {
  private:
   const StopToken* home_ = nullptr;  // where token_ has to be destroyed; null: nowhere
   union {
+    // NOLINTNEXTLINE(readability-identifier-naming): a private member, as the union has no name
     std::stop_token token_ = {};  // of nothing, where home_ is null
   };
 };
