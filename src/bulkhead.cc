@@ -91,7 +91,7 @@ PolicyFacts Bulkhead::Facts() const {
                    ? absl::StrCat("sheds after ",
                                   internal::DurationText(options_.controlled_delay->target))
                    : "",
-               internal::MaxWaitText(options_.max_wait)}),
+               options_.max_queue == 0 ? "" : internal::MaxWaitText(options_.max_wait)}),
           .max_wait = queueless_ ? Duration::zero() : options_.max_wait,
           .limit = limit};
 }

@@ -165,7 +165,10 @@ TimePoint RetryPlan::NextTry(Call& call, const State& state, std::optional<Durat
   if (delay) return std::max(SaturatingAdd(call.now(), std::max(*delay, Duration::zero())), from);
   const Duration wait =
       std::max(Backoff(call, state.attempts), retry_after.value_or(Duration::zero()));
-  return SaturatingAdd(from, std::max(wait, Spread(call)));
+  const TimePoint at = SaturatingAdd(from, std::max(wait, Spread(call)));
+  // Another call may have been told to leave the backend alone for longer.
+  const bool paused = options_.pause != nullptr && at < options_.pause->until();
+  return paused ? SaturatingAdd(options_.pause->until(), wait) : at;
 }
 
 // kSuccess where nothing speaks against it.

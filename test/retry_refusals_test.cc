@@ -214,5 +214,22 @@ TEST_CASE("a pause that one call was asked for holds for all") {
   }
 }
 
+TEST_CASE("a retry that is due in a pause that another call was asked for waits for its end") {
+  FakeClock clock;
+  const TimePoint start = clock.Now();
+  const auto pause = std::make_shared<RetryPause>();
+  int runs = 0;
+  const auto call = Stack(Retry({.backoff = Backoff::Constant(1s), .pause = pause}))
+                        .Around(
+                            [&] {
+                              if (++runs > 1) return absl::OkStatus();
+                              pause->Extend(start + 30s);
+                              return absl::UnavailableError("later");
+                            },
+                            &clock);
+  CHECK(call().ok());
+  CHECK(clock.Now() == start + 31s);
+}
+
 }  // namespace
 }  // namespace holdfast

@@ -96,9 +96,9 @@ struct RetryOptions {
   // that would be in vain. Five minutes is what Envoy puts up with by default
   // (RateLimitedRetryBackOff.max_interval).
   Duration max_retry_after = std::chrono::minutes(5);
-  // Where what a backend asked one call is kept for all others that have the same pause: until
-  // then, and for max_retry_after at most, they are refused with kUnavailable, or wait with
-  // wait_for_refusals. Null: it concerns that call alone.
+  // Where what a backend asked one call is kept for all others that have the same pause, for
+  // max_retry_after at most: until then those that come are refused with kUnavailable, or wait with
+  // wait_for_refusals, and no retry is sent. Null: it concerns that call alone.
   std::shared_ptr<RetryPause> pause = nullptr;
   // No retry starts later than this after the call came to this Retry; >= 0.
   Duration max_elapsed = Duration::max();

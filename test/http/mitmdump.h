@@ -25,9 +25,9 @@ class Mitmdump {
   explicit Mitmdump(const std::vector<std::string>& settings) {
     std::array<char, 32> name{"/tmp/holdfast-mitm-XXXXXX"};
     directory_ = ::mkdtemp(name.data());
-    const std::filesystem::path here = std::filesystem::path(__FILE__).parent_path();
-    const std::string breaks = here / "../../examples/mitmproxy/break.py";
-    const std::string counts = here / "count_requests.py";
+    const std::filesystem::path top = HOLDFAST_SOURCE_DIR;
+    const std::string breaks = top / "examples/mitmproxy/break.py";
+    const std::string counts = top / "test/http/count_requests.py";
     std::vector<std::string> arguments = {"mitmdump",  "-p",
                                           "0",         "--listen-host",
                                           "127.0.0.1", "-s",

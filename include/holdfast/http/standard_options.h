@@ -45,8 +45,8 @@ struct StandardLimiter {
 };
 
 struct StandardQueue {
-  Duration max_wait = Duration::max();
-  std::int64_t max_queue = 0;  // those beyond the limit are refused
+  Duration max_wait = std::chrono::seconds(30);  // as long as the call may take then
+  std::int64_t max_queue = 0;                    // those beyond the limit are refused
   QueueOrder order = QueueOrder::kOldestFirst;
   std::optional<ControlledDelay> controlled_delay = std::nullopt;
 
