@@ -148,13 +148,14 @@ void CacheTable::Leave(Place& place) {
   (place.next_ != nullptr ? place.next_->previous_ : flight.last) = place.previous_;
 }
 
-// The next who waits is the one that asks.
+// The last who came asks: it has the most time left, and all others get what it gets. The first
+// would be at the end of its time, be cut off, and pass on to the next such one, for ever.
 void CacheTable::PassOnLocked(Place& place) {
   Flight& flight = *std::exchange(place.flight_, nullptr);
-  Place* const next = flight.first;
+  Place* const next = flight.last;
   if (next == nullptr) return DropLocked(flight);
-  flight.first = std::exchange(next->next_, nullptr);
-  (flight.first != nullptr ? flight.first->previous_ : flight.last) = nullptr;
+  flight.last = std::exchange(next->previous_, nullptr);
+  (flight.last != nullptr ? flight.last->next_ : flight.first) = nullptr;
   next->role_ = Found::kAsk;
   next->stand_in_ = place.stand_in_;
   next->stand_in_until_ = place.stand_in_until_;

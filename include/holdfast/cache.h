@@ -47,7 +47,7 @@ PolicyFacts FactsOfCache(const CacheTerms& terms);
 // One call for each key is below it at once; the others that come meanwhile wait for it, until
 // their deadline, and get its result or its error, refusals included and whatever their priority.
 // If it is cancelled, throws, or ends by its own
-// deadline, the next of them asks instead.
+// deadline, the last of them that came asks instead: it has the most time left.
 //
 // Failures are kept for negative_ttl, but for refusals and cancellations. While a stale answer may
 // be given, one call asks anew and waits for that, and the others get the stale one at once; a

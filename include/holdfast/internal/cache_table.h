@@ -52,7 +52,7 @@ class CacheTable {
     kWait,    // for the one that does
   };
 
-  // A call's part in what its key is asked for; destroyed, it leaves it to the next who waits.
+  // A call's part in what its key is asked for; destroyed, it leaves it to the last who came.
   class Place {
    public:
     Place() = default;
@@ -97,7 +97,7 @@ class CacheTable {
   // How what was asked for ended.
   struct Ending {
     TimePoint now;
-    Value value;             // null: nobody else is to have it, and the next who waits asks
+    Value value;             // null: nobody else is to have it, and the last who came asks
     Duration ttl{0};         // to be kept so long; zero: not
     std::int64_t bytes = 0;  // of it
     bool stands_in = false;  // it is the place's stand-in, which may go on for the ttl
