@@ -100,8 +100,9 @@ class TokenSchedule {
   void ForgetFixed();
   void Fill();
   // Gives each promise that moves the earliest position there is for it, as if it was made now, in
-  // the order of the times at which they were to be acted on. (Their positions may be in another
-  // one: a place that was given up goes to who comes next, at the rate of that time.)
+  // the order of the times at which they were to be acted on, and of their positions where these
+  // are equal. (Their positions may be in another one: a place that was given up goes to who comes
+  // next, at the rate of that time.)
   void MoveUp();
   bool AnyMoves() const;
   template <class F>

@@ -300,6 +300,7 @@ TEST_CASE("calls that wait go when the oracle says, however often the rate chang
       std::unique_ptr<One> call;
       std::int64_t n;
       TimePoint ready_at;
+      TimePoint place_at;  // later than ready_at where a rate became slower
       std::int64_t place;
     };
     const std::int64_t burst = *rc::gen::inRange<std::int64_t>(1, 6);
@@ -324,9 +325,12 @@ TEST_CASE("calls that wait go when the oracle says, however often the rate chang
         const auto answer = oracle.ReserveAt(now, cost);
         RC_ASSERT(answer.ok);
         // It may have got a place that was given up, before others.
-        const auto behind = std::ranges::find_if(
-            waiters, [&](const Waiter& other) { return other.ready_at > answer.ready_at; });
-        waiters.insert(behind, {std::move(call), cost, answer.ready_at, *answer.place});
+        const auto behind = std::ranges::find_if(waiters, [&](const Waiter& other) {
+          return std::pair(other.ready_at, other.place_at) >
+                 std::pair(answer.ready_at, answer.ready_at);
+        });
+        waiters.insert(behind,
+                       {std::move(call), cost, answer.ready_at, answer.ready_at, *answer.place});
       } else if (step.kind == RateStep::kAllow) {
         RC_ASSERT(bucket->AllowAt(now) == oracle.ReserveAt(now, 1, Duration::zero()).ok);
       } else if (step.kind == RateStep::kAdvance) {
@@ -338,6 +342,7 @@ TEST_CASE("calls that wait go when the oracle says, however often the rate chang
         for (Waiter& waiter : waiters) {
           const auto answer = oracle.ReserveAt(now, waiter.n);
           waiter.ready_at = std::min(waiter.ready_at, answer.ready_at);
+          waiter.place_at = answer.ready_at;
           waiter.place = *answer.place;
         }
         bucket->SetRateAt(now, static_cast<double>(rate));
