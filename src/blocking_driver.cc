@@ -15,4 +15,9 @@ void BlockingCall::Wait(TimePoint until, void (Clock::*wait)(TimePoint, Parker&)
   ForgetNow();
 }
 
+void BlockingCall::AwaitEnd() {
+  (clock() == nullptr ? SteadyClock() : clock())->AwaitUntil(TimePoint::max(), parker());
+  ForgetNow();
+}
+
 }  // namespace holdfast::internal

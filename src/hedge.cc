@@ -18,11 +18,13 @@ absl::Status Validate(const HedgeOptions& options) {
   return absl::OkStatus();
 }
 
-Hedge::Hedge(HedgeOptions options) : options_(internal::Validated(std::move(options))) {
+namespace internal {
+
+HedgePlan::HedgePlan(HedgeOptions options) : options_(Validated(std::move(options))) {
   if (options_.budget == nullptr) options_.budget = RetryBudget::Default();
 }
 
-TimePoint Hedge::NextBranch(TimePoint now, int sent) const {
+TimePoint HedgePlan::NextBranch(TimePoint now, int sent) const {
   if (sent > options_.max_hedges) return TimePoint::max();
   Duration delay = options_.delay;
   if (options_.latencies != nullptr) delay = options_.latencies->ValueAt(now).value_or(delay);
@@ -30,28 +32,28 @@ TimePoint Hedge::NextBranch(TimePoint now, int sent) const {
   return SaturatingAdd(now, std::max(delay, Duration(1)));
 }
 
-bool Hedge::TakeBranch(TimePoint now) const { return options_.budget->TryWithdrawAt(now); }
+bool HedgePlan::TakeBranch(TimePoint now) const { return options_.budget->TryWithdrawAt(now); }
 
-void Hedge::ReturnBranch() const { options_.budget->Refund(); }
+void HedgePlan::ReturnBranch() const { options_.budget->Refund(); }
 
-PolicyFacts Hedge::Facts() const {
+PolicyFacts HedgePlan::Facts() const {
   const LatencyQuantile* const learnt = options_.latencies.get();
-  const std::string delay =
-      learnt == nullptr
-          ? internal::DurationText(options_.delay)
-          : absl::StrCat(internal::QuantileText(learnt->quantile()),
-                         learnt->name().empty() ? "" : " of ", internal::NameText(learnt->name()));
+  const std::string delay = learnt == nullptr ? DurationText(options_.delay)
+                                              : absl::StrCat(QuantileText(learnt->quantile()),
+                                                             learnt->name().empty() ? "" : " of ",
+                                                             NameText(learnt->name()));
   return {.settings = absl::StrCat("up to ", options_.max_hedges, " more, after ", delay,
                                    options_.max_hedges == 1 ? "" : " each"),
           .last_hedge =
               learnt == nullptr ? SaturatingMul(options_.delay, options_.max_hedges) : Duration(0)};
 }
 
-void Hedge::Succeeded(Call& call, const State& state) const {
+void HedgePlan::Succeeded(Call& call, const State& state) const {
   if (options_.latencies != nullptr) {
     options_.latencies->RecordAt(call.now(), SaturatingSub(call.now(), state.sent));
   }
   if (call.MayRepay(options_.budget.get())) options_.budget->Deposit();
 }
 
+}  // namespace internal
 }  // namespace holdfast

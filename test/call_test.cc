@@ -65,7 +65,8 @@ TEST_CASE("the request is known in stacks inside of stacks, and in branches") {
   const auto take = [](const Order&) { return absl::OkStatus(); };
   const auto inner = Stack(Note(note)).Around(take);
   const auto pool = std::make_shared<ThreadPool>(ThreadPool::Options{});
-  const auto call = Stack(Note(note), Hedge({.delay = 1h, .pool = pool}), Note(note)).Around(inner);
+  const auto call =
+      Stack(Note(note), Hedge({.delay = 1h, .pool = pool}, HedgeAll()), Note(note)).Around(inner);
   CHECK(call(Order{"x"}).ok());
   CHECK(note == "xxx");
 }

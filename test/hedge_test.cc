@@ -49,7 +49,7 @@ TEST_CASE_METHOD(Fixture,
                  "a call that takes longer than the delay is sent again; the first success wins",
                  "[hedge]") {
   attempts.Script({{100ms, "slow"}, {5ms, "fast"}});
-  const auto fetch = Stack(Hedge(options)).Around(attempts.executor(), &clock);
+  const auto fetch = Stack(Hedge(options, HedgeAll())).Around(attempts.executor(), &clock);
   auto result = Begin([&] { return fetch(); });
   clock.AwaitWaiters(2);  // the caller and the first
   clock.Advance(10ms);
@@ -63,7 +63,7 @@ TEST_CASE_METHOD(Fixture,
 
 TEST_CASE_METHOD(Fixture, "a call that is fast enough is sent once", "[hedge]") {
   attempts.Script({{9ms, "good"}});
-  const auto fetch = Stack(Hedge(options)).Around(attempts.executor(), &clock);
+  const auto fetch = Stack(Hedge(options, HedgeAll())).Around(attempts.executor(), &clock);
   auto result = Begin([&] { return fetch(); });
   clock.AwaitWaiters(2);
   clock.Advance(9ms);
@@ -74,7 +74,7 @@ TEST_CASE_METHOD(Fixture, "a call that is fast enough is sent once", "[hedge]") 
 TEST_CASE_METHOD(Fixture, "it is sent again max_hedges times at most", "[hedge]") {
   options.max_hedges = 2;
   attempts.Script({{100ms, "first"}, {100ms, "second"}, {100ms, "third"}});
-  const auto fetch = Stack(Hedge(options)).Around(attempts.executor(), &clock);
+  const auto fetch = Stack(Hedge(options, HedgeAll())).Around(attempts.executor(), &clock);
   auto result = Begin([&] { return fetch(); });
   clock.AwaitWaiters(2);
   for (int waiters = 3; waiters <= 4; ++waiters) {
@@ -90,7 +90,7 @@ TEST_CASE_METHOD(Fixture, "it is sent again max_hedges times at most", "[hedge]"
 
 TEST_CASE_METHOD(Fixture, "a failure waits for the one that is under way", "[hedge]") {
   attempts.Script({{15ms, absl::UnavailableError("first")}, {30ms, "second"}});
-  const auto fetch = Stack(Hedge(options)).Around(attempts.executor(), &clock);
+  const auto fetch = Stack(Hedge(options, HedgeAll())).Around(attempts.executor(), &clock);
   auto result = Begin([&] { return fetch(); });
   clock.AwaitWaiters(2);
   clock.Advance(10ms);
@@ -104,7 +104,7 @@ TEST_CASE_METHOD(Fixture, "a failure waits for the one that is under way", "[hed
 
 TEST_CASE_METHOD(Fixture, "a failure with none under way ends the call at once", "[hedge]") {
   attempts.Script({{3ms, absl::UnavailableError("down")}});
-  const auto fetch = Stack(Hedge(options)).Around(attempts.executor(), &clock);
+  const auto fetch = Stack(Hedge(options, HedgeAll())).Around(attempts.executor(), &clock);
   auto result = Begin([&] { return fetch(); });
   clock.AwaitWaiters(2);
   clock.Advance(3ms);
@@ -117,7 +117,7 @@ TEST_CASE_METHOD(Fixture,
                  "[hedge]") {
   // The bulkhead lets one through: the hedge is refused at once.
   attempts.Script({{20ms, absl::UnavailableError("the backend's own")}});
-  const auto fetch = Stack(Hedge(options), Bulkhead({.limit = 1}, {.max_wait = 0ms}))
+  const auto fetch = Stack(Hedge(options, HedgeAll()), Bulkhead({.limit = 1}, {.max_wait = 0ms}))
                          .Around(attempts.executor(), &clock);
   auto result = Begin([&] { return fetch(); });
   clock.AwaitWaiters(2);
@@ -133,7 +133,7 @@ TEST_CASE_METHOD(Fixture, "each hedge spends from the budget; without one left t
   options.budget = std::make_shared<RetryBudget>(
       RetryBudget::Options{.capacity = 1, .per_success = 0, .min_retries_per_second = 0});
   attempts.Script({{20ms, "slow"}, {1ms, "fast"}, {20ms, "slow"}});
-  const auto fetch = Stack(Hedge(options)).Around(attempts.executor(), &clock);
+  const auto fetch = Stack(Hedge(options, HedgeAll())).Around(attempts.executor(), &clock);
   auto first = Begin([&] { return fetch(); });
   clock.AwaitWaiters(2);
   clock.Advance(10ms);
@@ -157,7 +157,7 @@ TEST_CASE_METHOD(Fixture, "a budget shared with Retry is repaid once for a succe
   while (options.budget->TryWithdraw()) {
   }
   attempts.Script({{0ms, "good"}});
-  const auto fetch = Stack(Retry({.budget = options.budget}), Hedge(options),
+  const auto fetch = Stack(Retry({.budget = options.budget}), Hedge(options, HedgeAll()),
                            NestedRetry({.budget = options.budget}))
                          .Around(attempts.executor(), &clock);
   CHECK(fetch().value() == "good");
@@ -170,7 +170,7 @@ TEST_CASE_METHOD(Fixture, "a loser is neutral to a breaker and no sample of late
       LatencyQuantile::Options{.quantile = 0.5, .min_samples = 1, .clock = &clock});
   attempts.Script({{100ms, absl::UnavailableError("too late")}, {5ms, "fast"}});
   const auto fetch =
-      Stack(Hedge(options), CircuitBreak(breaker)).Around(attempts.executor(), &clock);
+      Stack(Hedge(options, HedgeAll()), CircuitBreak(breaker)).Around(attempts.executor(), &clock);
   auto result = Begin([&] { return fetch(); });
   clock.AwaitWaiters(2);
   clock.Advance(10ms);
@@ -205,7 +205,7 @@ TEST_CASE_METHOD(Fixture, "the delay is the quantile of what was seen", "[hedge]
 
 TEST_CASE_METHOD(Fixture, "without a pool the blocking driver does not take a hedge", "[hedge]") {
   options.pool = nullptr;
-  const Stack stack(Retry({}), Hedge(options));
+  const Stack stack(Retry({}), Hedge(options, HedgeAll()));
   CHECK_THROWS_AS(stack.Around(attempts.executor()), std::invalid_argument);
 }
 
@@ -214,7 +214,7 @@ TEST_CASE_METHOD(Fixture, "a pool without a thread refuses the call, and a hedge
   options.pool = std::make_shared<ThreadPool>(
       ThreadPool::Options{.max_threads = 1, .max_queue = 0, .name = "p"});
   attempts.Script({{20ms, "only"}});
-  const Hedge hedge(options);
+  const Hedge hedge(options, HedgeAll());
   const auto fetch = Stack(hedge).Around(attempts.executor(), &clock);
   auto result = Begin([&] { return fetch(); });
   clock.AwaitWaiters(2);
@@ -233,7 +233,7 @@ TEST_CASE_METHOD(Fixture, "a stop request ends the call at once, and its attempt
                  "[hedge]") {
   std::stop_source stop;
   attempts.Script({{1h, "never"}, {1h, "never"}});
-  const auto fetch = Stack(Hedge(options)).Around(attempts.executor(), &clock);
+  const auto fetch = Stack(Hedge(options, HedgeAll())).Around(attempts.executor(), &clock);
   auto result = Begin([&] { return fetch.With({.stop = stop.get_token()}); });
   clock.AwaitWaiters(2);
   clock.Advance(10ms);
@@ -249,7 +249,8 @@ TEST_CASE_METHOD(Fixture,
                  "[hedge]") {
   attempts.Ignore();  // the deadline, and requests to stop
   attempts.Script({{50ms, "late"}, {50ms, "later"}});
-  const auto fetch = Stack(Timeout(20ms), Hedge(options)).Around(attempts.executor(), &clock);
+  const auto fetch =
+      Stack(Timeout(20ms), Hedge(options, HedgeAll())).Around(attempts.executor(), &clock);
   auto result = Begin([&] { return fetch(); });
   clock.AwaitWaiters(2);
   clock.Advance(10ms);
@@ -264,7 +265,8 @@ TEST_CASE_METHOD(Fixture,
 
 TEST_CASE_METHOD(Fixture, "the report has every branch as an attempt", "[hedge]") {
   attempts.Script({{12ms, absl::UnavailableError("first")}, {20ms, "second"}});
-  const auto fetch = Stack(Retry({}), Hedge(options)).Around(attempts.executor(), &clock);
+  const auto fetch =
+      Stack(Retry({}), Hedge(options, HedgeAll())).Around(attempts.executor(), &clock);
   Report report;
   auto result = Begin([&] { return fetch.With({.report = &report}); });
   clock.AwaitWaiters(2);
@@ -289,9 +291,9 @@ TEST_CASE_METHOD(Fixture, "the report has what was not awaited, and what was ret
   attempts.Script({{1ms, absl::UnavailableError("down")}, {1h, "never"}, {1ms, "good"}});
   const auto budget = std::make_shared<RetryBudget>(
       RetryBudget::Options{.capacity = 100, .min_retries_per_second = 0});
-  const auto fetch =
-      Stack(Retry({.backoff = Backoff::Constant(7ms), .budget = budget}), Hedge(options))
-          .Around(attempts.executor(), &clock);
+  const auto fetch = Stack(Retry({.backoff = Backoff::Constant(7ms), .budget = budget}),
+                           Hedge(options, HedgeAll()))
+                         .Around(attempts.executor(), &clock);
   Report report;
   auto result = Begin([&] { return fetch.With({.report = &report}); });
   clock.AwaitWaiters(2);
@@ -316,7 +318,7 @@ TEST_CASE_METHOD(Fixture, "an exception is a failure while another is under way,
                  "[hedge]") {
   attempts.Script(
       {{12ms, std::runtime_error("boom")}, {20ms, "good"}, {0ms, std::runtime_error("bang")}});
-  const auto fetch = Stack(Hedge(options)).Around(attempts.executor(), &clock);
+  const auto fetch = Stack(Hedge(options, HedgeAll())).Around(attempts.executor(), &clock);
   auto result = Begin([&] { return fetch(); });
   clock.AwaitWaiters(2);
   clock.Advance(10ms);

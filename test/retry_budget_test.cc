@@ -203,7 +203,7 @@ TEST_CASE("options that are copied do not share a budget with each other") {
               &clock);
   CHECK(fine().ok());
   const HedgeOptions hedging;
-  CHECK(Hedge(hedging).budget() != Hedge(hedging).budget());
+  CHECK(Hedge(hedging, HedgeAll()).budget() != Hedge(hedging, HedgeAll()).budget());
 }
 
 TEST_CASE("copies of a Retry and of a Hedge share its budget, and others may be given it") {

@@ -338,7 +338,8 @@ std::vector<Outcome> BadHedge(const Settings& settings) {
   const PerProcess<RetryBudget> budgets(settings, [] { return RetryBudget::Default(); });
   return OneBad(settings, "retry and hedge", [&](std::int64_t client) {
     return Stack(holdfast::Retry({.budget = budgets.Of(client)}),
-                 holdfast::Hedge({.delay = 80ms, .max_hedges = 2, .budget = budgets.Of(client)}),
+                 holdfast::Hedge({.delay = 80ms, .max_hedges = 2, .budget = budgets.Of(client)},
+                                 holdfast::HedgeAll()),
                  Timeout(500ms));
   });
 }

@@ -64,6 +64,8 @@ class BlockingCall final : public Call {
   void Wait(TimePoint until) { Wait(until, &Clock::WaitUntil); }
   // Waits for another thread at work.
   void Await(TimePoint until) { Wait(until, &Clock::AwaitUntil); }
+  // The same when nothing else ends the wait, the caller's stop token included.
+  void AwaitEnd();
 
  private:
   void Wait(TimePoint until, void (Clock::*wait)(TimePoint, Parker&));

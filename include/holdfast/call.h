@@ -23,6 +23,7 @@
 #include "holdfast/internal/time_below.h"
 #include "holdfast/lingering.h"
 #include "holdfast/priority.h"
+#include "holdfast/repeatability.h"
 #include "holdfast/report.h"
 #include "holdfast/stop_token.h"
 #include "holdfast/time.h"
@@ -36,10 +37,6 @@ class RetryBudget;
 namespace internal {
 
 class Branches;
-
-// Its address stands for the type.
-template <class T>
-inline char type_mark;
 
 [[noreturn]] void ThrowNoRequest();
 
@@ -90,7 +87,14 @@ class Call {
   // a call that policies are given: see FromRequest.
   template <class T>
   const T* request() const {
-    return request_type_ == &internal::type_mark<T> ? static_cast<const T*>(request_) : nullptr;
+    return request_type_ == &internal::request_type<T> ? static_cast<const T*>(request_) : nullptr;
+  }
+
+  // What that argument says of being made more than once; nullopt where its type says nothing. To
+  // decide by it there are the functions of repeatability.h.
+  std::optional<Repeatability> repeatability() const {
+    if (request_type_ == nullptr || request_type_->repeatability == nullptr) return std::nullopt;
+    return request_type_->repeatability(request_);
   }
 
   const std::stop_token& stop() const { return options_.stop.get(); }
@@ -124,6 +128,10 @@ class Call {
 
   // Why states are being destroyed that never saw a result.
   Abandonment abandonment() const { return abandonment_; }
+
+  // Whether the result on its way up is what it is because a deadline came: the call's, or that of
+  // a Timeout below.
+  bool out_of_time() const { return stopped_ == StopReason::kDeadline; }
 
   // Says, for the report, what a policy that only tries itself out would have done: refuse, or wait
   // until `until` where `refusal` is OK.
@@ -176,7 +184,7 @@ class Call {
   template <class Request, class... More>
   void SetRequest(const Request& request, const More&...) {
     request_ = static_cast<const void*>(std::addressof(request));  // may itself be a pointer
-    request_type_ = &internal::type_mark<Request>;
+    request_type_ = &internal::request_type<Request>;
   }
 
   // What runs the attempts, which must outlive the call.
@@ -229,7 +237,7 @@ class Call {
   const CallOptions& options_;
   Clock* clock_;
   const void* request_ = nullptr;
-  const void* request_type_ = nullptr;
+  const internal::RequestType* request_type_ = nullptr;
   Left* left_ = nullptr;  // the attempts that were left; a list, owned
   const RetryBudget* repaid_ = nullptr;
   // What time_below() asks: the machine, about its policies from a depth inwards, and the executor.

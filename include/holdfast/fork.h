@@ -2,7 +2,7 @@
 // all: Hedge, and Timeout given a thread pool. What a driver must know to run one; everybody else
 // uses hedge.h and timeout.h.
 //
-//   static_assert(holdfast::Forks<holdfast::Hedge>);
+//   static_assert(holdfast::Forks<holdfast::Hedge<>>);
 #ifndef HOLDFAST_FORK_H_
 #define HOLDFAST_FORK_H_
 
@@ -13,7 +13,9 @@
 #include <type_traits>
 #include <utility>
 
+#include "holdfast/call.h"
 #include "holdfast/machine.h"
+#include "holdfast/repeatability.h"
 #include "holdfast/thread_pool.h"
 #include "holdfast/time.h"
 
@@ -21,11 +23,16 @@ namespace holdfast {
 
 // Beside the shape of every policy. The first branch is sent at once; the first success is the
 // result, or else, when no branch is left, the first failure that is no refusal. At the call's
-// deadline the call goes on without those that are still under way.
+// deadline the call goes on without those that are still under way, unless it must not (MayLeave).
+//
+// A policy with a kAsksRequest that is true does not compile around a call whose request says
+// nothing of running twice.
 template <class P>
-concept Forks = Policy<P> && requires(const P& policy, TimePoint now, int sent) {
+concept Forks = Policy<P> && requires(const P& policy, const Call& call, TimePoint now, int sent) {
   // When to send one more, at `now`, when number `sent` was sent; TimePoint::max(): never.
   { policy.NextBranch(now, sent) } -> std::same_as<TimePoint>;
+  // Whether `call` may: asked when it is time.
+  { policy.MayBranch(call) } -> std::same_as<bool>;
   // Pays for it, at `now`; false if it can't.
   { policy.TakeBranch(now) } -> std::same_as<bool>;
   // It could not be sent, and costs nothing.
@@ -96,6 +103,18 @@ auto SplitAtFork(std::tuple<P...> policies, Executor executor) {
         ForkedExecutor{std::move(fork), std::make_shared<Below>(Below{std::move(below.policies),
                                                                       std::move(below.executor)})}};
   }
+}
+
+// For the static_assert of a driver, which knows the arguments of the call.
+template <class Fork, class... Args>
+consteval bool CheckWord() {
+  if constexpr (requires { requires Fork::kAsksRequest; }) {
+    static_assert(kSaysRepeatability<Args...>,
+                  "Hedge may run this call twice at once, and nothing says that it may: give it "
+                  "your word, Hedge(options, HedgeAll()) or a function of the call, or specialise "
+                  "RequestTraits for the call's first argument (holdfast/repeatability.h)");
+  }
+  return true;
 }
 
 template <class R, class Policies>

@@ -37,6 +37,7 @@
 #include "holdfast/race.h"                   // IWYU pragma: export
 #include "holdfast/rate_limit.h"             // IWYU pragma: export
 #include "holdfast/rejection.h"              // IWYU pragma: export
+#include "holdfast/repeatability.h"          // IWYU pragma: export
 #include "holdfast/report.h"                 // IWYU pragma: export
 #include "holdfast/reservation.h"            // IWYU pragma: export
 #include "holdfast/result.h"                 // IWYU pragma: export

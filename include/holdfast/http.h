@@ -11,6 +11,8 @@
 
 #include "holdfast/holdfast.h"               // IWYU pragma: export
 #include "holdfast/http/multipart.h"         // IWYU pragma: export
+#include "holdfast/http/repeatable.h"        // IWYU pragma: export
+#include "holdfast/http/request.h"           // IWYU pragma: export
 #include "holdfast/http/result.h"            // IWYU pragma: export
 #include "holdfast/http/retry.h"             // IWYU pragma: export
 #include "holdfast/http/standard_options.h"  // IWYU pragma: export

@@ -1,7 +1,7 @@
 // NestedRetry is a Retry that is meant to be inside of another one.
 //
 //   auto fetch = holdfast::Stack(holdfast::Retry({.max_attempts = 3, .budget = budget}),
-//                                holdfast::Hedge({.delay = 50ms}),
+//                                holdfast::Hedge({.delay = 50ms}, holdfast::HedgeAll()),
 //                                holdfast::NestedRetry({.max_attempts = 2, .budget = budget}));
 #ifndef HOLDFAST_NESTED_RETRY_H_
 #define HOLDFAST_NESTED_RETRY_H_

@@ -23,14 +23,16 @@
 #include "holdfast/call.h"
 #include "holdfast/lingering.h"
 #include "holdfast/machine.h"
+#include "holdfast/repeatability.h"
 #include "holdfast/report.h"
 #include "holdfast/result.h"
 #include "holdfast/waker.h"
 
 namespace holdfast {
 
-// How a branch ended, the worst first.
-enum class BranchEnd : std::uint8_t { kUnderWay, kRefused, kFailed, kSucceeded };
+// How a branch ended, the worst first. A conflict is an answer that may only say that another
+// branch is there, whose result is awaited then.
+enum class BranchEnd : std::uint8_t { kUnderWay, kRefused, kFailed, kConflict, kSucceeded };
 
 // What the call that forked must know of a branch.
 struct BranchRecord {
@@ -126,7 +128,8 @@ class Race : public Lingering {
   // Whether it is time for GoOn. If not, another branch is sent when it is time for that.
   template <class Fork, class Send>
   bool Look(const Fork& fork, Call& call, bool stopped, const Send& send) {
-    if (stopped || Over() || call.now() >= call.deadline()) return true;
+    if (Over()) return true;
+    if (stopped || call.now() >= call.deadline()) return MayGo(call, stopped);
     if (call.now() >= next_) {
       next_ = SendAnother(fork, call, send)
                   ? fork.NextBranch(call.now(), static_cast<int>(all_.size()))
@@ -135,7 +138,11 @@ class Race : public Lingering {
     return false;
   }
   // When to look again, if nothing rings before that.
-  TimePoint LookAt(const Call& call) const { return std::min(next_, call.deadline()); }
+  TimePoint LookAt(const Call& call) const {
+    return must_stay_ ? TimePoint::max() : std::min(next_, call.deadline());
+  }
+  // There is nothing left to wait for but its end.
+  bool must_stay() const { return must_stay_; }
 
   CallOptions OptionsOf(Branch& branch) const {
     return branches_.Options(branch.record, branch.stop.get_token(), key_);
@@ -145,7 +152,7 @@ class Race : public Lingering {
   void Ended(Branch& branch) {
     BranchEnd end = BranchEnd::kFailed;
     if (branch.error == nullptr && ResultTraits<R>::StatusOf(*branch.result).ok()) {
-      end = BranchEnd::kSucceeded;
+      end = MayBeConflict(*branch.result) ? BranchEnd::kConflict : BranchEnd::kSucceeded;
     } else if (branch.error == nullptr && branch.record.rejected) {
       end = BranchEnd::kRefused;
     }
@@ -202,6 +209,14 @@ class Race : public Lingering {
   }
 
  private:
+  static bool MayBeConflict(const R& result) {
+    if constexpr (requires { ResultTraits<R>::IsConflict(result); }) {
+      return ResultTraits<R>::IsConflict(result);
+    } else {
+      return false;
+    }
+  }
+
   template <class Send>
   bool SendOne(const Send& send) {
     Branch& branch = all_.emplace_back();
@@ -212,9 +227,19 @@ class Race : public Lingering {
     return false;
   }
 
+  // One that must not be left was sent once: it has its deadline itself, and is told to stop.
+  bool MayGo(const Call& call, bool stopped) {
+    if (!must_stay_ && MayLeave(call)) return true;
+    must_stay_ = true;
+    if (stopped) {
+      for (Branch& branch : all_) branch.stop.request_stop();
+    }
+    return false;
+  }
+
   template <class Fork, class Send>
   bool SendAnother(const Fork& fork, Call& call, const Send& send) {
-    if (!fork.TakeBranch(call.now())) return false;
+    if (!fork.MayBranch(call) || !fork.TakeBranch(call.now())) return false;
     if (SendOne(send)) return true;
     fork.ReturnBranch();
     return false;
@@ -250,6 +275,7 @@ class Race : public Lingering {
   const std::string key_;              // the call's own, which branches may outlive
   std::deque<Branch> all_;             // in the order they were sent; added to by the call alone
   TimePoint next_ = TimePoint::max();  // when to send one more
+  bool must_stay_ = false;             // the call is over, and what runs must not be left
   mutable std::mutex mutex_;
   Waker* caller_;  // null when the call went on
 };

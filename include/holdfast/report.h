@@ -24,7 +24,8 @@ enum class StopReason : signed char {
   kBudget,            // the retry budget is spent
   kRejected,          // a policy refused
   kCancelled,         // the caller's stop token
-  kNotRepeatable,     // the request can't be sent twice: its body comes from what can't start over
+  kNotRepeatable,     // the request is used up: its stream, or its receiver of the answer
+                      // out
   kRetryAfterTooFar,  // the backend asked to be left alone for longer than Retry's max_retry_after
 };
 

@@ -28,6 +28,10 @@ namespace holdfast {
 //   IsTransient (optional) whether this failure may pass by itself, of the result or of the call
 //               and the result (which may also answer with a RetryDecision, see retry.h); without
 //               it, the function below judges by the status
+//   EffectOf    (optional) of the call and the result: what the run that gave it can have done, as
+//               an Effect (repeatability.h); without it that is not known, of a failure either
+//   IsConflict  (optional) whether a success may only say that another run of the same call is
+//               under way or was first: Hedge prefers the other's result then
 template <class R>
 struct ResultTraits;
 

@@ -25,6 +25,8 @@
 #include "holdfast/backoff.h"
 #include "holdfast/call.h"
 #include "holdfast/policy_facts.h"
+#include "holdfast/rejection.h"
+#include "holdfast/repeatability.h"
 #include "holdfast/report.h"
 #include "holdfast/result.h"
 #include "holdfast/retry_budget.h"
@@ -117,9 +119,36 @@ struct RetryOptions {
 
 absl::Status Validate(const RetryOptions& options);
 
+namespace internal {
+
+// What the run that gave `result` can have done; what a policy refused has done nothing.
+template <class R>
+Effect EffectOf(const Call& call, const absl::Status& status, const R& result) {
+  if (call.rejected() || RejectionOf(status)) return Effect::kNone;
+  if constexpr (requires {
+                  { ResultTraits<R>::EffectOf(call, result) } -> std::same_as<Effect>;
+                }) {
+    return ResultTraits<R>::EffectOf(call, result);
+  } else {
+    return Effect::kUnknown;
+  }
+}
+
+// `idempotent`: whatever the request says of that.
+template <class R>
+Rerun MayRunAfter(const Call& call, const R& result, bool idempotent) {
+  std::optional<Repeatability> request = call.repeatability();
+  if (!request) return Rerun::kMay;
+  request->idempotent |= idempotent;
+  return MayRunAgain(*request, EffectOf(call, ResultTraits<R>::StatusOf(result), result));
+}
+
+}  // namespace internal
+
 // Retries what is transient: see IsTransient (result.h), or what ResultTraits<R>'s own, of the call
 // and the result or of the result alone, says where a specialisation has one. Answers with a bool,
-// or as the first of these does.
+// or as the first of these does; that one also judges by what the request says of being made twice,
+// which for the others is done here: see repeatability.h.
 struct RetryTransient {
   template <class R>
   auto operator()(const Call& call, const R& result) const {
@@ -132,10 +161,17 @@ struct RetryTransient {
     } else if constexpr (requires {
                            { ResultTraits<R>::IsTransient(result) } -> std::same_as<bool>;
                          }) {
-      return ResultTraits<R>::IsTransient(result);
+      return ResultTraits<R>::IsTransient(result) && IsIdempotent(call, result);
     } else {
-      return IsTransient(ResultTraits<R>::StatusOf(result));
+      return IsTransient(ResultTraits<R>::StatusOf(result)) && IsIdempotent(call, result);
     }
+  }
+
+ private:
+  // As far as that matters after this result, and is known.
+  template <class R>
+  static bool IsIdempotent(const Call& call, const R& result) {
+    return internal::MayRunAfter(call, result, false) != Rerun::kNotIdempotent;
   }
 };
 
@@ -248,6 +284,10 @@ struct NoPreparation {};
 // where the wait, or after it an attempt as fast as the fastest of this call so far, would end
 // after the deadline; after a refusal, an attempt as long as the Timeouts below allow. The result
 // that it can't or won't retry is handed on as it is. What the check throws passes to the caller.
+//
+// Whatever the check says, a request that a run has used up is not made again, as far as its type
+// says so (repeatability.h): the report then says StopReason::kNotRepeatable. A check of one's own
+// is its caller's word that what it retries is idempotent.
 template <class CheckRetry = RetryTransient, class Prepare = internal::NoPreparation>
 class Retry {
  public:
@@ -280,7 +320,9 @@ class Retry {
       return Next::Done();
     }
     const RetryDecision decision = check_(std::as_const(call), std::as_const(result));
-    return Decide(call, state, result, decision);
+    const bool used_up = decision.again() && IsUsedUp(call, result);
+    return Decide(call, state, result,
+                  used_up ? RetryDecision::Stop(StopReason::kNotRepeatable) : decision);
   }
 
   PolicyFacts Facts() const { return plan_.Facts(); }
@@ -292,6 +334,11 @@ class Retry {
   ABSL_ATTRIBUTE_ALWAYS_INLINE Next Succeed(Call& call, State& state) const {
     plan_.Succeeded(call, state);
     return Next::Done();
+  }
+
+  template <class R>
+  static bool IsUsedUp(const Call& call, const R& result) {
+    return internal::MayRunAfter(call, result, true) == Rerun::kUsedUp;
   }
 
   template <class R>

@@ -42,7 +42,9 @@ PolicyFacts TimeoutFacts(Duration limit, bool walks_away);
 // admitted with (a Bulkhead's permit) goes back when it has really ended. The arguments of the call
 // are copied for it (what a view or a pointer among them points to is not), and the executor lives
 // as long as it, as the clock must. Where the pool is full, the call is
-// refused with kResourceExhausted.
+// refused with kResourceExhausted. What a request says can't be shared (repeatability.h: a body
+// that streams, a receiver of the answer) is awaited all the same: it is not to be used once the
+// call has returned, nor by two attempts at once.
 //
 // The asynchronous driver cancels the attempt; with a pool (which it does not use) it does not
 // await the end of that.
@@ -94,6 +96,7 @@ class Timeout {
     return pool_.get();
   }
   TimePoint NextBranch(TimePoint, int) const { return TimePoint::max(); }
+  bool MayBranch(const Call&) const { return false; }
   bool TakeBranch(TimePoint) const { return false; }
   void ReturnBranch() const {}
 

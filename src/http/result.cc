@@ -154,6 +154,11 @@ absl::Status StatusOfFailure(const httplib::Response& response) {
   }
 }
 
+bool HandsOn(const Call& call) {
+  const auto* const request = call.request<httplib::Request>();
+  return request != nullptr && FactsOf(*request).hands_on;
+}
+
 std::optional<Duration> RetryAfter(const httplib::Response& response) {
   const auto header = response.headers.find("Retry-After");
   if (header == response.headers.end()) return std::nullopt;

@@ -1,44 +1,21 @@
 #include "holdfast/http/retry.h"
 
-#include <httplib.h>
-
-#include "holdfast/http/transport_error.h"
-#include "holdfast/rejection.h"
-#include "repeatable.h"
+#include "holdfast/repeatability.h"
 
 namespace holdfast::http::internal {
-namespace {
 
-// Whether the server can't have seen any of it.
-bool NeverReached(const Call& call, const absl::Status& failure) {
-  if (call.rejected() || RejectionOf(failure).has_value()) return true;
-  const auto kind = TransportErrorOf(failure);
-  return kind == TransportError::kConnect || kind == TransportError::kTls;
-}
-
-// Of a request that may have been sent.
-RetryDecision AgainIfRepeatable(const httplib::Request& request, const absl::Status& failure) {
-  const bool cut_short = TransportErrorOf(failure) == TransportError::kCutShort;
-  return CanStartOver(request) && !cut_short ? RetryDecision::Again()
-                                             : RetryDecision::Stop(StopReason::kNotRepeatable);
-}
-
-}  // namespace
-
-RetryDecision CheckFailure(const Call& call, const absl::Status& failure, int code) {
+RetryDecision CheckFailure(const Call& call, const absl::Status& failure, Effect effect,
+                           bool any_method) {
   if (!IsTransient(failure)) return RetryDecision::Stop();
-  const auto* const request = call.request<httplib::Request>();
-  if (request == nullptr || NeverReached(call, failure)) return RetryDecision::Again();
-  const bool refused = code == 429 || code == 503;
-  if (!refused && !IsIdempotent(*request)) return RetryDecision::Stop();
-  return AgainIfRepeatable(*request, failure);
-}
-
-RetryDecision CheckAnyMethod(const Call& call, const absl::Status& outcome) {
-  if (!IsTransient(outcome)) return RetryDecision::Stop();
-  const auto* const request = call.request<httplib::Request>();
-  if (request == nullptr || NeverReached(call, outcome)) return RetryDecision::Again();
-  return AgainIfRepeatable(*request, outcome);
+  switch (MayRunAgain(call, effect, any_method)) {
+    case Rerun::kMay:
+      return RetryDecision::Again();
+    case Rerun::kNotIdempotent:
+      break;
+    case Rerun::kUsedUp:
+      return RetryDecision::Stop(StopReason::kNotRepeatable);
+  }
+  return RetryDecision::Stop();
 }
 
 }  // namespace holdfast::http::internal

@@ -8,12 +8,13 @@
 #include <stop_token>
 #include <utility>
 
+#include "holdfast/http/request.h"
 #include "holdfast/http/transport_error.h"
 #include "holdfast/internal/process.h"
 #include "holdfast/internal/validate.h"
+#include "holdfast/repeatability.h"
 #include "origin.h"
 #include "pool.h"
-#include "repeatable.h"
 #include "sigpipe.h"
 #include "watchdog.h"
 
@@ -222,7 +223,8 @@ absl::StatusOr<httplib::Response> Exchange(internal::Pool& pool, const httplib::
     const auto took = [taken] { return holdfast::internal::ReadClock(nullptr) - taken; };
     const bool again = !response.ok() &&
                        WasStale(connection, response.status(), took(), pool.options()) &&
-                       internal::IsIdempotent(request) && internal::CanStartOver(request);
+                       MayRunAgain(RequestTraits<httplib::Request>::RepeatabilityOf(request),
+                                   Effect::kUnanswered) == Rerun::kMay;
     if (!again) return response;
   }
   internal::Pool::Lease connection(pool, /*fresh=*/true);

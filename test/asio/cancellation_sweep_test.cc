@@ -50,8 +50,8 @@ class Scene {
   }
   auto Hedged() {
     return Stack(Timeout(30s), Retrying(), CircuitBreak(breaker), RateLimit(bucket),
-                 Hedge({.delay = 500ms, .budget = RetryBudget::Unlimited()}), Bulkhead(semaphore),
-                 Timeout(2s));
+                 Hedge({.delay = 500ms, .budget = RetryBudget::Unlimited()}, HedgeAll()),
+                 Bulkhead(semaphore), Timeout(2s));
   }
 
   template <class S>

@@ -164,8 +164,9 @@ TEST_CASE("a context may end with calls at every kind of wait") {
     start(Stack(Timeout(60s), Bulkhead(full)));
     start(Stack(Bulkhead(full)));
     start(Stack(Bulkhead(semaphore)));  // two are attempts, and the third waits for one of those
-    start(Stack(Hedge({.delay = 1ms, .budget = RetryBudget::Unlimited()})));
-    start(Stack(Timeout(60s), Hedge({.budget = RetryBudget::Unlimited()}), Bulkhead(full)));
+    start(Stack(Hedge({.delay = 1ms, .budget = RetryBudget::Unlimited()}, HedgeAll())));
+    start(Stack(Timeout(60s), Hedge({.budget = RetryBudget::Unlimited()}, HedgeAll()),
+                Bulkhead(full)));
     const bool began = GENERATE(true, false);
     if (began) io.run_for(5ms);
     CHECK(called == 0);

@@ -145,8 +145,9 @@ class Script {
 
   const std::vector<TimePoint>& arrivals() const { return arrivals_; }
   Slot& slot(int i) { return slots_[static_cast<std::size_t>(i)]; }
-  Hedge hedge(std::shared_ptr<ThreadPool> pool) const {
-    return Hedge({.delay = hedge_delay_, .max_hedges = max_hedges_, .pool = std::move(pool)});
+  auto hedge(std::shared_ptr<ThreadPool> pool) const {
+    return Hedge({.delay = hedge_delay_, .max_hedges = max_hedges_, .pool = std::move(pool)},
+                 HedgeAll());
   }
 
   // How an attempt of a call goes: how long it takes, and its end.

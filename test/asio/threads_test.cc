@@ -206,9 +206,10 @@ TEST_CASE("calls are stopped by other threads, at any time") {
     }
   };
   if (hedged) {
-    run(Stack(Timeout(50s),
-              Hedge({.delay = 30us, .max_hedges = 2, .budget = RetryBudget::Unlimited()}),
-              Bulkhead(shared.semaphore)));
+    run(Stack(
+        Timeout(50s),
+        Hedge({.delay = 30us, .max_hedges = 2, .budget = RetryBudget::Unlimited()}, HedgeAll()),
+        Bulkhead(shared.semaphore)));
   } else {
     run(shared.MakeStack());
   }

@@ -267,8 +267,8 @@ struct HedgeWorld : World {
   std::shared_ptr<Semaphore> inside = std::make_shared<Semaphore>(Semaphore::Options{.limit = 9});
 
   auto Hedging(HedgeOptions options = {.delay = 1s, .budget = RetryBudget::Unlimited()}) {
-    return Around(Stack(Bulkhead(outside), Hedge(std::move(options)), CircuitBreak(breaker),
-                        Bulkhead(inside)));
+    return Around(Stack(Bulkhead(outside), Hedge(std::move(options), HedgeAll()),
+                        CircuitBreak(breaker), Bulkhead(inside)));
   }
   void CheckAllReturned() {
     CHECK(outside->in_use() == 0);
@@ -351,8 +351,9 @@ TEST_CASE("asynchronous: a hedge that is refused below is no result while there 
   HedgeWorld w;
   w.inside->SetLimit(1);
   w.service.Script({{5s, absl::InternalError("real")}});
-  const auto call = w.Around(Stack(Hedge({.delay = 1s, .budget = RetryBudget::Unlimited()}),
-                                   Bulkhead(w.inside, {.max_wait = 0s})));
+  const auto call =
+      w.Around(Stack(Hedge({.delay = 1s, .budget = RetryBudget::Unlimited()}, HedgeAll()),
+                     Bulkhead(w.inside, {.max_wait = 0s})));
   Ended ended;
   call(ended.handler(&w.clock));
   w.Run();
@@ -378,9 +379,9 @@ TEST_CASE("asynchronous: a hedge needs budget") {
 TEST_CASE("asynchronous: a deadline ends a hedged call, and each of its attempts") {
   HedgeWorld w;
   w.service.Script({{60s, kOk}});
-  const auto call =
-      w.Around(Stack(Timeout(4s), Bulkhead(w.outside),
-                     Hedge({.delay = 1s, .budget = RetryBudget::Unlimited()}), Bulkhead(w.inside)));
+  const auto call = w.Around(Stack(
+      Timeout(4s), Bulkhead(w.outside),
+      Hedge({.delay = 1s, .budget = RetryBudget::Unlimited()}, HedgeAll()), Bulkhead(w.inside)));
   Ended ended;
   Report report;
   call.With({.report = &report}, ended.handler(&w.clock));
@@ -411,17 +412,78 @@ TEST_CASE("asynchronous: a stop request ends a hedged call, and each of its atte
   w.CheckAllReturned();
 }
 
+// Two runs of it at once would share what it has.
+struct Streamed {};
+
+}  // namespace
+
+template <>
+struct RequestTraits<Streamed> {
+  static Repeatability RepeatabilityOf(const Streamed&) {
+    return {.idempotent = true, .reuse = Reuse::kInTurn};
+  }
+};
+
+namespace {
+
+template <class S>
+auto AroundStreamed(World& w, const S& stack) {
+  return stack.AroundAsync(
+      [ask = w.service.executor()](const Streamed&, auto token) { return ask(std::move(token)); },
+      w.io.get_executor(), &w.clock);
+}
+
+TEST_CASE("asynchronous: what can't be shared is sent once, and is awaited beyond the deadline") {
+  World w;
+  w.service.Script({{9s, kBusy, /*ignores_cancellation=*/true}, {1s, kOk}});
+  Ended ended;
+  const bool hedged = GENERATE(false, true);
+  if (hedged) {
+    const auto call = AroundStreamed(
+        w,
+        Stack(Retrying(), Timeout(2s), Hedge({.delay = 1s, .budget = RetryBudget::Unlimited()})));
+    call(Streamed(), ended.handler(&w.clock));
+    w.Run();
+  } else {
+    auto pool = std::make_shared<ThreadPool>(ThreadPool::Options{});
+    const auto call = AroundStreamed(w, Stack(Retrying(), Timeout(2s, pool)));
+    call(Streamed(), ended.handler(&w.clock));
+    w.Run();
+  }
+  CHECK(ended.status.ok());
+  CHECK(w.service.cancelled() == Times{At(2s)});
+  CHECK(w.service.started() == Times{At(0s), At(10s)});
+}
+
+TEST_CASE("asynchronous: a stopped call awaits what can't be shared") {
+  World w;
+  const bool ignores = GENERATE(false, true);
+  w.service.Script({{9s, kBusy, ignores}});
+  const auto call = AroundStreamed(
+      w, Stack(Retrying(), Hedge({.delay = 1s, .budget = RetryBudget::Unlimited()})));
+  std::stop_source stop;
+  Ended ended;
+  call.With({.stop = stop.get_token()}, Streamed(), ended.handler(&w.clock));
+  w.RunUntil(At(3s));
+  stop.request_stop();
+  w.Run();
+  CHECK(absl::IsCancelled(ended.status));
+  CHECK(ended.at == (ignores ? At(9s) : At(3s)));
+  CHECK(w.service.started() == Times{At(0s)});
+}
+
 TEST_CASE("asynchronous: retries around a hedge number their attempts on") {
   World w;
   w.service.Script({{3s, kBusy}, {1s, kBusy}, {500ms, kOk}});
   std::vector<int> numbers;
-  const auto call = Stack(Retrying(), Hedge({.delay = 1s, .budget = RetryBudget::Unlimited()}))
-                        .AroundAsync(
-                            [&](Call& c, auto&& token) {
-                              numbers.push_back(c.attempt());
-                              return w.service.Ask(std::forward<decltype(token)>(token));
-                            },
-                            w.io.get_executor(), &w.clock);
+  const auto call =
+      Stack(Retrying(), Hedge({.delay = 1s, .budget = RetryBudget::Unlimited()}, HedgeAll()))
+          .AroundAsync(
+              [&](Call& c, auto&& token) {
+                numbers.push_back(c.attempt());
+                return w.service.Ask(std::forward<decltype(token)>(token));
+              },
+              w.io.get_executor(), &w.clock);
   Ended ended;
   Report report;
   call.With({.report = &report}, ended.handler(&w.clock));

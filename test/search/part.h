@@ -30,12 +30,12 @@ struct Memory {
 class Part {
  public:
   // What forks is split out of a stack when it is compiled, so it can't be in a slot.
-  using Fork = std::variant<std::monostate, Hedge, Timeout<true>>;
+  using Fork = std::variant<std::monostate, Hedge<HedgeAll>, Timeout<true>>;
 
   template <class P>
   explicit Part(P policy, Memory the_memory = {})
       : facts(internal::FactsOf(policy)), memory(std::move(the_memory)) {
-    if constexpr (std::same_as<P, Hedge> || std::same_as<P, Timeout<true>>) {
+    if constexpr (std::same_as<P, Hedge<HedgeAll>> || std::same_as<P, Timeout<true>>) {
       fork = std::move(policy);
     } else {
       slot = Slot(std::move(policy));

@@ -145,7 +145,7 @@ Part MakeHedge(Fields& f, const Surroundings& around) {
   f.Count("max_hedges", o.max_hedges, 1, 4, 0.3);
   const bool unbudgeted = FillBudget(f, o);
   f.Out();
-  return Part(Hedge(std::move(o)), {.unbudgeted = unbudgeted});
+  return Part(Hedge(std::move(o), HedgeAll()), {.unbudgeted = unbudgeted});
 }
 
 void FillRamp(Fields& f, CircuitBreaker::Options& o) {

@@ -80,8 +80,10 @@ std::string StackCode(const Scenario& scenario) {
   for (const Layer& layer : scenario.layers) {
     const std::string name(layer.policy->code);
     const bool pool = layer.policy == &Policies().back();
+    const bool hedge = layer.policy->name == "Hedge";
     absl::StrAppend(&code, code.empty() ? "holdfast::Stack(" : ",\n                ",
-                    "holdfast::", name, Code(layer.settings), pool ? ", pool" : "", ")");
+                    "holdfast::", name, Code(layer.settings), pool ? ", pool" : "",
+                    hedge ? ", holdfast::HedgeAll()" : "", ")");
   }
   return code + ")";
 }

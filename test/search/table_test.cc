@@ -85,7 +85,7 @@ const std::vector<Row>& Rows() {
        },
        5s},
       {"asynchronous",
-       [] { return Of(Timeout(10s), Retry({}), Hedge({.delay = 50ms}), Timeout(2s)); }},
+       [] { return Of(Timeout(10s), Retry({}), Hedge({.delay = 50ms}, HedgeAll()), Timeout(2s)); }},
       {"simulated", [] { return Of(Retry({.budget = RetryBudget::Default()}), Timeout(1s)); }},
   };
   return rows;

@@ -56,7 +56,7 @@ Start Assemble(World& world, const Parts& parts, const Attempt& attempt) {
   }
   auto& [a, b, c, d, e, f, g, h] = slots;
   if (fork == parts.end()) return Simulated(world, Stack(a, b, c, d, e, f, g, h), attempt);
-  if (const auto* const hedge = std::get_if<Hedge>(&fork->fork)) {
+  if (const auto* const hedge = std::get_if<Hedge<HedgeAll>>(&fork->fork)) {
     return Simulated(world, Stack(a, b, c, d, *hedge, e, f, g, h), attempt);
   }
   const auto& timeout = std::get<Timeout<true>>(fork->fork);

@@ -200,10 +200,10 @@ TEST_CASE("a hedge wins, and the branch that lost is cancelled") {
   Log log{world};
   std::vector<int> awaited;
   auto semaphore = std::make_shared<Semaphore>(Semaphore::Options{.limit = 4});
-  auto fetch = Simulate(
-      world,
-      Stack(Timeout(5s), RetryAfter(1s), Hedge({.delay = 50ms}), Bulkhead(semaphore), Timeout(1s)),
-      SlowFirst(world, awaited));
+  auto fetch = Simulate(world,
+                        Stack(Timeout(5s), RetryAfter(1s), Hedge({.delay = 50ms}, HedgeAll()),
+                              Bulkhead(semaphore), Timeout(1s)),
+                        SlowFirst(world, awaited));
   Report report;
   fetch.With({.report = &report}, log.Note());
   world.RunUntil(100ms);
@@ -218,8 +218,9 @@ TEST_CASE("in a race too the deadline and a stop request are kept") {
   World world;
   Log log{world};
   auto semaphore = std::make_shared<Semaphore>(Semaphore::Options{.limit = 4});
-  auto fetch = Simulate(world, Stack(Timeout(80ms), Hedge({.delay = 50ms}), Bulkhead(semaphore)),
-                        Answer(world, 1s));
+  auto fetch =
+      Simulate(world, Stack(Timeout(80ms), Hedge({.delay = 50ms}, HedgeAll()), Bulkhead(semaphore)),
+               Answer(world, 1s));
   std::stop_source stop;
   fetch(log.Note());
   fetch.With({.stop = stop.get_token()}, log.Note());
@@ -233,7 +234,7 @@ TEST_CASE("in a race too the deadline and a stop request are kept") {
 TEST_CASE("in a race the first success counts, whatever failed or threw before") {
   World world;
   Log log{world};
-  auto fetch = Simulate(world, Stack(Hedge({.delay = 10ms, .max_hedges = 2})),
+  auto fetch = Simulate(world, Stack(Hedge({.delay = 10ms, .max_hedges = 2}, HedgeAll())),
                         [&](Call& call, Reply<absl::Status> reply) {
                           const int number = call.attempt();
                           if (number == 2) throw std::runtime_error("the second");
@@ -275,8 +276,9 @@ TEST_CASE("a world can end while calls are under way") {
   auto semaphore = std::make_shared<Semaphore>(Semaphore::Options{.limit = 2});
   {
     World world;
-    auto fetch = Simulate(world, Stack(Hedge({.delay = 50ms}), Bulkhead(semaphore), Timeout(1h)),
-                          Answer(world, 1min));
+    auto fetch =
+        Simulate(world, Stack(Hedge({.delay = 50ms}, HedgeAll()), Bulkhead(semaphore), Timeout(1h)),
+                 Answer(world, 1min));
     for (int i = 0; i < 4; ++i) fetch();
     world.RunUntil(1s);
     CHECK(semaphore->in_use() == 2);

@@ -20,6 +20,10 @@
 #include <string_view>
 
 #include "holdfast/call.h"
+#include "holdfast/http/repeatable.h"
+#include "holdfast/http/request.h"  // IWYU pragma: export
+#include "holdfast/http/transport_error.h"
+#include "holdfast/repeatability.h"
 #include "holdfast/result.h"
 #include "holdfast/retry.h"
 #include "holdfast/time.h"
@@ -46,9 +50,12 @@ inline absl::Status StatusOf(const httplib::Response& response) {
 
 std::optional<Duration> RetryAfter(const httplib::Response& response);
 
-// The rules of retry.h. `code` is that of the answer; 0: there is none.
-RetryDecision CheckFailure(const Call& call, const absl::Status& failure, int code);
-RetryDecision CheckAnyMethod(const Call& call, const absl::Status& outcome);
+// The rules of retry.h, after a run that did `effect`; of any method, if the caller says so.
+RetryDecision CheckFailure(const Call& call, const absl::Status& failure, Effect effect,
+                           bool any_method = false);
+
+// Whether the request of the call, as far as it is known, has a callback for the answer's body.
+bool HandsOn(const Call& call);
 
 // For a result that has no response.
 absl::Status StatusOfEmpty(const httplib::Result& result);
@@ -70,7 +77,18 @@ struct ResultTraits<absl::StatusOr<httplib::Response>> {
     return result.ok() ? http::internal::RetryAfter(*result) : std::nullopt;
   }
   static RetryDecision IsTransient(const Call& call, const Result& result) {
-    return http::internal::CheckFailure(call, StatusOf(result), result.ok() ? result->status : 0);
+    const absl::Status status = StatusOf(result);
+    return http::internal::CheckFailure(call, status,
+                                        holdfast::internal::EffectOf(call, status, result));
+  }
+  // No receiver gets what Transport has of a failure.
+  static Effect EffectOf(const Call& call, const Result& result) {
+    if (!result.ok()) return http::EffectOf(http::TransportErrorOf(result.status()));
+    const bool failed = http::internal::IsFailure(result->status);
+    return http::EffectOf(result->status, !failed && http::internal::HandsOn(call));
+  }
+  static bool IsConflict(const Result& result) {
+    return result.ok() && http::IsConflict(result->status);
   }
 };
 
@@ -90,7 +108,19 @@ struct ResultTraits<httplib::Result> {
     return result ? http::internal::RetryAfter(*result) : std::nullopt;
   }
   static RetryDecision IsTransient(const Call& call, const httplib::Result& result) {
-    return http::internal::CheckFailure(call, StatusOf(result), result ? result->status : 0);
+    const absl::Status status = StatusOf(result);
+    return http::internal::CheckFailure(call, status,
+                                        holdfast::internal::EffectOf(call, status, result));
+  }
+  // A client gives a receiver whatever comes.
+  static Effect EffectOf(const Call& call, const httplib::Result& result) {
+    const bool hands_on = http::internal::HandsOn(call);
+    if (result) return http::EffectOf(result->status, hands_on);
+    const Effect effect = http::EffectOf(http::TransportErrorOf(StatusOf(result)));
+    return effect == Effect::kUnanswered && hands_on ? Effect::kUnknown : effect;
+  }
+  static bool IsConflict(const httplib::Result& result) {
+    return result && http::IsConflict(result->status);
   }
 };
 

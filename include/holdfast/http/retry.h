@@ -41,9 +41,12 @@ namespace holdfast::http {
 // once anything may have been taken from it the request is not sent again, and the report says
 // StopReason::kNotRepeatable.
 //
-// What a request's content_receiver was given can't be taken back: where it has got a part of an
-// answer that was cut short, that is kNotRepeatable as well. Transport gives it no bodies of 429
-// and of codes from 500 up but 501: those are in the response.
+// What a request's content_receiver was given can't be taken back: where it has or may have got a
+// part of an answer, that is kNotRepeatable as well. Transport gives it no bodies of 429 and of
+// codes from 500 up but 501: those are in the response. httplib::Client gives it those too, and
+// does not say how far an answer came that was lost; nor does a status without a TransportError.
+//
+// The rules themselves are in repeatable.h, for other clients too, and Hedge asks them as well.
 
 // A check for Retry that does not ask for the method: all that may pass is sent again, a POST whose
 // answer was lost as well. It is the rule of hashicorp/go-retryablehttp, but for bodies that can't
@@ -51,7 +54,9 @@ namespace holdfast::http {
 struct RetryAnyMethod {
   template <class R>
   RetryDecision operator()(const Call& call, const R& result) const {
-    return internal::CheckAnyMethod(call, ResultTraits<R>::StatusOf(result));
+    const absl::Status status = ResultTraits<R>::StatusOf(result);
+    return internal::CheckFailure(call, status, holdfast::internal::EffectOf(call, status, result),
+                                  /*any_method=*/true);
   }
 };
 

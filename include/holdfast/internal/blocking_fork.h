@@ -51,7 +51,13 @@ class BlockingRace final : public Race<R, BlockingBranch<R, decltype(Below::poli
       return ResultTraits<R>::FromStatus(fork.pool()->refusal());
     }
     const auto stopped = [&call] { return call.stop().stop_requested(); };
-    while (!this->Look(fork, call, stopped(), send)) call.Await(this->LookAt(call));
+    while (!this->Look(fork, call, stopped(), send)) {
+      if (this->must_stay()) {
+        call.AwaitEnd();
+      } else {
+        call.Await(this->LookAt(call));
+      }
+    }
     return this->GoOn(stopped(), this->shared_from_this());
   }
 
@@ -106,6 +112,7 @@ class BlockingRace final : public Race<R, BlockingBranch<R, decltype(Below::poli
 template <class... Args, class Fork, class Policies, class Executor>
 typename AttemptResult<Forked<Fork, Policies, Executor>, Args...>::type Attempt(
     Forked<Fork, Policies, Executor>& forked, BlockingCall& call, Args... args) {
+  static_assert(CheckWord<Fork, Args...>());
   using ForkedExecutor = Forked<Fork, Policies, Executor>;
   using R = typename AttemptResult<ForkedExecutor, Args...>::type;
   using ThisRace = BlockingRace<R, typename ForkedExecutor::Below, std::decay_t<Args>...>;

@@ -107,6 +107,7 @@ class Operation final : public Sleeper {
   }
   void Launch() {
     if constexpr (kIsForked<AttemptExecutor>) {
+      static_assert(CheckWord<decltype(level_->executor.fork), Args...>());
       race_ = std::make_shared<ThisRace>(level_->executor.below, call_, *this, args_);
       race_->Begin(level_->executor.fork, call_, Sender());
       SetAlarm(race_->LookAt(call_));

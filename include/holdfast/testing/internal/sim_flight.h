@@ -200,6 +200,7 @@ class SimFlight final : public SimAlarm, public Waiting<R> {
   }
 
   void BeginRace() {
+    static_assert(internal::CheckWord<decltype(executor_->fork)>());
     SimCall& call = call_->call;
     racing_ = std::make_shared<SimRace<R>>(call, *this);
     racing_->Begin(executor_->fork, call, Sender());

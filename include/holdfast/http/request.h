@@ -1,0 +1,30 @@
+// How Holdfast reads cpp-httplib's requests: whether one may be made again, and two at once.
+//
+//   request.method = "PATCH";
+//   assert(!holdfast::RequestTraits<httplib::Request>::RepeatabilityOf(request).idempotent);
+#ifndef HOLDFAST_HTTP_REQUEST_H_
+#define HOLDFAST_HTTP_REQUEST_H_
+
+#include <httplib.h>
+
+#include "holdfast/http/repeatable.h"
+#include "holdfast/repeatability.h"
+
+namespace holdfast {
+namespace http::internal {
+
+// The method and the key are views of the request.
+RequestFacts FactsOf(const httplib::Request& request);
+
+}  // namespace http::internal
+
+template <>
+struct RequestTraits<httplib::Request> {
+  static Repeatability RepeatabilityOf(const httplib::Request& request) {
+    return http::RepeatabilityOf(http::internal::FactsOf(request));
+  }
+};
+
+}  // namespace holdfast
+
+#endif  // HOLDFAST_HTTP_REQUEST_H_
