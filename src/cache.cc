@@ -18,7 +18,12 @@ Verdict AskCache(CacheTable& table, const CacheOptions& options, const absl::Sta
   } else {
     const std::string_view key = options.key ? options.key(call) : call.key();
     if (key.empty()) return Verdict::Proceed();
-    found = table.Find(key, call.now(), call.waker(), place);
+    found = table.Find(key,
+                       {.priority = call.priority(),
+                        .whom = call.key(),
+                        .deadline = call.deadline(),
+                        .came = call.now()},
+                       call.waker(), place);
   }
   if (found == CacheTable::Found::kAnswer) return Verdict::Answer();
   if (found == CacheTable::Found::kAsk) return Verdict::Proceed();
@@ -27,15 +32,15 @@ Verdict AskCache(CacheTable& table, const CacheOptions& options, const absl::Sta
   return Verdict::Reject(too_late);
 }
 
-bool EndedByItself(Call& call, const absl::Status& outcome) {
-  return absl::IsCancelled(outcome) ||
-         (call.deadline() != TimePoint::max() && call.now() >= call.deadline()) ||
-         // At once, by a policy that knew it would come to that.
-         (absl::IsDeadlineExceeded(outcome) && call.retry_at() > call.deadline());
-}
-
-bool WasRefused(const Call& call, const absl::Status& outcome) {
-  return !outcome.ok() && (call.rejected() || RejectionOf(outcome).has_value());
+CacheTable::For WhoseFailure(Call& call, const absl::Status& outcome) {
+  using For = CacheTable::For;
+  const bool in_time = call.deadline() == TimePoint::max() || call.now() < call.deadline();
+  // A policy may refuse at once what it knows would come too late.
+  const bool too_late = absl::IsDeadlineExceeded(outcome) && call.retry_at() > call.deadline();
+  if (absl::IsCancelled(outcome) || !in_time || too_late) return For::kNobody;
+  if (call.rejected() || RejectionOf(outcome).has_value()) return For::kAlike;
+  // There was no time for another attempt, or for the end of this one.
+  return call.out_of_time() ? For::kAsHurried : For::kAll;
 }
 
 PolicyFacts FactsOfCache(const CacheTerms& terms) {

@@ -73,8 +73,9 @@ CacheTable::Entry* CacheTable::EntryOf(std::string_view key) {
   return at == entries_.end() ? nullptr : at->second.get();
 }
 
-CacheTable::Found CacheTable::Find(std::string_view key, TimePoint now, Waker& waker,
+CacheTable::Found CacheTable::Find(std::string_view key, const Asker& asker, Waker& waker,
                                    Place& place) {
+  const TimePoint now = asker.came;
   const std::lock_guard lock(mutex_);
   Entry* const entry = EntryOf(key);
   const auto at = flights_.find(ToAbsl(key));
@@ -89,6 +90,7 @@ CacheTable::Found CacheTable::Find(std::string_view key, TimePoint now, Waker& w
   }
   place.table_ = this;
   place.waker_ = &waker;
+  place.asker_ = asker;
   if (at != flights_.end()) {
     Flight& flight = *at->second;
     place.flight_ = &flight;
@@ -134,28 +136,38 @@ void CacheTable::Settle(Place& place, const Ending& ending) {
       EraseLocked(*entry, dropped);
     }
   }
-  if (ending.value == nullptr) return PassOnLocked(place);
-  place.flight_ = nullptr;
-  EndLocked(flight, ending.value);
+  TellLocked(place, ending);
+  PassOnLocked(place);
 }
 
 void CacheTable::Leave(Place& place) {
   const std::lock_guard lock(mutex_);
   if (place.flight_ == nullptr) return;
   if (place.role_ == Found::kAsk) return PassOnLocked(place);
-  Flight& flight = *std::exchange(place.flight_, nullptr);
-  (place.previous_ != nullptr ? place.previous_->next_ : flight.first) = place.next_;
-  (place.next_ != nullptr ? place.next_->previous_ : flight.last) = place.previous_;
+  UnlinkLocked(*place.flight_, place);
 }
 
-// The last who came asks: it has the most time left, and all others get what it gets. The first
-// would be at the end of its time, be cut off, and pass on to the next such one, for ever.
+void CacheTable::UnlinkLocked(Flight& flight, Place& place) {
+  (place.previous_ != nullptr ? place.previous_->next_ : flight.first) = place.next_;
+  (place.next_ != nullptr ? place.next_->previous_ : flight.last) = place.previous_;
+  place.flight_ = nullptr;
+}
+
+// Of the most important, since the others may share even its refusal; and of these the one with the
+// most time left, the last who came where it is the same. One at the end of its time would be cut
+// off and pass on to the next such one, for ever.
 void CacheTable::PassOnLocked(Place& place) {
   Flight& flight = *std::exchange(place.flight_, nullptr);
-  Place* const next = flight.last;
+  Place* next = flight.last;
   if (next == nullptr) return DropLocked(flight);
-  flight.last = std::exchange(next->previous_, nullptr);
-  (flight.last != nullptr ? flight.last->next_ : flight.first) = nullptr;
+  const auto rank = [](const Place& waits) {
+    return std::pair(waits.asker_.priority, waits.asker_.deadline);
+  };
+  for (Place* other = next->previous_; other != nullptr; other = other->previous_) {
+    if (rank(*next) < rank(*other)) next = other;
+  }
+  UnlinkLocked(flight, *next);
+  next->flight_ = &flight;
   next->role_ = Found::kAsk;
   next->stand_in_ = place.stand_in_;
   next->stand_in_until_ = place.stand_in_until_;
@@ -163,18 +175,38 @@ void CacheTable::PassOnLocked(Place& place) {
   next->waker_->Wake();
 }
 
-// Everybody who waits gets this.
-void CacheTable::EndLocked(Flight& flight, const Value& value) {
+// Much more time is as much as the other took in vain.
+bool CacheTable::IsFor(const Ending& ending, const Place& from, const Place& to) {
+  const bool hurried = SaturatingSub(to.asker_.deadline, from.asker_.deadline) <=
+                       SaturatingSub(ending.now, from.asker_.came);
+  switch (ending.whom) {
+    case For::kAll:
+      return true;
+    case For::kAlike:
+      return hurried && to.asker_.priority <= from.asker_.priority &&
+             to.asker_.whom == from.asker_.whom;
+    case For::kAsHurried:
+      return hurried;
+    case For::kNobody:
+      break;
+  }
+  return false;
+}
+
+// Those who wait and are to have it get it.
+void CacheTable::TellLocked(Place& from, const Ending& ending) {
+  Flight& flight = *from.flight_;
   for (Place* place = flight.first; place != nullptr;) {
     Place* const next = place->next_;
-    place->flight_ = nullptr;
-    place->role_ = Found::kAnswer;
-    place->answer_ = value;
-    ++stats_.shared;
-    place->waker_->Wake();
+    if (IsFor(ending, from, *place)) {
+      UnlinkLocked(flight, *place);
+      place->role_ = Found::kAnswer;
+      place->answer_ = ending.value;
+      ++stats_.shared;
+      place->waker_->Wake();
+    }
     place = next;
   }
-  DropLocked(flight);
 }
 
 void CacheTable::DropLocked(Flight& flight) {

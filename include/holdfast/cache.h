@@ -36,18 +36,19 @@ namespace internal {
 
 Verdict AskCache(CacheTable& table, const CacheOptions& options, const absl::Status& too_late,
                  Call& call, CacheTable::Place& place);
-// What a failure below came of: this call's own end, which says nothing to others,
-bool EndedByItself(Call& call, const absl::Status& outcome);
-// or a refusal.
-bool WasRefused(const Call& call, const absl::Status& outcome);
+// Whom a failure below says something: nobody else, where it is this call's own end.
+CacheTable::For WhoseFailure(Call& call, const absl::Status& outcome);
 PolicyFacts FactsOfCache(const CacheTerms& terms);
 
 }  // namespace internal
 
 // One call for each key is below it at once; the others that come meanwhile wait for it, until
-// their deadline, and get its result or its error, refusals included and whatever their priority.
-// If it is cancelled, throws, or ends by its own
-// deadline, the last of them that came asks instead: it has the most time left.
+// their deadline, and get its result or its error. What is its own they don't get: if it is
+// cancelled, throws, or ends by its own deadline, another of them asks: of the most important the
+// one with the most time left. So it is after a refusal by a policy below, for those who matter more
+// (CallOptions::priority) or are for somebody else (CallOptions::key), and after that or a failure
+// for which it had no time to try again, for those whose deadline is later by more than it took;
+// the others get it. There is still one below at a time.
 //
 // Failures are kept for negative_ttl, but for refusals and cancellations. While a stale answer may
 // be given, one call asks anew and waits for that, and the others get the stale one at once; a
@@ -100,24 +101,41 @@ class Cache {
   void Settle(Call& call, internal::CacheTable::Place& place, R& result) const {
     const absl::Status outcome = ResultTraits<R>::StatusOf(result);
     const TimePoint now = call.now();
-    if (!outcome.ok()) {
-      if (const auto stand_in = place.StandIn(now); stand_in && !absl::IsCancelled(outcome)) {
-        result = *static_cast<const R*>(stand_in.get());
-        return cache_->table_.Settle(place, {.now = now,
-                                             .value = stand_in,
-                                             .ttl = cache_->options_.negative_ttl,
-                                             .stands_in = true});
-      }
-      if (internal::EndedByItself(call, outcome)) {
-        return cache_->table_.Settle(place, {.now = now, .value = nullptr});
-      }
-    }
+    if (!outcome.ok()) return Fail(call, place, result, outcome);
     const auto value = std::make_shared<const R>(result);
-    const Duration ttl =
-        internal::WasRefused(call, outcome) ? Duration::zero() : TtlOf(call, *value, outcome.ok());
-    const std::int64_t bytes = ttl > Duration::zero() ? cache_->SizeOf(KeyOf(call), *value) : 0;
-    cache_->table_.Settle(
-        place, {.now = now, .value = value, .ttl = ttl, .bytes = bytes, .success = outcome.ok()});
+    const Duration ttl = TtlOf(call, *value, true);
+    cache_->table_.Settle(place, {.now = now,
+                                  .value = value,
+                                  .ttl = ttl,
+                                  .bytes = BytesOf(call, *value, ttl),
+                                  .success = true});
+  }
+
+  void Fail(Call& call, internal::CacheTable::Place& place, R& result,
+            const absl::Status& outcome) const {
+    const TimePoint now = call.now();
+    internal::CacheTable::Ending ending{
+        .now = now, .value = nullptr, .whom = internal::WhoseFailure(call, outcome)};
+    // A refusal, and what is nobody else's, says nothing of the service.
+    const bool of_service = ending.whom == internal::CacheTable::For::kAll ||
+                            ending.whom == internal::CacheTable::For::kAsHurried;
+    const auto stand_in = absl::IsCancelled(outcome) ? nullptr : place.StandIn(now);
+    if (stand_in != nullptr) {
+      result = *static_cast<const R*>(stand_in.get());
+      ending.stands_in = true;
+      ending.value = stand_in;
+      if (of_service) ending.ttl = cache_->options_.negative_ttl;
+    } else if (ending.whom != internal::CacheTable::For::kNobody) {
+      const auto value = std::make_shared<const R>(result);
+      if (of_service) ending.ttl = TtlOf(call, *value, false);
+      ending.bytes = BytesOf(call, *value, ending.ttl);
+      ending.value = value;
+    }
+    cache_->table_.Settle(place, ending);
+  }
+
+  std::int64_t BytesOf(const Call& call, const R& result, Duration ttl) const {
+    return ttl > Duration::zero() ? cache_->SizeOf(KeyOf(call), result) : 0;
   }
 
   Duration TtlOf(const Call& call, const R& result, bool ok) const {

@@ -44,7 +44,7 @@ class ResultCache {
     Duration negative_ttl{0};  // the same for a failure of what was asked; zero: none is kept
     // For so long after its ttl a success still answers while one call asks anew, and for so long
     // it stands in where that fails (RFC 5861); where it does so, it does for negative_ttl before
-    // there is another try.
+    // there is another try, unless that was refused or ended by its own deadline.
     Duration stale_while_revalidate{0};
     Duration stale_if_error{0};
     std::int64_t max_entries = 10'000;

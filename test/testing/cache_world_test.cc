@@ -168,6 +168,133 @@ TEST_CASE("who shares a refusal is told that it is one") {
   CHECK(reports[1].stopped == StopReason::kRejected);
 }
 
+// A policy that refuses at 1 s who does not matter enough, or is somebody.
+struct Guard {
+  struct State {};
+  Verdict Before(Call& call, State&) const {
+    if (call.now() < TimePoint(1s)) return Verdict::Wait(TimePoint(1s));
+    if (call.priority() < least || (!somebody.empty() && call.key() == somebody)) {
+      return Verdict::Reject(absl::ResourceExhaustedError("no"));
+    }
+    return Verdict::Proceed();
+  }
+  template <class R>
+  Next After(Call&, State&, R&) const {
+    return Next::Done();
+  }
+  Priority least = Priority::kSheddable;
+  std::string somebody = {};
+};
+
+// Calls for one key, whoever they are for, below which that policy is.
+class Guarded {
+ public:
+  explicit Guarded(Guard guard, Results::Options options = {.ttl = 10s})
+      : cache(std::make_shared<Results>(std::move(options))), guard_(std::move(guard)) {}
+
+  // In the order of their coming.
+  std::string Ask(const std::vector<CallOptions>& calls) {
+    auto ask = Simulate<Result>(
+        world_, Stack(Cache(cache, {.key = [](const Call&) { return "key"; }}), guard_),
+        std::function<void(Call&, Reply<Result>)>([this](Call&, Reply<Result> reply) {
+          ++asked;
+          world_.After(1s, [reply] { reply.Done("answer"); });
+        }));
+    std::vector<std::string> ended(calls.size());
+    for (std::size_t i = 0; i < calls.size(); ++i) {
+      ask.With(calls[i], [&ended, i](const Result& result) {
+        ended[i] = result.ok() ? *result : absl::StatusCodeToString(result.status().code());
+      });
+    }
+    world_.Run();
+    std::string all;
+    for (const std::string& end : ended) all += end + " ";
+    return all;
+  }
+
+  std::shared_ptr<Results> cache;
+  int asked = 0;
+
+ private:
+  World world_;
+  Guard guard_;
+};
+
+TEST_CASE("who matters more than the one that was refused asks itself") {
+  const CallOptions kLow{.priority = Priority::kLow};
+  Guarded calls({.least = Priority::kCritical});
+  CHECK(calls.Ask({kLow,
+                   {.priority = Priority::kSheddable},
+                   {.priority = Priority::kNormal},
+                   kLow,
+                   {.priority = Priority::kCritical}}) ==
+        "RESOURCE_EXHAUSTED RESOURCE_EXHAUSTED answer RESOURCE_EXHAUSTED answer ");
+  // The most important asks first, and the rest that did not share the refusal have its answer.
+  CHECK(calls.asked == 1);
+}
+
+TEST_CASE("a refusal of somebody is not another's") {
+  Guarded calls({.somebody = "greedy"});
+  CHECK(calls.Ask({{.key = "greedy"}, {.key = "modest"}, {.key = "greedy"}, {.key = "third"}}) ==
+        "RESOURCE_EXHAUSTED answer RESOURCE_EXHAUSTED answer ");
+  CHECK(calls.asked == 1);
+}
+
+TEST_CASE("who has much more time than the one that was refused asks itself") {
+  Guarded calls({.least = Priority::kCritical});
+  const auto refused = [&](Duration leader, Duration other) {
+    calls.cache->Clear();
+    const auto misses = calls.cache->stats().misses;
+    (void)calls.Ask({{.deadline = TimePoint(leader)}, {.deadline = TimePoint(other)}});
+    return calls.cache->stats().misses - misses;
+  };
+  CHECK(refused(5s, 6s) == 1);
+  CHECK(refused(7s, 100s) == 2);
+}
+
+TEST_CASE("a refusal stands in for nobody else's answer") {
+  Results::Options options{.ttl = 1s, .negative_ttl = 1h, .stale_if_error = 1h};
+  Guarded calls({.least = Priority::kNormal}, options);
+  CHECK(calls.Ask({{}}) == "answer ");
+  calls.cache->PutAt(TimePoint(0s), "key", Result("stale"));
+  CHECK(calls.Ask({{.priority = Priority::kLow}, {}}) == "stale answer ");
+  calls.cache->PutAt(TimePoint(0s), "key", Result("stale"));
+  CHECK(calls.Ask({{.priority = Priority::kLow}}) == "stale ");
+  CHECK(calls.Ask({{}}) == "answer ");  // and not the stale one for the negative_ttl
+}
+
+TEST_CASE("a failure that there was no time to retry is not that of who has it") {
+  World world;
+  int asked = 0;
+  auto ask =
+      Simulate<Result>(world,
+                       Stack(Cache<Result>({.ttl = 10s}),
+                             Retry({.backoff = Backoff::Constant(1s), .budget = nullptr})),
+                       std::function<void(Call&, Reply<Result>)>([&](Call&, Reply<Result> reply) {
+                         const Result answer = ++asked == 1 ? Result(kDown) : Result("answer");
+                         world.After(100ms, [reply, answer] { reply.Done(answer); });
+                       }));
+  std::string ended;
+  for (const Duration patience : {Duration(500ms), Duration(550ms), Duration(10s)}) {
+    ask.With({.deadline = TimePoint(patience), .key = "key"},
+             [&ended](const Result& result) { ended += result.ok() ? *result + " " : "down "; });
+  }
+  world.Run();
+  CHECK(ended == "down down answer ");
+  CHECK(asked == 2);
+}
+
+TEST_CASE("what ended by its own deadline keeps a stale answer from nobody, and no other") {
+  // The one that asks has a deadline of its own; what is stale is its answer alone.
+  Crowd crowd({.ttl = 1s, .negative_ttl = 1h, .stale_if_error = 1h});
+  crowd.At(0s, "a");
+  crowd.At(5s, "b", 500ms);
+  crowd.At(5100ms, "c");
+  crowd.At(6700ms, "d");
+  crowd.world.Run();
+  CHECK(crowd.ended == "a:answer1@1000 b:answer1@5500 c:answer3@6500 d:answer3@6700 ");
+}
+
 TEST_CASE("while one asks anew the others get what is stale, if they may") {
   Crowd crowd({.ttl = 10s, .stale_while_revalidate = 5s});
   crowd.At(0s, "a");

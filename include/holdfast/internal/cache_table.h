@@ -11,6 +11,7 @@
 #include <mutex>
 #include <string_view>
 
+#include "holdfast/priority.h"
 #include "holdfast/time.h"
 #include "holdfast/waker.h"
 
@@ -52,7 +53,15 @@ class CacheTable {
     kWait,    // for the one that does
   };
 
-  // A call's part in what its key is asked for; destroyed, it leaves it to the last who came.
+  // Who asks: what makes one call's failure not another's.
+  struct Asker {
+    Priority priority = Priority::kNormal;
+    std::string_view whom = {};  // CallOptions::key; it must outlive the place
+    TimePoint deadline = TimePoint::max();
+    TimePoint came = {};  // now
+  };
+
+  // A call's part in what its key is asked for; destroyed, it leaves it to the next who waits.
   class Place {
    public:
     Place() = default;
@@ -77,6 +86,7 @@ class CacheTable {
     Flight* flight_ = nullptr;  // null when it has no part
     Found role_ = Found::kWait;
     Waker* waker_ = nullptr;
+    Asker asker_;
     Place* previous_ = nullptr;
     Place* next_ = nullptr;
     Value answer_;
@@ -91,13 +101,25 @@ class CacheTable {
 
   // For a place that has no part yet. `waker` is rung when Look has something else to say than that
   // it waits.
-  Found Find(std::string_view key, TimePoint now, Waker& waker, Place& place);
+  Found Find(std::string_view key, const Asker& asker, Waker& waker, Place& place);
   Found Look(Place& place);
 
-  // How what was asked for ended.
+  // Whose an ending is, beside the call's that asked.
+  enum class For {
+    kAll,
+    // Those for whom a refusal would be the same: no more important, for the same whom, and without
+    // much more time.
+    kAlike,
+    kAsHurried,  // those without much more time
+    kNobody,     // the next who waits asks
+  };
+
+  // How what was asked for ended. Of those who wait and are not to have it, the one of the most
+  // important that has the most time left asks.
   struct Ending {
     TimePoint now;
-    Value value;             // null: nobody else is to have it, and the last who came asks
+    Value value;  // not null, but where it is for nobody
+    For whom = For::kAll;
     Duration ttl{0};         // to be kept so long; zero: not
     std::int64_t bytes = 0;  // of it
     bool stands_in = false;  // it is the place's stand-in, which may go on for the ttl
@@ -121,8 +143,10 @@ class CacheTable {
   void EraseLocked(Entry& entry, Dropped& dropped);
   void TouchLocked(Entry& entry);
   void UnlinkLocked(Entry& entry);
+  static bool IsFor(const Ending& ending, const Place& from, const Place& to);
   void PassOnLocked(Place& place);
-  void EndLocked(Flight& flight, const Value& value);
+  void TellLocked(Place& from, const Ending& ending);
+  static void UnlinkLocked(Flight& flight, Place& place);
   void DropLocked(Flight& flight);
   static void DetachLocked(std::unique_ptr<Flight> flight);
   Entry* EntryOf(std::string_view key);
