@@ -36,6 +36,12 @@ concept TakesOptions = requires(Executor& executor, const CallOptions& options, 
   executor.With(options, static_cast<Args>(args)...);
 };
 
+// One of Holdfast's own, which hands on what it caught instead of throwing it.
+template <class Executor, class... Args>
+concept HandsOnCaught = requires(Executor& executor, const CallOptions& options, Args... args) {
+  executor.WithCaught(options, static_cast<Args>(args)...);
+};
+
 template <class Executor, class... Args>
 concept ExecutesItself =
     TakesOptions<Executor, Args...> || std::is_invocable_v<Executor&, Args..., Call&> ||
@@ -78,12 +84,16 @@ class BlockingCall final : public Call {
 template <class... Args, class Executor>
 decltype(auto) Attempt(Executor& executor, Call& call, Args... args) {
   if constexpr (TakesOptions<Executor, Args...>) {
-    return executor.With(CallOptions{.deadline = call.deadline(),
-                                     .stop = call.stop(),
-                                     .key = call.key(),
-                                     .priority = call.priority(),
-                                     .outer = &call},
-                         args...);
+    const CallOptions options{.deadline = call.deadline(),
+                              .stop = call.stop(),
+                              .key = call.key(),
+                              .priority = call.priority(),
+                              .outer = &call};
+    if constexpr (HandsOnCaught<Executor, Args...>) {
+      return executor.WithCaught(options, args...);
+    } else {
+      return executor.With(options, args...);
+    }
   } else if constexpr (std::is_invocable_v<Executor&, Args..., Call&>) {
     return std::invoke(executor, args..., static_cast<Call&>(call));
   } else {
@@ -139,21 +149,29 @@ ABSL_ATTRIBUTE_ALWAYS_INLINE inline auto RunBlocking(std::tuple<Policies...>& po
                                                      Executor& executor, Clock* clock,
                                                      const CallOptions& options, Args... args) {
   using R = typename AttemptResult<Executor, Args...>::type;
-  static_assert(HasResultTraits<R>,
-                "specialise holdfast::ResultTraits for what the executor returns (result.h)");
-  BlockingCall call(options, clock);
-  call.SetRequest(args...);
-  call.SetExecutor(executor);
-  Machine<R, Policies...> machine(policies, call);
-  const auto attempt = [&]() -> R { return Attempt<Args...>(executor, call, args...); };
-  if constexpr (kIsForked<Executor>) {
-    // A call that was stopped while it waited for its branches is cancelled.
-    const auto stopped = [&call] { return Branches::WasStopped(call); };
-    Walk(machine, call, [&] { return ExecuteUnless(stopped, machine, attempt); });
-  } else {
-    Walk(machine, call, [&machine, &attempt] { return machine.Execute(attempt); });
+  static_assert(HasResultTraits<R> || !std::is_void_v<R>,
+                "the executor returns nothing: put it in holdfast::Catching (catching.h), to which "
+                "what does not throw is a success");
+  static_assert(
+      HasResultTraits<R> || std::is_void_v<R>,
+      "specialise holdfast::ResultTraits for what the executor returns (result.h), or put "
+      "the executor in holdfast::Catching (catching.h), to which what does not throw is a "
+      "success");
+  if constexpr (HasResultTraits<R>) {
+    BlockingCall call(options, clock);
+    call.SetRequest(args...);
+    call.SetExecutor(executor);
+    Machine<R, Policies...> machine(policies, call);
+    const auto attempt = [&]() -> R { return Attempt<Args...>(executor, call, args...); };
+    if constexpr (kIsForked<Executor>) {
+      // A call that was stopped while it waited for its branches is cancelled.
+      const auto stopped = [&call] { return Branches::WasStopped(call); };
+      Walk(machine, call, [&] { return ExecuteUnless(stopped, machine, attempt); });
+    } else {
+      Walk(machine, call, [&machine, &attempt] { return machine.Execute(attempt); });
+    }
+    return std::move(machine).TakeResult();
   }
-  return std::move(machine).TakeResult();
 }
 
 }  // namespace holdfast::internal

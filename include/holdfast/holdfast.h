@@ -14,8 +14,11 @@
 #include "holdfast/bulkhead.h"               // IWYU pragma: export
 #include "holdfast/cache.h"                  // IWYU pragma: export
 #include "holdfast/call.h"                   // IWYU pragma: export
+#include "holdfast/catching.h"               // IWYU pragma: export
+#include "holdfast/caught.h"                 // IWYU pragma: export
 #include "holdfast/circuit_break.h"          // IWYU pragma: export
 #include "holdfast/circuit_breaker.h"        // IWYU pragma: export
+#include "holdfast/error.h"                  // IWYU pragma: export
 #include "holdfast/fallback.h"               // IWYU pragma: export
 #include "holdfast/flight.h"                 // IWYU pragma: export
 #include "holdfast/fork.h"                   // IWYU pragma: export

@@ -20,6 +20,7 @@
 
 #include "holdfast/blocking_driver.h"
 #include "holdfast/call.h"
+#include "holdfast/caught.h"
 #include "holdfast/internal/stack_facts.h"
 #include "holdfast/internal/stack_order.h"
 #include "holdfast/machine.h"
@@ -36,6 +37,11 @@ template <class... Parts>
 absl::Status Validate(const Stack<Parts...>& stack);
 
 namespace internal {
+
+// An executor that could only be called with its arguments moved into it.
+template <class Executor, class... Args>
+concept WantsToMove =
+    !Executes<Executor, AttemptArg<Args>...> && std::is_invocable_v<Executor&, Args...>;
 
 template <class Policies, class Executor>
 Decorated<Executor, Policies> Decorate(Level<Policies, Executor> level, Clock* clock) {
@@ -129,7 +135,9 @@ absl::Status Validate(const Stack<Parts...>& stack) {
 // executor and the user's own policies allow it; every policy of Holdfast does.
 //
 // Arguments are passed to each attempt unchanged and are never moved from: the executor gets an
-// lvalue as it is, anything else as const.
+// lvalue as it is, anything else as const. Around an executor in Catching a call returns what that
+// returns, throws what it threw last, and throws a StatusError where a policy has something to say
+// that the result has no room for.
 template <class Executor, class Policies>
 class Decorated {
  public:
@@ -152,6 +160,18 @@ class Decorated {
   template <class... Args>
     requires internal::Executes<Executor, internal::AttemptArg<Args>...>
   ABSL_ATTRIBUTE_ALWAYS_INLINE auto With(const CallOptions& options, Args&&... args) const {
+    if constexpr (internal::kIsCaught<decltype(WithCaught(options, std::forward<Args>(args)...))>) {
+      return WithCaught(options, std::forward<Args>(args)...).Release();
+    } else {
+      return WithCaught(options, std::forward<Args>(args)...);
+    }
+  }
+
+  // For drivers and whatever else is around it: the same, but what an executor in Catching threw is
+  // in a Caught.
+  template <class... Args>
+    requires internal::Executes<Executor, internal::AttemptArg<Args>...>
+  ABSL_ATTRIBUTE_ALWAYS_INLINE auto WithCaught(const CallOptions& options, Args&&... args) const {
     return internal::RunBlocking<internal::AttemptArg<Args>...>(policies_, executor_, clock_,
                                                                 options, args...);
   }
@@ -159,6 +179,20 @@ class Decorated {
   // For a stack around this one.
   TimeBelow TimeBelowAt(TimePoint now) const {
     return internal::BoundedBy(policies_, 0, now, internal::TimeIn(executor_, now));
+  }
+
+  // Only say why they can't be called with these.
+  template <class... Args>
+    requires internal::WantsToMove<Executor, Args...>
+  void operator()(Args&&... args) const {
+    With(CallOptions{}, std::forward<Args>(args)...);
+  }
+  template <class... Args>
+    requires internal::WantsToMove<Executor, Args...>
+  void With(const CallOptions&, Args&&...) const {
+    static_assert(!internal::WantsToMove<Executor, Args...>,
+                  "every attempt needs the arguments, so they are never moved from: take one that "
+                  "can't be copied by const reference, or in a std::shared_ptr");
   }
 
  private:

@@ -31,6 +31,9 @@ namespace holdfast {
 //   completes with a type that has ResultTraits, with an error_code (absl::Status) or with an
 //   error_code and values (absl::StatusOr); or
 //   takes the arguments and returns asio::awaitable<R>, R with ResultTraits.
+// A std::system_error (Boost's, over Boost) that it throws, or completes with as an exception, is a
+// result as an error_code is. What else it throws is none, unless it is in Catching (catching.h):
+// then it may complete with anything, which need be default-constructible to go with an exception.
 // Between the arguments and the token it may take a Call&. What another AroundAsync returned is an
 // executor, too, and learns the deadline and the key.
 //
@@ -116,13 +119,21 @@ class AsyncDecorated {
   };
 
   // Of a callback, which returns nothing. Asio's `deferred` can be called with anything, and does.
-  template <class Token, class R>
+  template <class Token, class... Result>
   static consteval bool TakesResultAlone() {
-    if constexpr (!std::is_invocable_v<Token, R>) {
+    if constexpr (!std::is_invocable_v<Token, Result...>) {
       return false;
     } else {
-      return std::is_void_v<std::invoke_result_t<Token, R>> &&
-             !std::is_invocable_v<Token, std::exception_ptr, R>;
+      return std::is_void_v<std::invoke_result_t<Token, Result...>> &&
+             !std::is_invocable_v<Token, std::exception_ptr, Result...>;
+    }
+  }
+  template <class Token, class T>
+  static consteval bool Alone() {
+    if constexpr (std::is_void_v<T>) {
+      return TakesResultAlone<Token>();
+    } else {
+      return TakesResultAlone<Token, T>();
     }
   }
 
@@ -130,10 +141,14 @@ class AsyncDecorated {
   auto Initiate(const CallOptions& options, Token&& token, Args&&... args) const {
     using R =
         typename internal::AsyncAttempt<decltype(Level::executor), const std::decay_t<Args>&...>::R;
-    static_assert(HasResultTraits<R>,
-                  "specialise holdfast::ResultTraits for what the executor completes with");
-    using Signature = std::conditional_t<TakesResultAlone<std::decay_t<Token>, R>(), void(R),
-                                         void(std::exception_ptr, R)>;
+    static_assert(
+        HasResultTraits<R>,
+        "specialise holdfast::ResultTraits for what the executor completes with, or put it "
+        "in holdfast::Catching");
+    using T = internal::ResultFor<std::decay_t<Token>, R>;
+    using Signatures = internal::SignatureFor<T>;
+    using Signature = std::conditional_t<Alone<std::decay_t<Token>, T>(),
+                                         typename Signatures::Alone, typename Signatures::type>;
     return net::async_initiate<Token, Signature>(Initiation{level_, io_, clock_}, token, options,
                                                  std::forward<Args>(args)...);
   }

@@ -37,6 +37,7 @@
 #include <boost/asio/use_future.hpp>
 #include <boost/asio/version.hpp>
 #include <boost/system/error_code.hpp>
+#include <boost/system/system_error.hpp>
 
 #if BOOST_ASIO_VERSION < 102600 || !defined(BOOST_ASIO_HAS_CO_AWAIT)
 #error "holdfast::asio needs Boost 1.81 or later, and coroutines"
@@ -46,9 +47,7 @@ namespace holdfast {
 namespace net = ::boost::asio;
 namespace internal {
 using ErrorCode = boost::system::error_code;
-inline const boost::system::error_category& GenericCategory() {
-  return boost::system::generic_category();
-}
+using SystemError = boost::system::system_error;
 }  // namespace internal
 }  // namespace holdfast
 
@@ -91,7 +90,7 @@ namespace holdfast {
 namespace net = ::asio;
 namespace internal {
 using ErrorCode = std::error_code;
-inline const std::error_category& GenericCategory() { return std::generic_category(); }
+using SystemError = std::system_error;
 }  // namespace internal
 }  // namespace holdfast
 

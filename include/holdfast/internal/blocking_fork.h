@@ -113,6 +113,9 @@ template <class... Args, class Fork, class Policies, class Executor>
 typename AttemptResult<Forked<Fork, Policies, Executor>, Args...>::type Attempt(
     Forked<Fork, Policies, Executor>& forked, BlockingCall& call, Args... args) {
   static_assert(CheckWord<Fork, Args...>());
+  static_assert((std::is_copy_constructible_v<std::decay_t<Args>> && ...),
+                "below a policy that forks (Hedge, Timeout with a pool) each branch has copies of "
+                "the arguments: pass one that can't be copied in a std::shared_ptr");
   using ForkedExecutor = Forked<Fork, Policies, Executor>;
   using R = typename AttemptResult<ForkedExecutor, Args...>::type;
   using ThisRace = BlockingRace<R, typename ForkedExecutor::Below, std::decay_t<Args>...>;

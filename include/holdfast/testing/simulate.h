@@ -16,9 +16,12 @@
 #include <functional>
 #include <memory>
 #include <string>
+#include <type_traits>
 #include <utility>
 
 #include "holdfast/call.h"
+#include "holdfast/catching.h"
+#include "holdfast/caught.h"
 #include "holdfast/stack.h"
 #include "holdfast/testing/internal/hangar.h"
 #include "holdfast/testing/random.h"
@@ -29,19 +32,44 @@ namespace holdfast::testing {
 
 namespace sim_internal {
 
-// What Simulate's caller wants to be told.
+template <class T>
+struct DoneWith : std::type_identity<std::function<void(T)>> {};
+
+// What the flights of an executor come to, of which the caller gets a T.
+template <class T, class Executor>
+struct FlightResult : std::type_identity<T> {};
+template <class T, class Executor, class... Classify>
+struct FlightResult<T, Catching<Executor, Classify...>> : std::type_identity<Caught<T>> {};
+
+// What Simulate's caller wants to be told, who gets a T of an R.
+template <class T>
+using Done =
+    typename std::conditional_t<std::is_void_v<T>, std::type_identity<std::function<void()>>,
+                                DoneWith<T>>::type;
 template <class R>
 struct TellCaller {
+  using T = typename internal::ForCaller<R>::type;
+
   static void Begin(Call&) {}
-  void Succeeded(Call&, R result) const {
-    if (done != nullptr) done(std::move(result));
+  void Succeeded(Call& call, R result) const {
+    if constexpr (internal::kIsCaught<R>) {
+      if (auto error = result.ToThrow(); error != nullptr) return Threw(call, std::move(error));
+    }
+    if (done == nullptr) return;
+    if constexpr (std::is_void_v<T>) {
+      done();
+    } else if constexpr (internal::kIsCaught<R>) {
+      done(std::move(result).Release());
+    } else {
+      done(std::move(result));
+    }
   }
   void Threw(Call&, std::exception_ptr error) const {
     if (failed == nullptr) std::rethrow_exception(std::move(error));
     failed(std::move(error));
   }
 
-  std::function<void(R)> done;
+  Done<T> done;
   std::function<void(std::exception_ptr)> failed;
 };
 
@@ -67,7 +95,7 @@ struct Simulation {
 template <class R, class Policies, class Executor>
 class Simulated {
  public:
-  using Done = std::function<void(R)>;
+  using Done = sim_internal::Done<typename internal::ForCaller<R>::type>;
   using Failed = std::function<void(std::exception_ptr)>;
 
   explicit Simulated(sim_internal::Simulation<R, Policies, Executor>& simulation)
@@ -87,11 +115,13 @@ class Simulated {
   sim_internal::Simulation<R, Policies, Executor>* simulation_;
 };
 
-// `executor` is called for each attempt with the Call and a Reply<R>, which it, or an event that it
-// brings about, gives an R. Policies that fork (Hedge, Timeout with a pool) use no threads here.
-// Policies draw from the world's randomness.
-template <class R = absl::Status, class... Parts, class Executor>
+// `executor` is called for each attempt with the Call and a Reply<T>, which it, or an event that it
+// brings about, gives a T. One in Catching gets a Reply<Caught<T>>, and may throw to it. Policies
+// that fork (Hedge, Timeout with a pool) use no threads here. Policies draw from the world's
+// randomness.
+template <class T = absl::Status, class... Parts, class Executor>
 auto Simulate(World& world, const Stack<Parts...>& stack, Executor executor) {
+  using R = typename sim_internal::FlightResult<T, Executor>::type;
   auto level = internal::SplitAtFork(Stack<Parts...>(stack).TakePolicies(), std::move(executor));
   using Simulation =
       sim_internal::Simulation<R, decltype(level.policies), decltype(level.executor)>;

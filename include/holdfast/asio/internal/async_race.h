@@ -42,6 +42,7 @@ struct RaceFor<Forked<Fork, Policies, Executor>, R, Args...> {
 // Where a branch ends.
 template <class ThisRace, class Executor>
 struct BranchHandler {
+  using TakesCaught = void;
   using executor_type = Executor;
   executor_type get_executor() const noexcept { return executor; }
 

@@ -17,6 +17,8 @@
 #include "holdfast/asio/config.h"
 #include "holdfast/asio/status.h"
 #include "holdfast/call.h"
+#include "holdfast/catching.h"
+#include "holdfast/caught.h"
 #include "holdfast/fork.h"
 #include "holdfast/result.h"
 
@@ -74,9 +76,31 @@ OperationExecutor<Handler, Io> ExecutorOf(const Handler& handler, const Io& io) 
 
 // A completion token that starts nothing: an operation "started" with it returns the type of its
 // completion signature. Only ever used unevaluated.
-struct Probe {};
+struct Probe {
+  using TakesCaught = void;
+};
 template <class... Signatures>
 struct CompletesWith {};
+
+// A handler of Holdfast's own, to which a stack hands on what was caught.
+template <class Handler>
+inline constexpr bool kTakesCaught = requires { typename Handler::TakesCaught; };
+
+// What a handler is told of an R.
+template <class Handler, class R>
+using ResultFor = std::conditional_t<kTakesCaught<Handler>, R, typename ForCaller<R>::type>;
+
+// The signature to tell it by, and that of a handler that takes the result alone.
+template <class T>
+struct SignatureFor {
+  using type = void(std::exception_ptr, T);
+  using Alone = void(T);
+};
+template <>
+struct SignatureFor<void> {
+  using type = void(std::exception_ptr);
+  using Alone = void();
+};
 
 // What the completion of an attempt comes to: a result, or an exception.
 template <class R>
@@ -100,7 +124,7 @@ struct Completion<void()> {
   static Ending<R> Read() { return Ended(absl::OkStatus()); }
 };
 template <class T>
-  requires HasResultTraits<std::decay_t<T>>
+  requires(HasResultTraits<std::decay_t<T>> && !std::same_as<std::decay_t<T>, ErrorCode>)
 struct Completion<void(T)> {
   using R = std::decay_t<T>;
   static Ending<R> Read(T result) { return Ended(R(std::move(result))); }
@@ -123,13 +147,22 @@ struct Completion<void(E, T...)> {
     return Ended(R(Value(std::move(values)...)));
   }
 };
+// A system_error that was thrown is what an error_code is.
+template <class R>
+Ending<R> EndedBy(const std::exception_ptr& error) {
+  if constexpr (!kIsCaught<R>) {
+    if (auto status = StatusOfSystemError(error)) {
+      return Ended(R(ResultTraits<R>::FromStatus(*std::move(status))));
+    }
+  }
+  return {.error = error, .result = std::nullopt};
+}
 template <class E>
   requires std::same_as<std::decay_t<E>, std::exception_ptr>
 struct Completion<void(E)> {
   using R = absl::Status;
   static Ending<R> Read(const std::exception_ptr& error) {
-    if (error != nullptr) return {.error = error, .result = std::nullopt};
-    return Ended(absl::OkStatus());
+    return error != nullptr ? EndedBy<R>(error) : Ended(absl::OkStatus());
   }
 };
 template <class E, class T>
@@ -137,8 +170,58 @@ template <class E, class T>
 struct Completion<void(E, T)> {
   using R = std::decay_t<T>;
   static Ending<R> Read(const std::exception_ptr& error, T result) {
-    if (error != nullptr) return {.error = error, .result = std::nullopt};
-    return Ended(R(std::move(result)));
+    return error != nullptr ? EndedBy<R>(error) : Ended(R(std::move(result)));
+  }
+};
+
+// The same of an executor in Catching: what it completes with may be anything.
+template <class Signature>
+struct CaughtCompletion;
+template <>
+struct CaughtCompletion<void()> {
+  using R = Caught<void>;
+  static Ending<R> Read(auto&) { return Ended(R()); }
+};
+template <class T>
+struct CaughtCompletion<void(T)> {
+  using R = Caught<std::decay_t<T>>;
+  static Ending<R> Read(auto&, T result) { return Ended(R(std::move(result))); }
+};
+template <class E, class... T>
+  requires std::same_as<std::decay_t<E>, ErrorCode>
+struct CaughtCompletion<void(E, T...)> {
+  using Plain = Completion<void(E, T...)>;
+  using R = Caught<typename Plain::R>;
+  static Ending<R> Read(auto&, const ErrorCode& error, T... values) {
+    return Ended(R(*Plain::Read(error, std::move(values)...).result));
+  }
+};
+template <class T>
+auto CaughtError(auto& catching, const std::exception_ptr& error) {
+  return Ended(catching.template Thrown<T>(error, StatusOfSystemError(error)));
+}
+template <class E>
+  requires std::same_as<std::decay_t<E>, std::exception_ptr>
+struct CaughtCompletion<void(E)> {
+  using R = Caught<void>;
+  static Ending<R> Read(auto& catching, const std::exception_ptr& error) {
+    return error != nullptr ? CaughtError<void>(catching, error) : Ended(R());
+  }
+};
+template <class E, class T>
+  requires std::same_as<std::decay_t<E>, std::exception_ptr>
+struct CaughtCompletion<void(E, T)> {
+  using Value = typename ForCaller<std::decay_t<T>>::type;
+  using R = Caught<Value>;
+  static Ending<R> Read(auto& catching, std::exception_ptr error, T result) {
+    if constexpr (kIsCaught<std::decay_t<T>>) {
+      // Of a stack, whose classifiers are not these.
+      if (error == nullptr && result.exception() == nullptr) return Ended(std::move(result));
+      if (error == nullptr) error = result.exception();
+      return CaughtError<Value>(catching, error);
+    } else {
+      return error != nullptr ? CaughtError<Value>(catching, error) : Ended(R(std::move(result)));
+    }
   }
 };
 
@@ -205,25 +288,35 @@ decltype(auto) Spawn(const Io& io, Token&& token, Executor& executor, Args&... a
 template <class... Args, class Executor, class Io, class Token>
 decltype(auto) StartAttempt(Executor& executor, const CallOptions& options, Call& call,
                             const Io& io, Token&& token, Args... args) {
-  constexpr AsyncKind kKind = KindOf<Executor, Args...>();
-  static_assert(kKind != AsyncKind::kNone,
-                "the executor takes these arguments and a completion token (with a Call& between "
-                "them if it likes), or is a coroutine that takes them");
-  if constexpr (kKind == AsyncKind::kStack) {
-    return executor.With(options, args..., std::forward<Token>(token));
-  } else if constexpr (kKind == AsyncKind::kOperation) {
-    return std::invoke(executor, args..., std::forward<Token>(token));
-  } else if constexpr (kKind == AsyncKind::kOperationOfCall) {
-    return std::invoke(executor, args..., call, std::forward<Token>(token));
-  } else if constexpr (kKind == AsyncKind::kCoroutineOfCall) {
-    return Spawn(io, std::forward<Token>(token), executor, args..., call);
-  } else if constexpr (kKind == AsyncKind::kCoroutine) {
-    return Spawn(io, std::forward<Token>(token), executor, args...);
+  if constexpr (kIsCatching<Executor>) {
+    return StartAttempt<Args...>(executor.executor(), options, call, io, std::forward<Token>(token),
+                                 args...);
+  } else {
+    constexpr AsyncKind kKind = KindOf<Executor, Args...>();
+    static_assert(
+        kKind != AsyncKind::kNone || KindOf<Executor, std::decay_t<Args>...>() == AsyncKind::kNone,
+        "every attempt needs the arguments, so they are never moved from: take one that "
+        "can't be copied by const reference, or in a std::shared_ptr");
+    static_assert(kKind != AsyncKind::kNone,
+                  "the executor takes these arguments and a completion token (with a Call& between "
+                  "them if it likes), or is a coroutine that takes them");
+    if constexpr (kKind == AsyncKind::kStack) {
+      return executor.With(options, args..., std::forward<Token>(token));
+    } else if constexpr (kKind == AsyncKind::kOperation) {
+      return std::invoke(executor, args..., std::forward<Token>(token));
+    } else if constexpr (kKind == AsyncKind::kOperationOfCall) {
+      return std::invoke(executor, args..., call, std::forward<Token>(token));
+    } else if constexpr (kKind == AsyncKind::kCoroutineOfCall) {
+      return Spawn(io, std::forward<Token>(token), executor, args..., call);
+    } else if constexpr (kKind == AsyncKind::kCoroutine) {
+      return Spawn(io, std::forward<Token>(token), executor, args...);
+    }
   }
 }
 
+// What an executor completes with.
 template <class Executor, class... Args>
-struct AsyncAttempt {
+struct AsyncSignature {
   template <AsyncKind kKind>
   static auto Find() {
     if constexpr (kKind == AsyncKind::kCoroutineOfCall) {
@@ -240,16 +333,30 @@ struct AsyncAttempt {
               type>{};
     }
   }
-  using Signature = typename decltype(Find<KindOf<Executor, Args...>()>())::type;
-  using Completes = Completion<Signature>;
+  using type = typename decltype(Find<KindOf<Executor, Args...>()>())::type;
+};
+
+// What it comes to.
+template <class Executor, class... Args>
+struct AsyncAttempt {
+  using Completes = Completion<typename AsyncSignature<Executor, Args...>::type>;
   using R = typename Completes::R;
+  static Ending<R> Read(Executor&, auto&&... results) {
+    return Completes::Read(std::forward<decltype(results)>(results)...);
+  }
+};
+template <class Executor, class... Classify, class... Args>
+struct AsyncAttempt<Catching<Executor, Classify...>, Args...> {
+  using Completes = CaughtCompletion<typename AsyncSignature<Executor, Args...>::type>;
+  using R = typename Completes::R;
+  static Ending<R> Read(Catching<Executor, Classify...>& catching, auto&&... results) {
+    return Completes::Read(catching, std::forward<decltype(results)>(results)...);
+  }
 };
 // A branch gets the same arguments.
 template <class Fork, class Policies, class Executor, class... Args>
 struct AsyncAttempt<Forked<Fork, Policies, Executor>, Args...> {
   using R = typename AsyncAttempt<Executor, Args...>::R;
-  using Signature = void(std::exception_ptr, R);
-  using Completes = Completion<Signature>;
 };
 
 }  // namespace holdfast::internal

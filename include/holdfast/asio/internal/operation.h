@@ -25,6 +25,8 @@
 #include "holdfast/asio/internal/memory.h"
 #include "holdfast/asio/internal/reference.h"
 #include "holdfast/call.h"
+#include "holdfast/catching.h"
+#include "holdfast/caught.h"
 #include "holdfast/flight.h"
 #include "holdfast/fork.h"
 #include "holdfast/report.h"
@@ -112,16 +114,23 @@ class Operation final : public Sleeper {
       race_->Begin(level_->executor.fork, call_, Sender());
       SetAlarm(race_->LookAt(call_));
     } else {
-      std::apply(
-          [this](const Args&... args) {
-            StartAttempt<const Args&...>(level_->executor,
-                                         CallOptions{.deadline = call_.deadline(),
-                                                     .key = call_.key(),
-                                                     .priority = call_.priority(),
-                                                     .outer = &call_},
-                                         call_, executor(), AttemptHandler(*this), args...);
-          },
-          args_);
+      const auto start = [this](const Args&... args) {
+        StartAttempt<const Args&...>(level_->executor,
+                                     CallOptions{.deadline = call_.deadline(),
+                                                 .key = call_.key(),
+                                                 .priority = call_.priority(),
+                                                 .outer = &call_},
+                                     call_, executor(), AttemptHandler(*this), args...);
+      };
+      if constexpr (kIsCatching<AttemptExecutor>) {
+        try {
+          std::apply(start, args_);
+        } catch (...) {
+          NotStarted(std::current_exception());
+        }
+      } else {
+        std::apply(start, args_);
+      }
     }
   }
   void CancelAttempt(StopReason) {
@@ -178,6 +187,7 @@ class Operation final : public Sleeper {
   // called, while its context lives, then the attempt has failed.
   class AttemptHandler : public Inner<AttemptRoom> {
    public:
+    using TakesCaught = void;
     using cancellation_slot_type = net::cancellation_slot;
 
     explicit AttemptHandler(Operation& operation)
@@ -195,7 +205,8 @@ class Operation final : public Sleeper {
       Ref operation = std::move(this->operation_);
       if (!operation) return;
       try {
-        operation->ended_ = Attempt::Completes::Read(std::forward<Results>(results)...);
+        operation->ended_ =
+            Attempt::Read(operation->level_->executor, std::forward<Results>(results)...);
       } catch (...) {
         operation->ended_ = {std::current_exception(), std::nullopt};
       }
@@ -283,6 +294,15 @@ class Operation final : public Sleeper {
     if (slot_.is_connected()) slot_.template emplace<SlotHandler>(*this);
     if (options_.stop.stop_possible()) stop_callback_.emplace(options_.stop, StopHandler{*this});
     flight_.Start();
+  }
+
+  // The attempt threw before it began, and its handler was lost with it. As an end, which whoever
+  // is busy sees as soon as the start has returned.
+  void NotStarted(std::exception_ptr error) {
+    ended_ = {nullptr,
+              level_->executor.template Thrown<typename ForCaller<R>::type>(std::move(error))};
+    lost_.store(false, std::memory_order_relaxed);
+    events_.fetch_or(kEnded, std::memory_order_acq_rel);
   }
 
   void Stop() {
@@ -395,11 +415,39 @@ class Operation final : public Sleeper {
     {
       const Ref last = std::move(self);
     }
-    if constexpr (std::is_invocable_v<Handler, std::exception_ptr, R>) {
-      std::move(handler)(std::move(error), std::move(result));
+    if constexpr (!kIsCaught<R> || kTakesCaught<Handler>) {
+      Tell(std::move(handler), std::move(error), std::move(result));
+    } else {
+      Release(std::move(handler), std::move(error), std::move(result));
+    }
+  }
+
+  template <class... Result>
+  static void Tell(Handler handler, std::exception_ptr error, Result... result) {
+    if constexpr (std::is_invocable_v<Handler, std::exception_ptr, Result...>) {
+      std::move(handler)(std::move(error), std::move(result)...);
     } else {
       if (error != nullptr) std::rethrow_exception(std::move(error));
-      std::move(handler)(std::move(result));
+      std::move(handler)(std::move(result)...);
+    }
+  }
+
+  // Of a result that its handler doesn't take as it is.
+  static void Release(Handler handler, std::exception_ptr error, R result) {
+    using T = typename ForCaller<R>::type;
+    if (error == nullptr) error = result.ToThrow();
+    if constexpr (std::is_void_v<T>) {
+      Tell(std::move(handler), std::move(error));
+    } else if (error == nullptr) {
+      Tell(std::move(handler), nullptr, std::move(result).Release());
+    } else if constexpr (HasResultTraits<T>) {
+      Tell(std::move(handler), std::move(error),
+           ResultTraits<T>::FromStatus(absl::UnknownError("the executor threw")));
+    } else {
+      static_assert(std::is_default_constructible_v<T>,
+                    "what an executor in Catching completes with is default-constructible, as Asio "
+                    "asks for: a handler is called with an exception and a value");
+      Tell(std::move(handler), std::move(error), T());
     }
   }
 

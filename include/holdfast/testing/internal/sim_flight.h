@@ -13,6 +13,8 @@
 #include <type_traits>
 #include <utility>
 
+#include "holdfast/catching.h"
+#include "holdfast/caught.h"
 #include "holdfast/flight.h"
 #include "holdfast/testing/internal/hangar.h"
 #include "holdfast/testing/reply.h"
@@ -104,6 +106,13 @@ class SimFlight final : public SimAlarm, public Waiting<R> {
   void Launch() {
     if constexpr (internal::kIsForked<Executor>) {
       BeginRace();
+    } else if constexpr (internal::kIsCatching<Executor>) {
+      try {
+        executor_->executor()(static_cast<Call&>(call_->call), this->NextReply());
+      } catch (...) {
+        this->AwaitNothing();
+        Threw(std::current_exception());
+      }
     } else {
       (*executor_)(static_cast<Call&>(call_->call), this->NextReply());
     }
@@ -179,6 +188,15 @@ class SimFlight final : public SimAlarm, public Waiting<R> {
     }
   }
   void Threw(std::exception_ptr error) override {
+    if constexpr (internal::kIsCatching<Executor>) {
+      std::optional<R> caught;
+      try {
+        caught = executor_->template Thrown<typename internal::ForCaller<R>::type>(error);
+      } catch (...) {
+        error = std::current_exception();  // of a classifier
+      }
+      if (caught) return Replied(*std::move(caught));
+    }
     if (doing_) {
       reply_error_ = std::move(error);
     } else {
