@@ -89,11 +89,12 @@ AdaptiveLimiter::AdaptiveLimiter(Options options)
           internal::LimitEstimator(options.algorithm, BoundsOf(options), options.headroom),
           options.drop_share)),
       classify_(std::move(options.classify)),
-      clock_(internal::NullIfSteady(options.clock)),
+      clock_(options.clock),
       refusals_(RejectionKind::kBulkheadFull, "AdaptiveLimit", options.name, "permit"),
       settings_(SettingsOf(options, BoundsOf(options))),
       maximum_(BoundsOf(options).maximum),
-      semaphore_({.limit = loop_->estimator.limit(), .name = options.name, .clock = clock_}) {}
+      semaphore_(
+          {.limit = loop_->estimator.limit(), .name = options.name, .clock = options.clock}) {}
 
 AdaptiveLimiter::~AdaptiveLimiter() = default;
 
@@ -101,7 +102,7 @@ absl::StatusOr<AdaptiveLimiter::Ticket> AdaptiveLimiter::Admit() {
   std::optional<Permit> permit = semaphore_.TryAcquire();
   if (!permit) return refusals_.exhausted;
   Ticket ticket;
-  ticket.clock_ = clock_;
+  ticket.clock_ = clock_.get();
   ticket.permit_ = *std::move(permit);
   if (Picks()) Measure(Now(), ticket.sample_);
   return ticket;
@@ -111,7 +112,7 @@ absl::StatusOr<AdaptiveLimiter::Ticket> AdaptiveLimiter::AdmitAt(TimePoint now) 
   std::optional<Permit> permit = semaphore_.TryAcquire();
   if (!permit) return refusals_.exhausted;
   Ticket ticket;
-  ticket.clock_ = clock_;
+  ticket.clock_ = clock_.get();
   ticket.permit_ = *std::move(permit);
   if (Picks()) Measure(now, ticket.sample_);
   return ticket;

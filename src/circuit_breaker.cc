@@ -59,7 +59,6 @@ std::string WhatIsWrong(const CircuitBreaker::Options& options) {
 
 CircuitBreaker::Options Normal(CircuitBreaker::Options options) {
   options = internal::Validated(std::move(options));
-  options.clock = internal::NullIfSteady(options.clock);
   if (options.ready_to_trip != nullptr) {
     options.rules.push_back({.name = "ready_to_trip", .tripped = options.ready_to_trip});
   }
@@ -151,7 +150,8 @@ CircuitBreaker::CircuitBreaker(Options options)
       }),
       no_place_(Refuse(RejectionKind::kTooManyProbes, options_.name,
                        "half-open, and no more are admitted for now")),
-      machine_(std::make_unique<internal::BreakerMachine>(options_, lane_)) {}
+      machine_(std::make_unique<internal::BreakerMachine>(options_, lane_)),
+      clock_(options_.clock) {}
 
 CircuitBreaker::~CircuitBreaker() = default;
 

@@ -33,6 +33,12 @@ bool ClosedByItself(CircuitBreaker& breaker, std::optional<TimePoint> now) {
   return (now ? breaker.StateAt(*now) : breaker.state()) == BreakerState::kClosed;
 }
 
+// That the breakers are on, as far as it is given.
+Clock* ClockOf(const KeyedCircuitBreaker::Options& options) {
+  const bool own = options.options_for == nullptr && options.breaker.clock != nullptr;
+  return own ? options.breaker.clock : options.clock;
+}
+
 }  // namespace
 
 absl::Status Validate(const KeyedCircuitBreaker::Options& options) {
@@ -40,6 +46,11 @@ absl::Status Validate(const KeyedCircuitBreaker::Options& options) {
     return absl::InvalidArgumentError(absl::StrCat("KeyedCircuitBreaker ", options.name,
                                                    ": max_keys must be in [1, 2^30], not ",
                                                    options.max_keys));
+  }
+  if (options.options_for == nullptr && options.clock != nullptr &&
+      options.breaker.clock != nullptr && options.clock != options.breaker.clock) {
+    return absl::InvalidArgumentError(absl::StrCat("KeyedCircuitBreaker ", options.name,
+                                                   ": clock and breaker.clock are two clocks"));
   }
   return Validate(options.breaker);
 }
@@ -133,6 +144,7 @@ class KeyedCircuitBreaker::Table {
 
 KeyedCircuitBreaker::KeyedCircuitBreaker(Options options)
     : options_(internal::Validated(std::move(options))),
+      clock_(ClockOf(options_)),
       no_room_(NoRoom(options_.name)),
       table_(std::make_unique<Table>()) {}
 
@@ -178,8 +190,15 @@ std::shared_ptr<CircuitBreaker> KeyedCircuitBreaker::Make(std::string_view key) 
     options.name = options_.name.empty() ? std::string(key)
                                          : absl::StrCat(options_.name, "/", internal::ToAbsl(key));
   }
-  if (options.clock == nullptr) options.clock = options_.clock;
+  if (options.clock == nullptr) options.clock = clock_.given();
   return std::make_shared<CircuitBreaker>(std::move(options));
+}
+
+void KeyedCircuitBreaker::BindClock(internal::ClockBinder& binder, std::string_view policy) {
+  binder.Bind(policy, name(), clock_);
+  for (const std::string& key : keys()) {
+    if (const auto breaker = Find(key)) breaker->BindClock(binder, policy);
+  }
 }
 
 std::shared_ptr<CircuitBreaker> KeyedCircuitBreaker::Find(std::string_view key) const {

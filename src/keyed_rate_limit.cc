@@ -49,6 +49,10 @@ class KeySource final : public TokenSource {
         {NameText(buckets_->name()), absl::StrCat("up to ", buckets_->max_keys(), " keys")});
   }
 
+  void BindClock(ClockBinder& binder, std::string_view policy) override {
+    buckets_->BindClock(binder, policy);
+  }
+
  private:
   std::string_view Key(const Call& call) const { return key_ == nullptr ? call.key() : key_(call); }
 

@@ -170,7 +170,7 @@ KeyedTokenBucket::KeyedTokenBucket(Options options)
       shards_(std::make_unique<KeyedShard[]>(shard_mask_ + 1)),
       shared_(SharedBucket(options)),
       name_(options.name),
-      clock_(internal::NullIfSteady(options.clock)),
+      clock_(options.clock),
       refusals_(RejectionKind::kRateLimited, kPolicy, name_, "token"),
       no_room_(NoRoom(refusals_, name_)) {
   const auto limits_for = Shared(std::move(options.limits_for));
@@ -350,7 +350,7 @@ absl::Status KeyedTokenBucket::Wait(std::string_view key, std::int64_t n,
                                                          : answer.refused->deadline;
   }
   if (reservation.ready_at() <= now) return absl::OkStatus();
-  const bool slept = internal::TokenWait::Sleep(clock_, reservation, options.stop,
+  const bool slept = internal::TokenWait::Sleep(clock_.get(), reservation, options.stop,
                                                 [this, key] { Look(Now(), key); });
   return slept ? absl::OkStatus() : refusals_.cancelled;
 }

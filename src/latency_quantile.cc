@@ -36,7 +36,7 @@ LatencyQuantile::LatencyQuantile(Options options)
       half_window_(std::max(options.window / 2, Duration(1))),
       min_samples_(static_cast<std::uint64_t>(options.min_samples)),
       name_(options.name),
-      clock_(internal::NullIfSteady(options.clock)) {
+      clock_(options.clock) {
   internal::ThrowIfInvalid(Validate(options));
   compute_at_.store(min_samples_, std::memory_order_relaxed);
 }

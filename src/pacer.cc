@@ -68,7 +68,7 @@ Pacer::Pacer(Options options)
     : rate_(options.rate),
       slack_(options.slack),
       name_(options.name),
-      clock_(internal::NullIfSteady(options.clock)),
+      clock_(options.clock),
       refusals_(RejectionKind::kRateLimited, "Pace", options.name, "place") {
   internal::ThrowIfInvalid(Validate(options));
   if (rate_ == kInfiniteRate) return;
@@ -111,13 +111,13 @@ std::optional<TimePoint> Pacer::TryTakeAt(TimePoint now, Duration max_wait) {
 
 absl::Status Pacer::Take(const WaitOptions& options) {
   if (options.stop.stop_requested()) return refusals_.cancelled;
-  const TimePoint now = internal::ReadClock(clock_);
+  const TimePoint now = clock_.Now();
   const Place place = Claim(now, SaturatingSub(options.deadline, now));
   if (!place.taken) {
     return place.ready_at == TimePoint::max() ? refusals_.exhausted : refusals_.deadline;
   }
   if (place.ready_at <= now) return absl::OkStatus();
-  if (internal::SleepUntil(clock_, place.ready_at, options.stop)) return absl::OkStatus();
+  if (internal::SleepUntil(clock_.get(), place.ready_at, options.stop)) return absl::OkStatus();
   GiveBack(place);
   return refusals_.cancelled;
 }

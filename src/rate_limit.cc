@@ -38,6 +38,9 @@ class OneBucket final : public TokenSource {
     SettleBucket(*bucket_, now, n);
   }
   std::string Describe() const override { return DescribeBucket(*bucket_); }
+  void BindClock(ClockBinder& binder, std::string_view policy) override {
+    bucket_->BindClock(binder, policy);
+  }
 
  private:
   std::shared_ptr<TokenBucket> bucket_;

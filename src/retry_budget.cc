@@ -41,7 +41,7 @@ absl::Status Validate(const RetryBudget::Options& options) {
   return absl::OkStatus();
 }
 
-RetryBudget::RetryBudget(Options options) : clock_(internal::NullIfSteady(options.clock)) {
+RetryBudget::RetryBudget(Options options) : clock_(options.clock) {
   internal::ThrowIfInvalid(Validate(options));
   name_ = std::move(options.name);
   const auto amount = [](double retries) {
@@ -72,7 +72,7 @@ std::shared_ptr<RetryBudget> RetryBudget::Unlimited() {
 }
 
 bool RetryBudget::TryWithdraw(RetryClass why) {
-  return TryWithdrawAt(per_second_ == 0 ? TimePoint::min() : internal::ReadClock(clock_), why);
+  return TryWithdrawAt(per_second_ == 0 ? TimePoint::min() : clock_.Now(), why);
 }
 
 bool RetryBudget::TryWithdrawAt(TimePoint now, RetryClass why) {
@@ -116,7 +116,7 @@ void RetryBudget::Earn(TimePoint now) {
 }
 
 double RetryBudget::balance() const {
-  return BalanceAt(per_second_ == 0 ? TimePoint::min() : internal::ReadClock(clock_));
+  return BalanceAt(per_second_ == 0 ? TimePoint::min() : clock_.Now());
 }
 
 double RetryBudget::BalanceAt(TimePoint now) const {

@@ -19,7 +19,7 @@ absl::Status Validate(const Semaphore::Options& options) {
 Semaphore::Semaphore(Options options)
     : word_(static_cast<std::uint64_t>(options.limit) << kLimitShift),
       name_(options.name),
-      clock_(internal::NullIfSteady(options.clock)),
+      clock_(options.clock),
       refusals_(RejectionKind::kBulkheadFull, "Bulkhead", options.name, "permit") {
   internal::ThrowIfInvalid(Validate(options));
 }
@@ -27,7 +27,7 @@ Semaphore::Semaphore(Options options)
 absl::StatusOr<Permit> Semaphore::Acquire(std::int64_t n, const WaitOptions& options) {
   if (n < 1 || n > limit()) return refusals_.impossible;
   if (options.stop.stop_requested()) return refusals_.cancelled;
-  Clock* const clock = clock_ == nullptr ? SteadyClock() : clock_;
+  Clock* const clock = clock_.get() == nullptr ? SteadyClock() : clock_.get();
   if (options.deadline != TimePoint::max() && clock->Now() > options.deadline) {
     return refusals_.deadline;
   }

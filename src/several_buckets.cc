@@ -147,6 +147,10 @@ std::string SeveralBuckets::Describe() const {
   return absl::StrJoin(each, " and ");
 }
 
+void SeveralBuckets::BindClock(ClockBinder& binder, std::string_view policy) {
+  for (const auto& bucket : buckets_) bucket->BindClock(binder, policy);
+}
+
 void SettleBucket(TokenBucket& bucket, TimePoint now, std::int64_t n) {
   if (n > 0) bucket.ChargeAt(now, n);
   if (n < 0) bucket.RefundAt(now, -n);

@@ -49,6 +49,7 @@ class SeveralBuckets final : public TokenSource {
   }
   void Settle(const Call& call, TimePoint now, std::int64_t n) override;
   std::string Describe() const override;
+  void BindClock(ClockBinder& binder, std::string_view policy) override;
 
   // The same with one more that is held already, if it isn't null; what was taken of it comes first
   // in `taken`.

@@ -30,7 +30,6 @@ Duration Period(const Throttler::Options& options) {
 
 Throttler::Options Normal(Throttler::Options options) {
   options = internal::Validated(std::move(options));
-  options.clock = internal::NullIfSteady(options.clock);
   return options;
 }
 
@@ -74,7 +73,8 @@ Throttler::Throttler(Options options)
       window_({.k = options_.k,
                .max_rejection = options_.max_rejection,
                .min_requests = static_cast<std::uint64_t>(options_.min_requests)},
-              Period(options_), options_.buckets) {}
+              Period(options_), options_.buckets),
+      clock_(options_.clock) {}
 
 Throttler::~Throttler() = default;
 

@@ -77,7 +77,7 @@ TokenBucket::TokenBucket(Options options)
       rate_(options.rate),
       burst_(options.burst),
       name_(options.name),
-      clock_(internal::NullIfSteady(options.clock)),
+      clock_(options.clock),
       refusals_(RejectionKind::kRateLimited, "RateLimit", options.name, "token") {
   internal::ThrowIfInvalid(Validate(options));
   // The first epoch began so long ago that the bucket is full, whatever clock the first `now` is
@@ -317,7 +317,7 @@ absl::Status TokenBucket::Wait(std::int64_t n, const WaitOptions& options) {
     return reservation.too_late_at() == TimePoint::max() ? refusals_.exhausted : refusals_.deadline;
   }
   if (reservation.ready_at() <= now) return absl::OkStatus();
-  const bool slept = internal::TokenWait::Sleep(clock_, reservation, options.stop, [] {});
+  const bool slept = internal::TokenWait::Sleep(clock_.get(), reservation, options.stop, [] {});
   return slept ? absl::OkStatus() : refusals_.cancelled;
 }
 

@@ -240,7 +240,8 @@ TEST_CASE(
 
 TEST_CASE("a max of years is reached as well") {
   Scene scene({.max = Duration::max()}, {.window = Duration::max()});
-  const auto lost = Stack(scene.timeout).Around([] { return absl::DeadlineExceededError(""); });
+  const auto lost =
+      Stack(scene.timeout).Around([] { return absl::DeadlineExceededError(""); }, &scene.clock);
   for (int i = 0; i < 100; ++i) CHECK_FALSE(lost().ok());
   CHECK(scene.timeout.LimitAt(scene.clock.Now()) == Duration::max());
 }

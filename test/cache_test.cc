@@ -136,7 +136,8 @@ TEST_CASE("failures are kept for negative_ttl, if at all") {
                              .With({.key = "a"});
     CHECK(RejectionOf(refused.status()).has_value());
     const auto inner = Stack(CircuitBreak(breaker)).Around(scene.service.executor(), &scene.clock);
-    const auto hidden = Stack(Cache(scene.cache)).Around([&]() -> Result { return inner(); });
+    const auto hidden =
+        Stack(Cache(scene.cache)).Around([&]() -> Result { return inner(); }, &scene.clock);
     CHECK(RejectionOf(hidden.With({.key = "a"}).status()).has_value());
     scene.service.answers = {absl::CancelledError(""), "asked"};
     CHECK(absl::IsCancelled(scene.Ask("a").status()));

@@ -23,6 +23,7 @@
 #include "holdfast/bulkhead.h"
 #include "holdfast/call.h"
 #include "holdfast/internal/judged_policy.h"
+#include "holdfast/internal/object_clock.h"
 #include "holdfast/internal/validate.h"
 #include "holdfast/policy_facts.h"
 #include "holdfast/verdict.h"
@@ -108,6 +109,8 @@ class AdaptiveLimit : public internal::JudgedPolicy<Classify, internal::LimitAdm
   PolicyFacts Facts() const {
     return internal::FactsOfLimit(bulkhead_.Facts(), limiter_->settings_, limiter_->maximum_);
   }
+
+  void BindClock(internal::ClockBinder& binder) const { limiter_->BindClock(binder, kName); }
 
  private:
   std::shared_ptr<AdaptiveLimiter> limiter_;

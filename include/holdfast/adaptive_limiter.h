@@ -28,6 +28,7 @@
 #include <utility>
 
 #include "holdfast/breaker_state.h"
+#include "holdfast/internal/object_clock.h"
 #include "holdfast/internal/refusals.h"
 #include "holdfast/internal/success_times.h"
 #include "holdfast/internal/thread_number.h"
@@ -148,6 +149,12 @@ class AdaptiveLimiter {
 
   const std::string& name() const { return semaphore_.name(); }
 
+  // For stacks: see internal/object_clock.h.
+  void BindClock(internal::ClockBinder& binder, std::string_view policy) {
+    binder.Bind(policy, name(), clock_);
+    semaphore_.BindClock(binder, policy);
+  }
+
  private:
   template <class Classify>
   friend class AdaptiveLimit;
@@ -159,7 +166,7 @@ class AdaptiveLimiter {
     std::atomic<std::uint64_t> calls{0};
   };
 
-  TimePoint Now() const { return internal::ReadClock(clock_); }
+  TimePoint Now() const { return clock_.Now(); }
 
   // Whether to Measure this call: one in 2^shift, spread as evenly as can be (by the golden ratio),
   // so that no pattern in the calls of a thread is taken for all of them.
@@ -199,7 +206,7 @@ class AdaptiveLimiter {
   const std::unique_ptr<internal::LimitLoop> loop_;
 
   const std::function<Outcome(const absl::Status&)> classify_;
-  Clock* const clock_;
+  internal::ObjectClock clock_;
   const internal::Refusals refusals_;
   const std::string settings_;  // for people
   const std::int64_t maximum_;

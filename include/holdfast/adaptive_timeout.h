@@ -22,6 +22,7 @@
 #include <utility>
 
 #include "holdfast/call.h"
+#include "holdfast/internal/object_clock.h"
 #include "holdfast/internal/validate.h"
 #include "holdfast/latency_quantile.h"
 #include "holdfast/policy_facts.h"
@@ -75,6 +76,10 @@ class LearntLimit {
   }
 
   PolicyFacts Facts() const;
+
+  void BindClock(ClockBinder& binder, std::string_view policy) const {
+    latencies_->BindClock(binder, policy);
+  }
 
  private:
   // The parts of `backoff_`: in the upper bits, how many attempts have to fit the learnt limit
@@ -183,6 +188,8 @@ class AdaptiveTimeout {
   Duration LimitAt(TimePoint now) const { return limit_->LimitAt(now); }
 
   PolicyFacts Facts() const { return limit_->Facts(); }
+
+  void BindClock(internal::ClockBinder& binder) const { limit_->BindClock(binder, kName); }
 
  private:
   std::shared_ptr<internal::LearntLimit> limit_;

@@ -16,6 +16,7 @@
 #include <utility>
 
 #include "holdfast/call.h"
+#include "holdfast/internal/object_clock.h"
 #include "holdfast/internal/validate.h"
 #include "holdfast/policy_facts.h"
 #include "holdfast/semaphore.h"
@@ -96,6 +97,8 @@ class Bulkhead {
   void Linger(Call& call, State& state) const;
 
   PolicyFacts Facts() const;
+
+  void BindClock(internal::ClockBinder& binder) const { semaphore_->BindClock(binder, kName); }
 
  private:
   // Whether the permits that are left are for calls that matter more.

@@ -18,6 +18,7 @@
 #include <utility>
 
 #include "holdfast/call.h"
+#include "holdfast/internal/object_clock.h"
 #include "holdfast/internal/validate.h"
 #include "holdfast/policy_facts.h"
 #include "holdfast/result.h"
@@ -97,6 +98,8 @@ class Cache {
     return internal::FactsOfCache(ResultCache<R>::Terms(cache_->options_));
   }
 
+  void BindClock(internal::ClockBinder& binder) const { cache_->BindClock(binder, kName); }
+
  private:
   void Settle(Call& call, internal::CacheTable::Place& place, R& result) const {
     const absl::Status outcome = ResultTraits<R>::StatusOf(result);
@@ -143,9 +146,7 @@ class Cache {
     if (options.ttl_of) return options.ttl_of(call, result);
     return ok ? options.ttl : options.negative_ttl;
   }
-  std::string_view KeyOf(const Call& call) const {
-    return options_.key ? options_.key(call) : call.key();
-  }
+  std::string_view KeyOf(const Call& call) const { return options_.key ? options_.key(call) : call.key(); }
 
   std::shared_ptr<ResultCache<R>> cache_;
   CacheOptions options_;

@@ -17,6 +17,7 @@
 #include "holdfast/call.h"
 #include "holdfast/circuit_breaker.h"
 #include "holdfast/internal/circuit_break_base.h"
+#include "holdfast/internal/object_clock.h"
 #include "holdfast/internal/validate.h"
 #include "holdfast/policy_facts.h"
 #include "holdfast/verdict.h"
@@ -54,6 +55,8 @@ class CircuitBreak : public internal::CircuitBreakBase<Classify> {
   }
 
   PolicyFacts Facts() const { return breaker_->Facts(); }
+
+  void BindClock(internal::ClockBinder& binder) const { breaker_->BindClock(binder, kName); }
 
  private:
   std::shared_ptr<CircuitBreaker> breaker_;

@@ -29,6 +29,7 @@
 #include "holdfast/breaker_snapshot.h"
 #include "holdfast/breaker_state.h"
 #include "holdfast/internal/breaker_lane.h"
+#include "holdfast/internal/object_clock.h"
 #include "holdfast/internal/striped_status.h"
 #include "holdfast/internal/success_times.h"
 #include "holdfast/policy_facts.h"
@@ -205,6 +206,11 @@ class CircuitBreaker {
   const std::string& name() const { return options_.name; }
   PolicyFacts Facts() const;  // of a CircuitBreak with it
 
+  // For stacks: see internal/object_clock.h.
+  void BindClock(internal::ClockBinder& binder, std::string_view policy) {
+    binder.Bind(policy, options_.name, clock_);
+  }
+
  private:
   friend class internal::CircuitBreakAdmission;
   friend class Ticket;
@@ -218,7 +224,7 @@ class CircuitBreaker {
     bool waived = false;
   };
 
-  TimePoint Now() const { return internal::ReadClock(options_.clock); }
+  TimePoint Now() const { return clock_.Now(); }
 
   // False if it takes more than that. `ticket` is an empty one, filled where it lies: to copy it
   // would cost as much as to admit.
@@ -261,6 +267,7 @@ class CircuitBreaker {
   const std::unique_ptr<internal::BreakerMachine> machine_;  // under the mutex
   bool telling_ = false;                                     // somebody is; under the mutex
   internal::SuccessTimes success_times_;
+  internal::ObjectClock clock_;
 };
 
 absl::Status Validate(const CircuitBreaker::Options& options);

@@ -22,6 +22,7 @@
 #include <utility>
 
 #include "holdfast/call.h"
+#include "holdfast/internal/object_clock.h"
 #include "holdfast/internal/validate.h"
 #include "holdfast/latency_quantile.h"
 #include "holdfast/policy_facts.h"
@@ -145,6 +146,11 @@ class Hedge {
   }
 
   PolicyFacts Facts() const { return plan_.Facts(); }
+
+  void BindClock(internal::ClockBinder& binder) const {
+    options_.budget->BindClock(binder, kName);
+    if (options_.latencies != nullptr) options_.latencies->BindClock(binder, kName);
+  }
 
   // The one that it was given, or its own; never null.
   const std::shared_ptr<RetryBudget>& budget() const { return plan_.budget(); }

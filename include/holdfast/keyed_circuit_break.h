@@ -22,6 +22,7 @@
 #include "holdfast/call.h"
 #include "holdfast/circuit_breaker.h"
 #include "holdfast/internal/circuit_break_base.h"
+#include "holdfast/internal/object_clock.h"
 #include "holdfast/internal/validate.h"
 #include "holdfast/keyed_circuit_breaker.h"
 #include "holdfast/policy_facts.h"
@@ -79,6 +80,8 @@ class KeyedCircuitBreak : public internal::CircuitBreakBase<Classify> {
   }
 
   PolicyFacts Facts() const { return breakers_->Facts(); }
+
+  void BindClock(internal::ClockBinder& binder) const { breakers_->BindClock(binder, kName); }
 
  private:
   std::shared_ptr<KeyedCircuitBreaker> breakers_;

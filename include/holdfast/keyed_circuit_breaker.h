@@ -21,6 +21,7 @@
 #include <vector>
 
 #include "holdfast/circuit_breaker.h"
+#include "holdfast/internal/object_clock.h"
 #include "holdfast/policy_facts.h"
 #include "holdfast/result.h"
 #include "holdfast/time.h"
@@ -113,6 +114,9 @@ class KeyedCircuitBreaker {
   const std::string& name() const { return options_.name; }
   PolicyFacts Facts() const;  // of a KeyedCircuitBreak with it
 
+  // For stacks: see internal/object_clock.h.
+  void BindClock(internal::ClockBinder& binder, std::string_view policy);
+
  private:
   friend class internal::KeyedCircuitBreakAdmission;
 
@@ -127,6 +131,7 @@ class KeyedCircuitBreaker {
   }
 
   const Options options_;
+  internal::ObjectClock clock_;
   const absl::Status no_room_;
   const std::unique_ptr<Table> table_;
 };

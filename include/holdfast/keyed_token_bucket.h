@@ -20,6 +20,7 @@
 #include <string_view>
 #include <utility>
 
+#include "holdfast/internal/object_clock.h"
 #include "holdfast/internal/refusals.h"
 #include "holdfast/time.h"
 #include "holdfast/token_bucket.h"
@@ -142,6 +143,12 @@ class KeyedTokenBucket final : internal::Promiser {
   std::int64_t max_keys() const { return max_keys_; }
   const std::string& name() const { return name_; }
 
+  // For stacks: see internal/object_clock.h.
+  void BindClock(internal::ClockBinder& binder, std::string_view policy) {
+    binder.Bind(policy, name_, clock_);
+    if (shared_ != nullptr) shared_->BindClock(binder, policy);
+  }
+
  private:
   friend class internal::KeySource;
 
@@ -154,7 +161,7 @@ class KeyedTokenBucket final : internal::Promiser {
     bool impossible = false;
   };
 
-  TimePoint Now() const override { return internal::ReadClock(clock_); }
+  TimePoint Now() const override { return clock_.Now(); }
   void Cancel(internal::Promise& promise, TimePoint ready_at, TimePoint now) override;
   TimePoint Watch(internal::Promise& promise, TimePoint ready_at, Waker* waker) override;
 
@@ -193,7 +200,7 @@ class KeyedTokenBucket final : internal::Promiser {
   std::mutex growing_;                         // a shard's tables; the innermost of all
 
   const std::string name_;
-  Clock* const clock_;
+  internal::ObjectClock clock_;
   const internal::Refusals refusals_;
   const internal::Refusals no_room_;
 };

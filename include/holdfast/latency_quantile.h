@@ -23,6 +23,7 @@
 #include <optional>
 #include <string>
 
+#include "holdfast/internal/object_clock.h"
 #include "holdfast/time.h"
 
 namespace holdfast {
@@ -80,6 +81,11 @@ class LatencyQuantile {
   double quantile() const { return quantile_; }
   const std::string& name() const { return name_; }
 
+  // For stacks: see internal/object_clock.h.
+  void BindClock(internal::ClockBinder& binder, std::string_view policy) {
+    binder.Bind(policy, name_, clock_);
+  }
+
  private:
   friend class internal::LearntLimit;
 
@@ -100,7 +106,7 @@ class LatencyQuantile {
   }
   static Duration UpperEnd(std::size_t bucket);
 
-  TimePoint Now() const { return internal::ReadClock(clock_); }
+  TimePoint Now() const { return clock_.Now(); }
   TimePoint turns_at() const {
     return TimePoint(Duration(turns_at_.load(std::memory_order_acquire)));
   }
@@ -136,7 +142,7 @@ class LatencyQuantile {
   const Duration half_window_;
   const std::uint64_t min_samples_;
   const std::string name_;
-  Clock* const clock_;
+  internal::ObjectClock clock_;
 };
 
 absl::Status Validate(const LatencyQuantile::Options& options);

@@ -13,6 +13,7 @@
 #include <utility>
 
 #include "holdfast/call.h"
+#include "holdfast/internal/object_clock.h"
 #include "holdfast/internal/validate.h"
 #include "holdfast/pacer.h"
 #include "holdfast/policy_facts.h"
@@ -61,6 +62,8 @@ class Pace {
   }
 
   PolicyFacts Facts() const;
+
+  void BindClock(internal::ClockBinder& binder) const { pacer_->BindClock(binder, kName); }
 
  private:
   std::shared_ptr<Pacer> pacer_;

@@ -17,6 +17,7 @@
 #include <optional>
 #include <string>
 
+#include "holdfast/internal/object_clock.h"
 #include "holdfast/internal/refusals.h"
 #include "holdfast/time.h"
 #include "holdfast/token_bucket.h"
@@ -60,7 +61,7 @@ class Pacer {
 
   // The same, but nullopt, with nothing taken, where it would be later than `max_wait` from now.
   std::optional<TimePoint> TryTake(Duration max_wait = Duration::zero()) {
-    return TryTakeAt(internal::ReadClock(clock_), max_wait);
+    return TryTakeAt(clock_.Now(), max_wait);
   }
   std::optional<TimePoint> TryTakeAt(TimePoint now, Duration max_wait = Duration::zero());
 
@@ -75,6 +76,11 @@ class Pacer {
   double rate() const { return rate_; }
   std::int64_t slack() const { return slack_; }
   const std::string& name() const { return name_; }
+
+  // For stacks: see internal/object_clock.h.
+  void BindClock(internal::ClockBinder& binder, std::string_view policy) {
+    binder.Bind(policy, name_, clock_);
+  }
   const internal::Refusals& refusals() const { return refusals_; }
 
  private:
@@ -113,7 +119,7 @@ class Pacer {
   std::int64_t interval_ = 0;    // in units; 0: an infinite rate
   std::int64_t span_units_ = 0;  // in as much time as pacer.cc calls kSpan
   const std::string name_;
-  Clock* const clock_;
+  internal::ObjectClock clock_;
   const internal::Refusals refusals_;
 };
 

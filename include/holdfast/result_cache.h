@@ -23,6 +23,7 @@
 
 #include "holdfast/call.h"
 #include "holdfast/internal/cache_table.h"
+#include "holdfast/internal/object_clock.h"
 #include "holdfast/internal/refusals.h"
 #include "holdfast/internal/validate.h"
 #include "holdfast/result.h"
@@ -62,7 +63,8 @@ class ResultCache {
   explicit ResultCache(Options options)
       : options_(internal::Validated(std::move(options))),
         table_(Terms(options_)),
-        refusals_(RejectionKind::kOther, "Cache", options_.name, "answer") {}
+        refusals_(RejectionKind::kOther, "Cache", options_.name, "answer"),
+        clock_(options_.clock) {}
 
   // What is kept and fresh; nullopt where there is none.
   std::optional<R> Get(std::string_view key) { return GetAt(Now(), key); }
@@ -91,6 +93,11 @@ class ResultCache {
   CacheStats stats() const { return table_.stats(); }
   const Options& options() const { return options_; }
 
+  // For stacks: see internal/object_clock.h.
+  void BindClock(internal::ClockBinder& binder, std::string_view policy) {
+    binder.Bind(policy, options_.name, clock_);
+  }
+
  private:
   friend class Cache<R>;
   friend absl::Status Validate(const Options& options) {
@@ -114,7 +121,7 @@ class ResultCache {
       return true;
     }
   }
-  TimePoint Now() const { return internal::ReadClock(options_.clock); }
+  TimePoint Now() const { return clock_.Now(); }
   std::int64_t SizeOf(std::string_view key, const R& result) const {
     const std::int64_t size =
         options_.size_of ? options_.size_of(result) : static_cast<std::int64_t>(sizeof(R));
@@ -125,6 +132,7 @@ class ResultCache {
   const Options options_;
   internal::CacheTable table_;
   const internal::Refusals refusals_;
+  internal::ObjectClock clock_;
 };
 
 }  // namespace holdfast

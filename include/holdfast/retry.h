@@ -24,6 +24,7 @@
 
 #include "holdfast/backoff.h"
 #include "holdfast/call.h"
+#include "holdfast/internal/object_clock.h"
 #include "holdfast/policy_facts.h"
 #include "holdfast/rejection.h"
 #include "holdfast/repeatability.h"
@@ -326,6 +327,8 @@ class Retry {
   }
 
   PolicyFacts Facts() const { return plan_.Facts(); }
+
+  void BindClock(internal::ClockBinder& binder) const { plan_.budget()->BindClock(binder, kName); }
 
   // The one that it was given, or its own; never null.
   const std::shared_ptr<RetryBudget>& budget() const { return plan_.budget(); }

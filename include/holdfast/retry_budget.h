@@ -18,6 +18,7 @@
 #include <memory>
 #include <string>
 
+#include "holdfast/internal/object_clock.h"
 #include "holdfast/time.h"
 
 namespace holdfast {
@@ -83,6 +84,11 @@ class RetryBudget {
   bool unlimited() const { return unlimited_; }
   const std::string& name() const { return name_; }
 
+  // For stacks: see internal/object_clock.h.
+  void BindClock(internal::ClockBinder& binder, std::string_view policy) {
+    binder.Bind(policy, name_, clock_);
+  }
+
  private:
   static constexpr std::int64_t kOneRetry = 1'000'000;
 
@@ -116,7 +122,7 @@ class RetryBudget {
   std::array<std::int64_t, 3> costs_;  // by class
   bool unlimited_ = false;
   std::string name_;
-  Clock* clock_;
+  internal::ObjectClock clock_;
 };
 
 absl::Status Validate(const RetryBudget::Options& options);

@@ -22,6 +22,7 @@
 #include <utility>
 
 #include "holdfast/internal/headroom.h"
+#include "holdfast/internal/object_clock.h"
 #include "holdfast/internal/refusals.h"
 #include "holdfast/priority.h"
 #include "holdfast/time.h"
@@ -107,6 +108,11 @@ class Semaphore {
   std::int64_t queued() const;  // waiters, not permits
 
   const std::string& name() const { return name_; }
+
+  // For stacks: see internal/object_clock.h.
+  void BindClock(internal::ClockBinder& binder, std::string_view policy) {
+    binder.Bind(policy, name_, clock_);
+  }
   const internal::Refusals& refusals() const { return refusals_; }
 
  private:
@@ -175,7 +181,7 @@ class Semaphore {
   internal::Headroom headroom_;
 
   const std::string name_;
-  Clock* const clock_;
+  internal::ObjectClock clock_;
   const internal::Refusals refusals_;
 };
 

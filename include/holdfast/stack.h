@@ -21,6 +21,7 @@
 #include "holdfast/blocking_driver.h"
 #include "holdfast/call.h"
 #include "holdfast/caught.h"
+#include "holdfast/internal/object_clock.h"
 #include "holdfast/internal/stack_facts.h"
 #include "holdfast/internal/stack_order.h"
 #include "holdfast/machine.h"
@@ -81,8 +82,14 @@ class Stack {
   // returns a type that has ResultTraits; it is copied (std::ref keeps it where it is). A null
   // clock is SteadyClock(); the clock must outlive what is returned, and
   // attempts that were left to themselves.
+  //
+  // This is the place to give a clock to a stack and all of its policy objects: those without one
+  // take it, and keep it for good, so it must outlive their methods without At as well. Throws
+  // std::invalid_argument, with nothing taken, where an object or a stack inside of this one is on
+  // another clock: a breaker that was opened at the time of one is half-open by that of the other.
   template <class Executor>
   auto Around(Executor executor, Clock* clock = nullptr) const {
+    internal::BindClocks(policies_, executor, clock);
     return internal::Decorate(internal::SplitAtFork(policies_, std::move(executor)), clock);
   }
 
@@ -90,6 +97,7 @@ class Stack {
   // of Asio, or a context, to run in where a handler has none of its own, and then an AlarmClock*.
   template <class Executor, class... Io>
   auto AroundAsync(Executor executor, Io&&... io) const {
+    internal::BindClocks(policies_, executor, internal::ClockAmong(io...));
     return DecorateAsync(internal::SplitAtFork(policies_, std::move(executor)),
                          std::forward<Io>(io)...);
   }
@@ -194,6 +202,9 @@ class Decorated {
                   "every attempt needs the arguments, so they are never moved from: take one that "
                   "can't be copied by const reference, or in a std::shared_ptr");
   }
+
+  // For a stack around it.
+  Clock* StackClock() const { return clock_ == nullptr ? SteadyClock() : clock_; }
 
  private:
   // Shared by all calls, const or not: what a policy or an executor keeps in itself, it must guard.

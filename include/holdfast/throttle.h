@@ -18,6 +18,7 @@
 
 #include "holdfast/call.h"
 #include "holdfast/internal/judged_policy.h"
+#include "holdfast/internal/object_clock.h"
 #include "holdfast/internal/validate.h"
 #include "holdfast/policy_facts.h"
 #include "holdfast/throttler.h"
@@ -93,6 +94,8 @@ class Throttle : public internal::JudgedPolicy<Classify, internal::ThrottleAdmis
   }
 
   PolicyFacts Facts() const { return throttler_->Facts(); }
+
+  void BindClock(internal::ClockBinder& binder) const { throttler_->BindClock(binder, kName); }
 
  private:
   std::shared_ptr<Throttler> throttler_;

@@ -26,6 +26,7 @@
 #include <utility>
 
 #include "holdfast/breaker_state.h"
+#include "holdfast/internal/object_clock.h"
 #include "holdfast/internal/striped_status.h"
 #include "holdfast/internal/success_times.h"
 #include "holdfast/internal/throttle_window.h"
@@ -161,12 +162,17 @@ class Throttler {
   const std::string& name() const { return options_.name; }
   PolicyFacts Facts() const;  // of a Throttle with it
 
+  // For stacks: see internal/object_clock.h.
+  void BindClock(internal::ClockBinder& binder, std::string_view policy) {
+    binder.Bind(policy, options_.name, clock_);
+  }
+
  private:
   friend class internal::ThrottleAdmission;
 
   struct Random;
 
-  TimePoint Now() const { return internal::ReadClock(options_.clock); }
+  TimePoint Now() const { return clock_.Now(); }
   static Outcome ClassifyError(const absl::Status& status);
 
   bool CalmAt(TimePoint now) {
@@ -182,6 +188,7 @@ class Throttler {
   const std::unique_ptr<Random> random_;  // null without a seed
   internal::ThrottleWindow window_;
   internal::SuccessTimes success_times_;
+  internal::ObjectClock clock_;
 };
 
 absl::Status Validate(const Throttler::Options& options);

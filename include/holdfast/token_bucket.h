@@ -20,6 +20,7 @@
 #include <optional>
 #include <string>
 
+#include "holdfast/internal/object_clock.h"
 #include "holdfast/internal/refusals.h"
 #include "holdfast/reservation.h"
 #include "holdfast/time.h"
@@ -132,6 +133,11 @@ class TokenBucket final : internal::Promiser {
   double TokensAt(TimePoint now) const;
 
   const std::string& name() const { return name_; }
+
+  // For stacks: see internal/object_clock.h.
+  void BindClock(internal::ClockBinder& binder, std::string_view policy) {
+    binder.Bind(policy, name_, clock_);
+  }
   const internal::Refusals& refusals() const { return refusals_; }
 
  private:
@@ -161,7 +167,7 @@ class TokenBucket final : internal::Promiser {
   struct Reading;   // the word and what it means, consistently
   struct Decision;  // what a request for tokens comes to
 
-  TimePoint Now() const override { return internal::ReadClock(clock_); }
+  TimePoint Now() const override { return clock_.Now(); }
   void Cancel(internal::Promise& promise, TimePoint ready_at, TimePoint now) override;
   TimePoint Watch(internal::Promise& promise, TimePoint ready_at, Waker* waker) override;
 
@@ -223,7 +229,7 @@ class TokenBucket final : internal::Promiser {
   std::atomic<std::int64_t> burst_;
 
   const std::string name_;
-  Clock* const clock_;
+  internal::ObjectClock clock_;
   const internal::Refusals refusals_;
 };
 

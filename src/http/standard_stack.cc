@@ -36,7 +36,7 @@ StandardObjects ObjectsOf(const StandardOptions& options) {
   StandardObjects objects = options.shared;
   MakeIfNull(objects.limiter, Semaphore::Options(options.limiter));
   if (objects.budget == nullptr) objects.budget = options.retry.budget;
-  MakeIfNull(objects.budget, RetryBudget::Options{.clock = options.clock});
+  MakeIfNull(objects.budget, RetryBudget::Options{});
   MakeIfNull(objects.breaker, CircuitBreaker::Options(options.breaker));
   MakeIfNull(objects.bucket, TokenBucket::Options(options.rate));
   return objects;
@@ -70,12 +70,11 @@ absl::Status CheckEach(const StandardOptions& options) {
   return absl::OkStatus();
 }
 
-// With a clock for what has none, and a name too if there is one.
+// With a name for what has none, if there is one; Around sees to the clock.
 StandardOptions Completed(const std::string& name, StandardOptions options) {
   holdfast::internal::ThrowIfInvalid(Validate(options));
   const auto complete = [&](auto& object) {
     if (object.name.empty()) object.name = name;
-    if (object.clock == nullptr) object.clock = options.clock;
   };
   complete(options.limiter);
   complete(options.breaker);
@@ -130,6 +129,8 @@ absl::StatusOr<httplib::Response> StandardStack::With(const CallOptions& options
 }
 
 std::string StandardStack::Describe() const { return parts_->stack.Describe(); }
+
+Clock* StandardStack::StackClock() const { return parts_->fetch.StackClock(); }
 
 const Transport& StandardStack::transport() const {
   if (parts_->transport == nullptr) {

@@ -80,6 +80,9 @@ class AsyncDecorated {
     return With(CallOptions{}, std::forward<ArgsAndToken>(args)...);
   }
 
+  // For a stack around it.
+  Clock* StackClock() const { return clock_ == nullptr ? SteadyClock() : clock_; }
+
   // The same with what the caller has to say about this one call; what `options` point to must
   // outlive it.
   template <class... ArgsAndToken>

@@ -75,6 +75,9 @@ class StandardStack {
 
   std::string Describe() const;  // Stack::Describe()
 
+  // For a stack around it.
+  Clock* StackClock() const;
+
   // What it is made of, to look at, to turn and to share.
   const Transport& transport() const;  // throws std::logic_error if it was made around an executor
   Semaphore& limiter() const;

@@ -15,6 +15,7 @@
 #include <utility>
 
 #include "holdfast/call.h"
+#include "holdfast/internal/object_clock.h"
 #include "holdfast/internal/refusals.h"
 #include "holdfast/policy_facts.h"
 #include "holdfast/reservation.h"
@@ -49,6 +50,8 @@ class TokenSource {
   virtual void Settle(const Call& call, TimePoint now, std::int64_t n) = 0;
   // In words, for Stack::Describe.
   virtual std::string Describe() const = 0;
+  // See object_clock.h.
+  virtual void BindClock(ClockBinder& binder, std::string_view policy) = 0;
 };
 
 // The options that every rate limit has, as RateLimitOptions says them; known to be valid.
@@ -95,6 +98,7 @@ class RateLimitPlan {
   void Settle(Call& call, const State& state, std::int64_t true_cost) const;
 
   PolicyFacts Facts() const;
+  void BindClock(ClockBinder& binder) const { source_->BindClock(binder, policy_); }
 
  private:
   bool TryAllow(TimePoint now) const { return single_->TryAllow(now, 1) == true; }
@@ -129,6 +133,8 @@ class RateLimitPolicy {
   }
 
   PolicyFacts Facts() const { return plan_.Facts(); }
+
+  void BindClock(ClockBinder& binder) const { plan_.BindClock(binder); }
 
  protected:
   RateLimitPolicy(RateLimitPlan plan, TrueCost true_cost)

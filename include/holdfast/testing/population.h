@@ -21,6 +21,7 @@
 #include <vector>
 
 #include "holdfast/call.h"
+#include "holdfast/internal/object_clock.h"
 #include "holdfast/stack.h"
 #include "holdfast/testing/clients.h"
 #include "holdfast/testing/internal/crowd.h"
@@ -31,7 +32,8 @@
 namespace holdfast::testing {
 
 // `make_stack(client)`, or `make_stack()`, is called once for each client, 0 to count - 1, and
-// returns its Stack: with policy objects of its own, or shared with others. What the policies or
+// returns its Stack: with policy objects of its own, or shared with others, all of them on the
+// world's clock as Stack::Around has it. What the policies or
 // the backend's function throw ends the call and counts as a failure; `exceptions` says how many.
 //
 // An idle client costs what its policies need and 40 bytes. A population stays where it was made.
@@ -113,8 +115,9 @@ class Population final : public sim_internal::Crowd {
   void MakeClients(MakeStack& make_stack) {
     clients_.reserve(static_cast<std::size_t>(count_));
     for (std::int64_t i = 0; i < count_; ++i) {
-      clients_.emplace_back(
-          *this, internal::SplitAtFork(StackOf(make_stack, i).TakePolicies(), Executor{this, i}));
+      auto policies = StackOf(make_stack, i).TakePolicies();
+      internal::BindClocks(policies, Executor{this, i}, world_.clock());
+      clients_.emplace_back(*this, internal::SplitAtFork(std::move(policies), Executor{this, i}));
     }
   }
 

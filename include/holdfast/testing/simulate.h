@@ -22,6 +22,7 @@
 #include "holdfast/call.h"
 #include "holdfast/catching.h"
 #include "holdfast/caught.h"
+#include "holdfast/internal/object_clock.h"
 #include "holdfast/stack.h"
 #include "holdfast/testing/internal/hangar.h"
 #include "holdfast/testing/random.h"
@@ -118,11 +119,13 @@ class Simulated {
 // `executor` is called for each attempt with the Call and a Reply<T>, which it, or an event that it
 // brings about, gives a T. One in Catching gets a Reply<Caught<T>>, and may throw to it. Policies
 // that fork (Hedge, Timeout with a pool) use no threads here. Policies draw from the world's
-// randomness.
+// randomness, and their objects are on its clock: as with Around.
 template <class T = absl::Status, class... Parts, class Executor>
 auto Simulate(World& world, const Stack<Parts...>& stack, Executor executor) {
   using R = typename sim_internal::FlightResult<T, Executor>::type;
-  auto level = internal::SplitAtFork(Stack<Parts...>(stack).TakePolicies(), std::move(executor));
+  auto policies = Stack<Parts...>(stack).TakePolicies();
+  internal::BindClocks(policies, executor, world.clock());
+  auto level = internal::SplitAtFork(std::move(policies), std::move(executor));
   using Simulation =
       sim_internal::Simulation<R, decltype(level.policies), decltype(level.executor)>;
   auto simulation = std::make_shared<Simulation>(world, std::move(level));
