@@ -77,8 +77,11 @@ double Results::Goodput(Duration from, Duration to) const {
 std::optional<Duration> Results::TimeToRecover(const Disturbance& disturbance,
                                                const RecoveryOptions& options) const {
   if (bucket <= Duration::zero()) return std::nullopt;
-  const double enough = options.share * Goodput(options.warm_up, disturbance.from);
+  const double before = Goodput(options.warm_up, disturbance.from);
+  const double enough = options.share * before;
   const Duration over = std::max(options.averaged / bucket * bucket, bucket);
+  const auto known_from = static_cast<double>(std::max<std::int64_t>(options.min_successes, 1));
+  if (before * Seconds(over) < known_from) return std::nullopt;
   // Backwards, to the last time that it was not there; whole buckets only.
   Duration at = end / bucket * bucket - over;
   if (at < disturbance.to || Goodput(at, at + over) < enough) return std::nullopt;

@@ -77,6 +77,19 @@ TEST_CASE("to have recovered is to stay so") {
   CHECK(Seconds({10, 10, 0, 0, 0, 8, 10, 8, 10}).TimeToRecover(window, {.averaged = 2s}) == 1s);
 }
 
+TEST_CASE("of too few calls nobody can say whether they have recovered") {
+  // The defect: with no success before, none was enough; and one success in a window of few calls
+  // was taken for recovery.
+  const Disturbance window{2s, 4s};
+  const RecoveryOptions each{.averaged = 1s};
+  CHECK(Seconds({0, 0, 0, 0, 0, 0, 0, 0}).TimeToRecover(window, each) == std::nullopt);
+  CHECK(Seconds({9, 9, 0, 0, 9, 9, 9, 9}).TimeToRecover(window, each) == std::nullopt);
+  CHECK(Seconds({9, 9, 0, 0, 9, 9, 9, 9}).TimeToRecover(window, {.averaged = 2s}) == 0s);
+  CHECK(Seconds({9, 9, 0, 0, 9, 9, 9, 9})
+            .TimeToRecover(window, {.averaged = 1s, .min_successes = 9}) == 0s);
+  CHECK(Seconds({10, 10, 0, 0, 10}).TimeToRecover({0s, 4s}, each) == std::nullopt);
+}
+
 TEST_CASE("the results of two populations add up") {
   Results a = Seconds({1, 2});
   Results b = Seconds({10, 20, 30});

@@ -62,6 +62,9 @@ struct RecoveryOptions {
   double share = 0.9;                           // of the goodput before that counts as recovered
   Duration averaged = std::chrono::seconds(5);  // goodput is averaged over, since arrivals scatter
   Duration warm_up = {};                        // at the beginning, not part of "before"
+  // Too few to know anything: fewer successes than these in `averaged` of the time before, >= 1.
+  // Where arrivals scatter as Poisson's do, a share of 0.9 needs about a hundred.
+  std::int64_t min_successes = 10;
 };
 
 struct ServerResults {
@@ -95,7 +98,8 @@ struct Results {
   double Goodput(Duration from = {}, Duration to = Duration::max()) const;
 
   // How long after the disturbance goodput was back, and never less again, at `share` of what it
-  // was before; nullopt: not by the end. Zero also where it was never away.
+  // was before; nullopt: not by the end. Zero also where it was never away. Nullopt too where there
+  // are too few calls to know: see RecoveryOptions::min_successes.
   std::optional<Duration> TimeToRecover(const Disturbance& disturbance,
                                         const RecoveryOptions& options = {}) const;
 
