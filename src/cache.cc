@@ -16,7 +16,7 @@ Verdict AskCache(CacheTable& table, const CacheOptions& options, const absl::Sta
   if (place.entered()) {
     found = table.Look(place);
   } else {
-    const std::string_view key = options.key ? options.key(call) : call.key();
+    const std::string_view key = options.key(call);
     if (key.empty()) return Verdict::Proceed();
     found = table.Find(key,
                        {.priority = call.priority(),

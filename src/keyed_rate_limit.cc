@@ -4,6 +4,7 @@
 
 #include "facts_text.h"
 #include "holdfast/internal/validate.h"
+#include "holdfast/key_function.h"
 #include "token_wait.h"
 
 namespace holdfast {
@@ -19,9 +20,7 @@ namespace internal {
 
 class KeySource final : public TokenSource {
  public:
-  using KeyOf = std::function<std::string_view(const Call&)>;
-
-  KeySource(std::shared_ptr<KeyedTokenBucket> buckets, KeyOf key)
+  KeySource(std::shared_ptr<KeyedTokenBucket> buckets, KeyFunction key)
       : buckets_(NotNull(std::move(buckets))), key_(std::move(key)) {}
 
   Answer Take(const Call& call, TimePoint now, std::int64_t n, Duration max_wait,
@@ -54,10 +53,10 @@ class KeySource final : public TokenSource {
   }
 
  private:
-  std::string_view Key(const Call& call) const { return key_ == nullptr ? call.key() : key_(call); }
+  std::string_view Key(const Call& call) const { return key_(call); }
 
   std::shared_ptr<KeyedTokenBucket> buckets_;
-  KeyOf key_;
+  KeyFunction key_;
 };
 
 RateLimitPlan PlanByKey(std::string_view policy, std::shared_ptr<KeyedTokenBucket> buckets,

@@ -12,7 +12,6 @@
 #include <absl/status/status.h>
 
 #include <concepts>
-#include <functional>
 #include <memory>
 #include <string_view>
 #include <utility>
@@ -20,6 +19,7 @@
 #include "holdfast/call.h"
 #include "holdfast/internal/object_clock.h"
 #include "holdfast/internal/validate.h"
+#include "holdfast/key_function.h"
 #include "holdfast/policy_facts.h"
 #include "holdfast/result.h"
 #include "holdfast/result_cache.h"
@@ -30,7 +30,7 @@ namespace holdfast {
 struct CacheOptions {
   // What a call asks for; null: CallOptions::key. Calls with the same key get the same answers, and
   // those with an empty one pass by. What it throws passes to the caller.
-  std::function<std::string_view(const Call&)> key = nullptr;
+  KeyFunction key = nullptr;
 };
 
 namespace internal {
@@ -146,7 +146,7 @@ class Cache {
     if (options.ttl_of) return options.ttl_of(call, result);
     return ok ? options.ttl : options.negative_ttl;
   }
-  std::string_view KeyOf(const Call& call) const { return options_.key ? options_.key(call) : call.key(); }
+  std::string_view KeyOf(const Call& call) const { return options_.key(call); }
 
   std::shared_ptr<ResultCache<R>> cache_;
   CacheOptions options_;

@@ -11,6 +11,7 @@
 #include <absl/random/bit_gen_ref.h>
 #include <absl/status/status.h>
 
+#include <cstdint>
 #include <functional>
 #include <memory>
 #include <optional>
@@ -20,6 +21,7 @@
 #include <type_traits>
 #include <utility>
 
+#include "holdfast/internal/request_text.h"
 #include "holdfast/internal/time_below.h"
 #include "holdfast/lingering.h"
 #include "holdfast/priority.h"
@@ -95,6 +97,13 @@ class Call {
   std::optional<Repeatability> repeatability() const {
     if (request_type_ == nullptr || request_type_->repeatability == nullptr) return std::nullopt;
     return request_type_->repeatability(request_);
+  }
+
+  // That argument where it is text: a std::string or std::string_view, a C string or a string
+  // literal.
+  std::optional<std::string_view> request_text() const {
+    if (request_type_ == nullptr || request_type_->text == nullptr) return std::nullopt;
+    return request_type_->text(request_);
   }
 
   const std::stop_token& stop() const { return options_.stop.get(); }
@@ -263,20 +272,56 @@ class Call {
   StopReason stopped_ = kNotStopped;
 };
 
+namespace internal {
+
+// f(std::string), of text that is none; what it gives a view of is the text itself.
+template <class F>
+auto FromText(const F& f, std::string_view text) {
+  const std::string copy(text);
+  if constexpr (std::is_convertible_v<std::invoke_result_t<const F&, const std::string&>,
+                                      std::string_view>) {
+    const std::string_view view = std::invoke(f, copy);
+    const auto begin = reinterpret_cast<std::uintptr_t>(copy.data());
+    const auto at = reinterpret_cast<std::uintptr_t>(view.data());
+    return at < begin || at > begin + copy.size() ? view : text.substr(at - begin, view.size());
+  } else {
+    return std::invoke(f, copy);
+  }
+}
+
+}  // namespace internal
+
 // Makes a function of a call from a function of its first argument, a Request, for the options that
-// take one: who the call is for, what it costs. Called for a call whose first argument is of any
-// other type (a string literal is no std::string) it throws std::invalid_argument.
+// take one: who the call is for, what it costs. A std::string or std::string_view may be any text:
+// a string literal as well. Called for a call whose first argument is of any other type it throws
+// std::invalid_argument.
 //
 //   options.cost = FromRequest<Upload>([](const Upload& upload) { return upload.size; });
 template <class Request, class F>
 auto FromRequest(F f) {
-  static_assert(!std::is_same_v<std::invoke_result_t<const F&, const Request&>, std::string>,
+  using Result = std::invoke_result_t<const F&, const Request&>;
+  static_assert(!internal::kDangles<Result>,
                 "return a view of something that lives as long as the request");
-  return [f = std::move(f)](const Call& call) -> decltype(auto) {
-    const Request* const request = call.request<Request>();
-    if (request == nullptr) internal::ThrowNoRequest();
-    return std::invoke(f, *request);
-  };
+  constexpr bool kView = std::is_convertible_v<Result, std::string_view>;
+  if constexpr (std::is_same_v<Request, std::string> || std::is_same_v<Request, std::string_view>) {
+    using Given = std::conditional_t<kView, std::string_view, std::decay_t<Result>>;
+    return [f = std::move(f)](const Call& call) -> Given {
+      if (const auto* const request = call.request<Request>()) return std::invoke(f, *request);
+      const std::optional<std::string_view> text = call.request_text();
+      if (!text) internal::ThrowNoRequest();
+      if constexpr (std::is_same_v<Request, std::string>) {
+        return internal::FromText(f, *text);
+      } else {
+        return std::invoke(f, *text);
+      }
+    };
+  } else {
+    return [f = std::move(f)](const Call& call) -> decltype(auto) {
+      const Request* const request = call.request<Request>();
+      if (request == nullptr) internal::ThrowNoRequest();
+      return std::invoke(f, *request);
+    };
+  }
 }
 
 }  // namespace holdfast

@@ -23,6 +23,7 @@
 #include "holdfast/flight.h"                 // IWYU pragma: export
 #include "holdfast/fork.h"                   // IWYU pragma: export
 #include "holdfast/hedge.h"                  // IWYU pragma: export
+#include "holdfast/key_function.h"           // IWYU pragma: export
 #include "holdfast/keyed_circuit_break.h"    // IWYU pragma: export
 #include "holdfast/keyed_circuit_breaker.h"  // IWYU pragma: export
 #include "holdfast/keyed_rate_limit.h"       // IWYU pragma: export

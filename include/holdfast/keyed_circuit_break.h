@@ -14,7 +14,6 @@
 #define HOLDFAST_KEYED_CIRCUIT_BREAK_H_
 
 #include <concepts>
-#include <functional>
 #include <memory>
 #include <string_view>
 #include <utility>
@@ -24,6 +23,7 @@
 #include "holdfast/internal/circuit_break_base.h"
 #include "holdfast/internal/object_clock.h"
 #include "holdfast/internal/validate.h"
+#include "holdfast/key_function.h"
 #include "holdfast/keyed_circuit_breaker.h"
 #include "holdfast/policy_facts.h"
 #include "holdfast/verdict.h"
@@ -33,7 +33,7 @@ namespace holdfast {
 struct KeyedCircuitBreakOptions {
   // Whom or what a call is for; null: CallOptions::key, which is empty where none was given, and
   // that is a key like any other. What it throws passes to the caller.
-  std::function<std::string_view(const Call&)> key = nullptr;
+  KeyFunction key = nullptr;
 };
 
 namespace internal {
@@ -75,7 +75,7 @@ class KeyedCircuitBreak : public internal::CircuitBreakBase<Classify> {
   using State = internal::KeyedCircuitBreakAdmission;
 
   Verdict Before(Call& call, State& state) const {
-    const std::string_view key = options_.key == nullptr ? call.key() : options_.key(call);
+    const std::string_view key = options_.key(call);
     return state.AskByKey(call, *breakers_, key, kName);
   }
 

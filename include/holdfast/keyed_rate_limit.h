@@ -21,6 +21,7 @@
 
 #include "holdfast/call.h"
 #include "holdfast/internal/rate_limit_plan.h"
+#include "holdfast/key_function.h"
 #include "holdfast/keyed_token_bucket.h"
 
 namespace holdfast {
@@ -29,7 +30,7 @@ struct KeyedRateLimitOptions {
   // Whom or what a call is for; null: CallOptions::key, which is empty where none was given, and
   // that is a key like any other. It must say the same each time. What it throws passes to the
   // caller.
-  std::function<std::string_view(const Call&)> key = nullptr;
+  KeyFunction key = nullptr;
   // As RateLimitOptions'.
   Duration max_wait = Duration::max();
   std::function<std::int64_t(const Call&)> cost = nullptr;

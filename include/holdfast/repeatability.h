@@ -13,6 +13,8 @@
 #include <concepts>
 #include <type_traits>
 
+#include "holdfast/internal/request_text.h"
+
 namespace holdfast {
 
 class Call;
@@ -89,16 +91,18 @@ namespace internal {
 // What a call knows of the type of its request; its address stands for the type.
 struct RequestType {
   Repeatability (*repeatability)(const void* request);  // null: the type says nothing
+  TextOf text;                                          // null: it is none
 };
 
 template <class Request>
 consteval RequestType RequestTypeOf() {
   if constexpr (HasRequestTraits<Request>) {
     return {[](const void* request) {
-      return RequestTraits<Request>::RepeatabilityOf(*static_cast<const Request*>(request));
-    }};
+              return RequestTraits<Request>::RepeatabilityOf(*static_cast<const Request*>(request));
+            },
+            TextOfA<Request>()};
   } else {
-    return {nullptr};
+    return {nullptr, TextOfA<Request>()};
   }
 }
 
