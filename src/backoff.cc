@@ -29,18 +29,18 @@ Backoff Backoff::Exponential(Options options) {
   return {internal::Validated(options), Duration::zero()};
 }
 
-Backoff Backoff::Constant(Duration delay) {
+Backoff Backoff::Constant(TimeSpan delay) {
   const Duration most = delay <= Duration::max() / 3 ? 3 * delay : Duration::max();
   return Exponential({.initial = delay, .max = most, .multiplier = 1, .jitter = Jitter::kNone});
 }
 
-Backoff Backoff::Linear(Duration step, Duration max) {
+Backoff Backoff::Linear(TimeSpan step, TimeSpan max) {
   return {internal::Validated(
               Options{.initial = step, .max = max, .multiplier = 1, .jitter = Jitter::kNone}),
           step};
 }
 
-Backoff Backoff::Custom(std::function<Duration(int)> delay, Duration max) {
+Backoff Backoff::Custom(std::function<TimeSpan(int)> delay, TimeSpan max) {
   if (delay == nullptr) {
     internal::ThrowIfInvalid(absl::InvalidArgumentError("Backoff: the function is null"));
   }
@@ -62,7 +62,8 @@ Duration Backoff::Clamp(double delay) const {
 }
 
 Duration Backoff::Clamped(int retry) const {
-  if (custom_ != nullptr) return std::clamp(custom_(retry), Duration::zero(), options_.max);
+  if (custom_ != nullptr)
+    return std::clamp<Duration>(custom_(retry), Duration::zero(), options_.max);
   if (options_.initial == Duration::zero() && step_ == Duration::zero()) return Duration::zero();
   const double retries = retry - 1;
   return Clamp(static_cast<double>(options_.initial.count()) *

@@ -36,7 +36,7 @@ PolicyFacts FactsOf(const CircuitBreaker::Options& options, const std::string& w
           .window = window,
           .probes = options.max_requests,
           .probe_lease = options.probe_lease,
-          .open_for = options.open_time == nullptr ? options.timeout : Duration::zero()};
+          .open_for = options.open_time == nullptr ? options.timeout : TimeSpan{}};
 }
 
 }  // namespace

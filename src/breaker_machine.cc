@@ -12,7 +12,7 @@ BreakerMachine::BreakerMachine(const CircuitBreaker::Options& options, BreakerLa
       lane_(lane),
       tally_(options),
       // A rolling window of one bucket is a fixed one, of its period.
-      fixed_window_(tally_.rolling() ? Duration::zero()
+      fixed_window_(tally_.rolling() ? TimeSpan()
                                      : std::max(options.interval, options.bucket_period)) {
   Begin(Phase::kClosed, TimePoint::min());
 }
@@ -193,7 +193,7 @@ void BreakerMachine::Restore(const BreakerSnapshot& snapshot, TimePoint now, Dur
     case BreakerState::kOpen: {
       const Duration most = options_.open_time ? std::chrono::hours(24) : options_.timeout;
       const Duration rest =
-          snapshot.open_for - std::clamp(elapsed, Duration::zero(), snapshot.open_for);
+          snapshot.open_for - std::clamp<Duration>(elapsed, Duration::zero(), snapshot.open_for);
       Begin(Phase::kOpen, now);
       RefuseUntil(mode_ == BreakerMode::kForcedOpen ? TimePoint::max()
                                                     : SaturatingAdd(now, std::min(rest, most)));

@@ -62,7 +62,7 @@ bool Bulkhead::Enter(Call& call, State& state) const {
   Duration wait = options_.max_wait;
   if (const auto& delay = options_.controlled_delay;
       delay && state.waiter_->queue_age() > delay->interval) {
-    wait = std::min(wait, delay->target);
+    wait = std::min<Duration>(wait, delay->target);
   }
   state.give_up_at_ = SaturatingAdd(call.now(), wait);
   state.too_late_at_ = call.latest_start(semaphore_->expected_hold());
@@ -92,7 +92,7 @@ PolicyFacts Bulkhead::Facts() const {
                                   internal::DurationText(options_.controlled_delay->target))
                    : "",
                options_.max_queue == 0 ? "" : internal::MaxWaitText(options_.max_wait)}),
-          .max_wait = queueless_ ? Duration::zero() : options_.max_wait,
+          .max_wait = queueless_ ? TimeSpan{} : options_.max_wait,
           .limit = limit};
 }
 

@@ -77,8 +77,8 @@ void Call::ReportStart() {
 
 void Call::ReportWait(TimePoint from) {
   const Duration slept = SaturatingSub(now(), from);
-  waited_ += slept;
-  options_.report->waited += slept;
+  waited_ = SaturatingAdd(waited_, slept);
+  options_.report->waited = SaturatingAdd(options_.report->waited, slept);
 }
 
 void Call::ReportAttempt() {

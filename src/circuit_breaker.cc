@@ -182,7 +182,7 @@ CircuitBreaker::Refusal CircuitBreaker::AdmitOtherwise(TimePoint now, Ticket& ti
 Duration CircuitBreaker::LeaseOf(Duration longest) const {
   if (options_.probe_lease > Duration::zero()) return options_.probe_lease;
   if (longest == Duration::max()) longest = std::chrono::minutes(1);
-  return std::max(options_.timeout, longest);
+  return std::max<Duration>(options_.timeout, longest);
 }
 
 void CircuitBreaker::RecordOtherwise(const Ticket& ticket, TimePoint now, Outcome outcome) {
@@ -222,7 +222,7 @@ BreakerSnapshot CircuitBreaker::SnapshotAt(TimePoint now) {
 }
 
 absl::Status CircuitBreaker::RestoreAt(TimePoint now, const BreakerSnapshot& snapshot,
-                                       Duration elapsed) {
+                                       TimeSpan elapsed) {
   if (absl::Status status = Validate(snapshot); !status.ok()) return status;
   Turn(*this, now)->Restore(snapshot, now, elapsed);
   return absl::OkStatus();

@@ -36,6 +36,11 @@ bool HedgePlan::TakeBranch(TimePoint now) const { return options_.budget->TryWit
 
 void HedgePlan::ReturnBranch() const { options_.budget->Refund(); }
 
+void HedgePlan::BindClock(ClockBinder& binder) const {
+  options_.budget->BindClock(binder, "Hedge");
+  if (options_.latencies != nullptr) options_.latencies->BindClock(binder, "Hedge");
+}
+
 PolicyFacts HedgePlan::Facts() const {
   const LatencyQuantile* const learnt = options_.latencies.get();
   const std::string delay = learnt == nullptr ? DurationText(options_.delay)

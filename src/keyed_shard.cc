@@ -232,7 +232,8 @@ TimePoint KeyedShard::FullAt(std::uint32_t key) {
   const TokenSchedule* const schedule = ScheduleOf(state, axis);
   const std::int64_t balance = schedule != nullptr ? schedule->balance() : Balance(state, axis);
   const std::int64_t missing = axis.burst_units() - balance;
-  if (missing <= 0) return schedule == nullptr ? TimePoint::min() : now_ + nanoseconds(1);
+  if (missing <= 0)
+    return schedule == nullptr ? TimePoint::min() : SaturatingAdd(now_, nanoseconds(1));
   const Duration wait = axis.TimeFor(missing, now_);
   if (wait == Duration::max()) return TimePoint::max();
   const TimePoint at = SaturatingAdd(now_, wait);

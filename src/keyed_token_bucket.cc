@@ -333,7 +333,7 @@ KeyedTokenBucket::Answer KeyedTokenBucket::TakeWithoutRoom(TimePoint now, std::i
 }
 
 Reservation KeyedTokenBucket::ReserveAt(TimePoint now, std::string_view key, std::int64_t n,
-                                        Duration max_wait) {
+                                        TimeSpan max_wait) {
   return Take(now, key, n, max_wait, For::kReservation).reservation;
 }
 

@@ -11,7 +11,7 @@
 
 namespace holdfast {
 
-std::function<Duration(std::uint64_t)> BackoffOpenTime(Backoff backoff,
+std::function<TimeSpan(std::uint64_t)> BackoffOpenTime(Backoff backoff,
                                                        std::optional<std::uint64_t> seed) {
   constexpr auto kRetry = [](std::uint64_t openings) {
     constexpr std::uint64_t kMost = std::numeric_limits<int>::max();

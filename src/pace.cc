@@ -19,7 +19,7 @@ Verdict Pace::Before(Call& call, State& state) const {
   const TimePoint now = call.now();
   if (state.pacer_ == nullptr) {
     const Duration left = SaturatingSub(call.latest_start(), now);
-    const Pacer::Place place = pacer_->Claim(now, std::min(options_.max_wait, left));
+    const Pacer::Place place = pacer_->Claim(now, std::min<Duration>(options_.max_wait, left));
     if (!place.taken) {
       const bool late = place.ready_at != TimePoint::max() && left < options_.max_wait;
       const internal::Refusals& refusals = pacer_->refusals();

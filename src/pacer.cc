@@ -104,7 +104,7 @@ Pacer::Place Pacer::Claim(TimePoint now, Duration max_wait) {
   }
 }
 
-std::optional<TimePoint> Pacer::TryTakeAt(TimePoint now, Duration max_wait) {
+std::optional<TimePoint> Pacer::TryTakeAt(TimePoint now, TimeSpan max_wait) {
   const Place place = Claim(now, max_wait);
   return place.taken ? std::optional(place.ready_at) : std::nullopt;
 }

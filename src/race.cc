@@ -63,8 +63,9 @@ void Branches::Account(const BranchRecord& record, bool ended) {
     if (!record.report.history.empty()) {
       const std::size_t first = report.history.size();
       Append(report.history, record.report.history);
-      report.history[first].delay += std::exchange(call_.waited_, Duration::zero());
-      report.waited += record.report.waited;
+      Duration& delay = report.history[first].delay;
+      delay = SaturatingAdd(delay, std::exchange(call_.waited_, Duration::zero()));
+      report.waited = SaturatingAdd(report.waited, record.report.waited);
     }
   }
   report.attempts = call_.attempts_;

@@ -110,7 +110,7 @@ Verdict RetryPlan::BeginAfterPause(Call& call, State& state) const {
 
 void RetryPlan::Pause(Call& call, Duration retry_after) const {
   options_.pause->Extend(
-      SaturatingAdd(call.now(), std::min(retry_after, options_.max_retry_after)));
+      SaturatingAdd(call.now(), std::min<Duration>(retry_after, options_.max_retry_after)));
 }
 
 void RetryPlan::TellSuccess(Call& call, State& state) const {

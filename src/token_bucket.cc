@@ -35,7 +35,7 @@ std::int64_t Distance(std::uint64_t from, std::uint64_t to) {
 
 }  // namespace
 
-double Every(Duration interval) {
+double Every(TimeSpan interval) {
   if (interval <= Duration::zero()) return kInfiniteRate;
   return 1 / std::chrono::duration<double>(interval).count();
 }
@@ -202,7 +202,7 @@ bool TokenBucket::AllowAt(TimePoint now, std::int64_t n) {
   return TokenHold(*this, now).Reserve(n, Duration::zero()).ok();
 }
 
-Reservation TokenBucket::ReserveAt(TimePoint now, std::int64_t n, Duration max_wait) {
+Reservation TokenBucket::ReserveAt(TimePoint now, std::int64_t n, TimeSpan max_wait) {
   return Reserve(now, n, max_wait, /*moves=*/false);
 }
 

@@ -115,7 +115,7 @@ class AdaptiveLimiter {
     // what is added to the limit, and of Vegas alpha calls, whatever the limit; not for Aimd.
     std::optional<std::int64_t> headroom = std::nullopt;
     // Netflix's is a second, and then Aimd and Gradient2 grow by about one per second.
-    Duration window = std::chrono::milliseconds(100);  // the shortest; > 0
+    TimeSpan window = std::chrono::milliseconds(100);  // the shortest; > 0
     std::int64_t min_samples = 10;                     // that end in a window; 1 to 1000
     // In [0, 1): of the calls of a window that may be dropped and the limit does not shrink, since
     // services have other reasons too. Netflix's is 0.

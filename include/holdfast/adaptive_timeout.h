@@ -34,8 +34,8 @@ namespace holdfast {
 
 struct AdaptiveTimeoutOptions {
   double headroom = 2.0;                         // the limit is so many quantiles; >= 1, finite
-  Duration min = std::chrono::milliseconds(10);  // no limit is less; > 0
-  Duration max = std::chrono::seconds(10);       // or more; also until it has learnt; >= min
+  TimeSpan min = std::chrono::milliseconds(10);  // no limit is less; > 0
+  TimeSpan max = std::chrono::seconds(10);       // or more; also until it has learnt; >= min
 };
 
 absl::Status Validate(const AdaptiveTimeoutOptions& options);
@@ -95,12 +95,12 @@ class LearntLimit {
     if (latency == LatencyQuantile::kNoValue) return options_.max;
     const double limit = static_cast<double>(latency.count()) * options_.headroom;
     if (limit >= static_cast<double>(options_.max.count())) return options_.max;
-    return std::max(Duration(static_cast<Duration::rep>(limit)), options_.min);
+    return std::max<Duration>(Duration(static_cast<Duration::rep>(limit)), options_.min);
   }
   Duration Raised(std::uint64_t backoff) const {
     const std::uint64_t raised = backoff & kRaised;
     if (ABSL_PREDICT_FALSE(raised == kRaised)) return options_.max;
-    return std::min(Duration(static_cast<Duration::rep>(raised)), options_.max);
+    return std::min<Duration>(Duration(static_cast<Duration::rep>(raised)), options_.max);
   }
   static std::uint64_t WithMisfit(std::uint64_t backoff);
   void Settle(TimePoint now, const Attempt& attempt);

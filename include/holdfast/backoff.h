@@ -35,8 +35,8 @@ enum class Jitter {
 class Backoff {
  public:
   struct Options {
-    Duration initial = std::chrono::milliseconds(100);  // >= 0
-    Duration max = std::chrono::seconds(10);            // >= initial
+    TimeSpan initial = std::chrono::milliseconds(100);  // >= 0
+    TimeSpan max = std::chrono::seconds(10);            // >= initial
     double multiplier = 2.0;                            // finite, >= 1
     Jitter jitter = Jitter::kFull;
   };
@@ -48,12 +48,12 @@ class Backoff {
   static Backoff Exponential(Options options);
   // The same delay each time, without jitter; >= 0. Only Jitter::kDecorrelated makes it longer, up
   // to three times.
-  static Backoff Constant(Duration delay);
+  static Backoff Constant(TimeSpan delay);
   // step * retry, at most max, without jitter; 0 <= step <= max.
-  static Backoff Linear(Duration step, Duration max);
+  static Backoff Linear(TimeSpan step, TimeSpan max);
   // delay(retry), held to what is between 0 and `max`, without jitter. The function is called in
   // several threads at once; what it throws passes to the caller of Delay.
-  static Backoff Custom(std::function<Duration(int retry)> delay, Duration max = Duration::max());
+  static Backoff Custom(std::function<TimeSpan(int retry)> delay, TimeSpan max = Duration::max());
 
   // The same delays, spread.
   Backoff WithJitter(Jitter jitter) const;
@@ -70,7 +70,7 @@ class Backoff {
 
   Options options_;
   Duration step_{0};  // of a linear one: added for each retry after the first
-  std::function<Duration(int)> custom_;
+  std::function<TimeSpan(int)> custom_;
 };
 
 absl::Status Validate(const Backoff::Options& options);

@@ -29,7 +29,7 @@ struct BreakerSnapshot {
   BreakerState state = BreakerState::kClosed;
   BreakerMode mode = BreakerMode::kAutomatic;
   std::uint64_t openings = 0;  // since it was last closed
-  Duration open_for{0};        // how much longer it stays open; 0 unless it is
+  TimeSpan open_for{0};        // how much longer it stays open; 0 unless it is
 
   friend bool operator==(const BreakerSnapshot&, const BreakerSnapshot&) = default;
 };

@@ -34,12 +34,12 @@ enum class QueueOrder {
 // CoDel, RFC 8289); in a queue that does not stand, calls wait for max_wait, which there is the
 // interval.
 struct ControlledDelay {
-  Duration target = std::chrono::milliseconds(5);      // > 0; the most to wait in such a queue
-  Duration interval = std::chrono::milliseconds(100);  // > 0; it stands when never empty for longer
+  TimeSpan target = std::chrono::milliseconds(5);      // > 0; the most to wait in such a queue
+  TimeSpan interval = std::chrono::milliseconds(100);  // > 0; it stands when never empty for longer
 };
 
 struct BulkheadOptions {
-  Duration max_wait = Duration::max();  // for a permit; zero: refuse at once
+  TimeSpan max_wait = Duration::max();  // for a permit; zero: refuse at once
   std::int64_t max_queue = 1000;        // waiters, >= 0; 0: refuse at once
   QueueOrder order = QueueOrder::kOldestFirst;
   std::optional<ControlledDelay> controlled_delay = std::nullopt;

@@ -103,9 +103,9 @@ class CircuitBreaker {
 
     // What is counted while closed: all since it closed, unless one of these is given.
     // Whatever it is, a run of failures goes on from one window to the next.
-    Duration interval{0};         // > 0: counts are cleared every interval, and what calls come to
+    TimeSpan interval{0};         // > 0: counts are cleared every interval, and what calls come to
                                   // that began before is dropped: let it be longer than they take
-    Duration bucket_period{0};    // > 0: the interval, rounded up to whole periods, is a rolling
+    TimeSpan bucket_period{0};    // > 0: the interval, rounded up to whole periods, is a rolling
                                   // window of that many buckets, at most kMaxBuckets, of 72 bytes.
                                   // An outcome belongs to the bucket that its call began in, or to
                                   // none; in the run it counts all the same.
@@ -114,22 +114,22 @@ class CircuitBreaker {
                                   // are still out
 
     // How long it stays open; > 0.
-    Duration timeout = std::chrono::seconds(60);
+    TimeSpan timeout = std::chrono::seconds(60);
     // The same for its opening number 1, 2, ... since it was last closed: see BackoffOpenTime.
     // Asked once for each; where it throws, `timeout` holds, and so it does until the answer is
     // there. Less than a nanosecond counts as one.
-    std::function<Duration(std::uint64_t openings)> open_time = {};
+    std::function<TimeSpan(std::uint64_t openings)> open_time = {};
     // How long a probe may take, from its admission, before it has failed. 0: by hand `timeout`,
     // and in a stack as long as the Timeouts below and the deadline let it take or, where nothing
     // does, a minute; never less than `timeout`. One that is shorter than a call takes opens the
     // breaker of a healthy service.
-    Duration probe_lease{0};
+    TimeSpan probe_lease{0};
     // After its probes it admits these shares of calls, in (0, 1], each for `ramp_step` and until a
     // call has succeeded meanwhile, before it closes. So long it is half-open, its rules hold, and
     // it also opens again if more of those calls have failed than succeeded. Of each step's calls
     // the first is admitted, and another one for each that is ignored. Empty: it closes at once.
     std::vector<double> ramp = {};
-    Duration ramp_step = std::chrono::seconds(10);
+    TimeSpan ramp_step = std::chrono::seconds(10);
 
     // Asked as a rule is (see trip_rule.h); null: no such rule.
     std::function<bool(const BreakerCounts&)> ready_to_trip = {};
@@ -137,7 +137,7 @@ class CircuitBreaker {
     std::vector<TripRule> rules = {};
     // > 0: calls that take longer, from their admission, are counted as slow; and slow probes fail
     // if there is a SlowCallRate.
-    Duration slow_call{0};
+    TimeSpan slow_call{0};
 
     // Told of each change, once and in order; by the thread that made it, or by one that is still
     // telling of an earlier change: so it should be quick, as it is a caller's own thread that it
@@ -195,11 +195,11 @@ class CircuitBreaker {
   // that Validate refuses.
   BreakerSnapshot Snapshot() { return SnapshotAt(Now()); }
   BreakerSnapshot SnapshotAt(TimePoint now);
-  absl::Status Restore(const BreakerSnapshot& snapshot, Duration elapsed = Duration::zero()) {
+  absl::Status Restore(const BreakerSnapshot& snapshot, TimeSpan elapsed = Duration::zero()) {
     return RestoreAt(Now(), snapshot, elapsed);
   }
   absl::Status RestoreAt(TimePoint now, const BreakerSnapshot& snapshot,
-                         Duration elapsed = Duration::zero());
+                         TimeSpan elapsed = Duration::zero());
 
   Outcome Classify(const absl::Status& status) const;
 

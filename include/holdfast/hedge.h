@@ -37,7 +37,7 @@ namespace holdfast {
 
 struct HedgeOptions {
   // From one sending to the next; > 0. With `latencies`, until those have learnt.
-  Duration delay = std::chrono::milliseconds(100);
+  TimeSpan delay = std::chrono::milliseconds(100);
   // The delay is their value: with a quantile of 0.95 one call in twenty is sent again. Hedge tells
   // them what its calls take; null: `delay` is fixed.
   std::shared_ptr<LatencyQuantile> latencies = nullptr;
@@ -76,6 +76,7 @@ class HedgePlan {
   void Succeeded(Call& call, const State& state) const;
 
   PolicyFacts Facts() const;
+  void BindClock(ClockBinder& binder) const;
   const std::shared_ptr<RetryBudget>& budget() const { return options_.budget; }
   ThreadPool* pool() const { return options_.pool.get(); }
   TimePoint NextBranch(TimePoint now, int sent) const;
@@ -147,10 +148,7 @@ class Hedge {
 
   PolicyFacts Facts() const { return plan_.Facts(); }
 
-  void BindClock(internal::ClockBinder& binder) const {
-    options_.budget->BindClock(binder, kName);
-    if (options_.latencies != nullptr) options_.latencies->BindClock(binder, kName);
-  }
+  void BindClock(internal::ClockBinder& binder) const { plan_.BindClock(binder); }
 
   // The one that it was given, or its own; never null.
   const std::shared_ptr<RetryBudget>& budget() const { return plan_.budget(); }

@@ -32,7 +32,7 @@ struct KeyedRateLimitOptions {
   // caller.
   KeyFunction key = nullptr;
   // As RateLimitOptions'.
-  Duration max_wait = Duration::max();
+  TimeSpan max_wait = Duration::max();
   std::function<std::int64_t(const Call&)> cost = nullptr;
   bool dry_run = false;
 };

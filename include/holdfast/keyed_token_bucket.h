@@ -105,7 +105,7 @@ class KeyedTokenBucket final : internal::Promiser {
   // be none, unless tokens are given back; TimePoint::max() if no key in use is ever full again.
   Reservation Reserve(std::string_view key, std::int64_t n = 1) { return ReserveAt(Now(), key, n); }
   Reservation ReserveAt(TimePoint now, std::string_view key, std::int64_t n = 1,
-                        Duration max_wait = Duration::max());
+                        TimeSpan max_wait = Duration::max());
 
   // As TokenBucket's; kResourceExhausted also where there is no room for the key.
   absl::Status Wait(std::string_view key, std::int64_t n = 1, const WaitOptions& options = {});

@@ -48,7 +48,7 @@ class LatencyQuantile {
  public:
   struct Options {
     double quantile = 0.99;                      // in (0, 1]; 1: the largest sample
-    Duration window = std::chrono::seconds(30);  // how long a sample counts, at most; > 0
+    TimeSpan window = std::chrono::seconds(30);  // how long a sample counts, at most; > 0
     // Samples without which there is no value, >= 1. With fewer than 1 / (1 - quantile) the value
     // is the largest; more of them make it steadier, and a service that has few calls unknown.
     std::int64_t min_samples = 20;
@@ -62,8 +62,8 @@ class LatencyQuantile {
   LatencyQuantile& operator=(const LatencyQuantile&) = delete;
 
   // Adds a sample; a negative one counts as 0.
-  void Record(Duration latency) { RecordAt(Now(), latency); }
-  void RecordAt(TimePoint now, Duration latency) {
+  void Record(TimeSpan latency) { RecordAt(Now(), latency); }
+  void RecordAt(TimePoint now, TimeSpan latency) {
     if (now >= turns_at()) Turn(now);
     halves_[newer_.load(std::memory_order_relaxed)][BucketOf(latency)].fetch_add(
         1, std::memory_order_relaxed);

@@ -28,7 +28,7 @@ struct Aimd {
   static constexpr std::int64_t kMaximum = 200;
 
   double backoff_ratio = 0.9;                  // in [0.5, 1): what a drop leaves of the limit
-  Duration timeout = std::chrono::seconds(5);  // a mean latency above it is a drop; > 0
+  TimeSpan timeout = std::chrono::seconds(5);  // a mean latency above it is a drop; > 0
 };
 
 // From the latency without load and the present one it works out how many calls wait at the service

@@ -21,7 +21,7 @@ namespace holdfast {
 // as long as that backoff's delay before retry n. Jitter keeps the probes of many processes apart;
 // with Jitter::kFull some come at once. Thread-safe. With a `seed` copies share their randomness,
 // which repeats itself, also in children of fork().
-std::function<Duration(std::uint64_t openings)> BackoffOpenTime(
+std::function<TimeSpan(std::uint64_t openings)> BackoffOpenTime(
     Backoff backoff, std::optional<std::uint64_t> seed = std::nullopt);
 
 }  // namespace holdfast

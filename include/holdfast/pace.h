@@ -22,7 +22,7 @@
 namespace holdfast {
 
 struct PaceOptions {
-  Duration max_wait = Duration::max();  // for a place; zero: refuse what can't go at once
+  TimeSpan max_wait = Duration::max();  // for a place; zero: refuse what can't go at once
 };
 
 absl::Status Validate(const PaceOptions& options);

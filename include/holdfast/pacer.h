@@ -60,10 +60,10 @@ class Pacer {
   TimePoint TakeAt(TimePoint now) { return Claim(now, Duration::max()).ready_at; }
 
   // The same, but nullopt, with nothing taken, where it would be later than `max_wait` from now.
-  std::optional<TimePoint> TryTake(Duration max_wait = Duration::zero()) {
+  std::optional<TimePoint> TryTake(TimeSpan max_wait = Duration::zero()) {
     return TryTakeAt(clock_.Now(), max_wait);
   }
-  std::optional<TimePoint> TryTakeAt(TimePoint now, Duration max_wait = Duration::zero());
+  std::optional<TimePoint> TryTakeAt(TimePoint now, TimeSpan max_wait = Duration::zero());
 
   // Takes the next place and blocks until its time. Refuses at once, with nothing taken:
   //   kCancelled          stopped; also while waiting

@@ -29,7 +29,7 @@
 namespace holdfast {
 
 struct RateLimitOptions {
-  Duration max_wait = Duration::max();  // for tokens; zero: refuse what can't go at once
+  TimeSpan max_wait = Duration::max();  // for tokens; zero: refuse what can't go at once
   // Tokens that a call takes; null: one. A call that costs more than the burst, or less than
   // nothing, is refused with kInvalidArgument. What it throws passes to the caller.
   std::function<std::int64_t(const Call&)> cost = nullptr;

@@ -41,20 +41,20 @@ template <class R>
 class ResultCache {
  public:
   struct Options {
-    Duration ttl{0};           // > 0; for which a success is fresh
-    Duration negative_ttl{0};  // the same for a failure of what was asked; zero: none is kept
+    TimeSpan ttl{0};           // > 0; for which a success is fresh
+    TimeSpan negative_ttl{0};  // the same for a failure of what was asked; zero: none is kept
     // For so long after its ttl a success still answers while one call asks anew, and for so long
     // it stands in where that fails (RFC 5861); where it does so, it does for negative_ttl before
     // there is another try, unless that was refused or ended by its own deadline.
-    Duration stale_while_revalidate{0};
-    Duration stale_if_error{0};
+    TimeSpan stale_while_revalidate{0};
+    TimeSpan stale_if_error{0};
     std::int64_t max_entries = 10'000;
     std::int64_t max_bytes = std::numeric_limits<std::int64_t>::max();
     // What a result counts for, >= 0; null: sizeof(R). Its key counts as well.
     std::function<std::int64_t(const R&)> size_of = nullptr;
     // How long this result is fresh, in place of ttl and negative_ttl; zero: it is not kept. What
     // it throws passes to the caller.
-    std::function<Duration(const Call&, const R&)> ttl_of = nullptr;
+    std::function<TimeSpan(const Call&, const R&)> ttl_of = nullptr;
     std::string name = {};   // for messages
     Clock* clock = nullptr;  // of Get and Put; must outlive the cache
   };

@@ -48,7 +48,7 @@ class RetryDecision {
   // Again, after the backoff's delay or what the backend asked for, whichever is longer.
   static RetryDecision Again() { return RetryDecision(true, std::nullopt); }
   // Again, after exactly `delay`.
-  static RetryDecision AgainAfter(Duration delay) { return RetryDecision(true, delay); }
+  static RetryDecision AgainAfter(TimeSpan delay) { return RetryDecision(true, delay); }
 
   // So that a CheckRetry may return a bool.
   RetryDecision(std::same_as<bool> auto again)
@@ -98,13 +98,13 @@ struct RetryOptions {
   // more, the result is handed on at once, and Report::retry_at has the time: to ask again before
   // that would be in vain. Five minutes is what Envoy puts up with by default
   // (RateLimitedRetryBackOff.max_interval).
-  Duration max_retry_after = std::chrono::minutes(5);
+  TimeSpan max_retry_after = std::chrono::minutes(5);
   // Where what a backend asked one call is kept for all others that have the same pause, for
   // max_retry_after at most: until then those that come are refused with kUnavailable, or wait with
   // wait_for_refusals, and no retry is sent. Null: it concerns that call alone.
   std::shared_ptr<RetryPause> pause = nullptr;
   // No retry starts later than this after the call came to this Retry; >= 0.
-  Duration max_elapsed = Duration::max();
+  TimeSpan max_elapsed = Duration::max();
   // Of the jitter, for runs that repeat themselves, as children of fork() then do; nullopt: at
   // random.
   std::optional<std::uint64_t> seed = std::nullopt;

@@ -38,7 +38,7 @@ class Sometimes {
   struct Options {
     std::int64_t first = 0;  // calls; 0 says as much as 1
     std::int64_t every = 0;  // calls; 0: says nothing
-    Duration interval{0};    // 0: says nothing, and no clock is read
+    TimeSpan interval{0};    // 0: says nothing, and no clock is read
     Clock* clock = nullptr;  // of Do; must outlive this
   };
 

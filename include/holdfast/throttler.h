@@ -91,7 +91,7 @@ class Throttler {
   struct Options {
     std::string name = {};
     double k = 2.0;                             // >= 1, finite; near 1 it recovers slowly
-    Duration window = std::chrono::minutes(2);  // > 0
+    TimeSpan window = std::chrono::minutes(2);  // > 0
     std::int64_t buckets = 40;  // 1 to kMaxBuckets; the window goes on by one of them at a time
     // The most that is refused, 0 (never anything) to 1 (the formula's): the rest are what finds
     // out that the backend is back. As in failsafe-go; Envoy has 0.8, Finagle 0.75.

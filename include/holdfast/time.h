@@ -7,7 +7,9 @@
 #define HOLDFAST_TIME_H_
 
 #include <chrono>
+#include <ratio>
 #include <stop_token>
+#include <type_traits>
 
 #include "holdfast/stop_token.h"
 
@@ -18,13 +20,51 @@ class Parker;
 using Duration = std::chrono::nanoseconds;
 using TimePoint = std::chrono::time_point<std::chrono::steady_clock, Duration>;
 
+// A Duration that any std::chrono::duration converts to, held within what a Duration can say: so
+// that hours::max() is for ever, where it would wrap to less than nothing on its way to
+// nanoseconds. What is finer than a nanosecond is cut off, and NaN is the least there is, which no
+// option takes. The type of options and of parameters; use it as a Duration everywhere else.
+class TimeSpan : public Duration {
+ public:
+  constexpr TimeSpan() : Duration(zero()) {}
+  constexpr explicit TimeSpan(rep nanoseconds) : Duration(nanoseconds) {}
+  template <class Rep, class Period>
+  constexpr TimeSpan(const std::chrono::duration<Rep, Period>& d)  // NOLINT: that is its purpose
+      : Duration(Saturated(d)) {}
+
+ private:
+  __extension__ using Wide = __int128;
+
+  template <class Rep, class Period>
+  static constexpr Duration Saturated(const std::chrono::duration<Rep, Period>& d) {
+    using Nanoseconds = std::ratio_divide<Period, std::nano>;
+    if constexpr (std::is_same_v<std::chrono::duration<Rep, Period>, Duration>) {
+      return d;
+    } else if constexpr (std::is_integral_v<Rep>) {
+      const Wide count = Wide{d.count()} * Nanoseconds::num / Nanoseconds::den;
+      if (count > max().count()) return max();
+      return count < min().count() ? min() : Duration(static_cast<rep>(count));
+    } else {
+      const auto count = static_cast<double>(d.count()) *
+                         (static_cast<double>(Nanoseconds::num) / Nanoseconds::den);
+      if (count >= 0x1p63) return max();
+      return count > -0x1p63 ? Duration(static_cast<rep>(count)) : min();
+    }
+  }
+};
+
 // t + d, held within what a TimePoint can say instead of overflowing.
-constexpr TimePoint SaturatingAdd(TimePoint t, Duration d) {
+constexpr TimePoint SaturatingAdd(TimePoint t, TimeSpan d) {
   Duration::rep sum = 0;
   if (!__builtin_add_overflow(t.time_since_epoch().count(), d.count(), &sum)) {
     return TimePoint(Duration(sum));
   }
   return d.count() > 0 ? TimePoint::max() : TimePoint::min();
+}
+
+// The same for the sum of two durations.
+constexpr Duration SaturatingAdd(TimeSpan a, TimeSpan b) {
+  return SaturatingAdd(TimePoint(a), b).time_since_epoch();
 }
 
 // a - b, held within what a Duration can say.
@@ -38,7 +78,7 @@ constexpr Duration SaturatingSub(TimePoint a, TimePoint b) {
 }
 
 // d * n, held likewise.
-constexpr Duration SaturatingMul(Duration d, Duration::rep n) {
+constexpr Duration SaturatingMul(TimeSpan d, Duration::rep n) {
   Duration::rep product = 0;
   if (!__builtin_mul_overflow(d.count(), n, &product)) return Duration(product);
   return (d.count() > 0) == (n > 0) ? Duration::max() : Duration::min();

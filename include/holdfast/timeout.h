@@ -54,10 +54,10 @@ class Timeout {
   static constexpr std::string_view kName = "Timeout";
 
   // They throw std::invalid_argument unless `limit` > 0, and for a null pool.
-  explicit Timeout(Duration limit)
+  explicit Timeout(TimeSpan limit)
     requires(!kWalksAway)
       : limit_(internal::ValidTimeout(limit)) {}
-  Timeout(Duration limit, std::shared_ptr<ThreadPool> pool)
+  Timeout(TimeSpan limit, std::shared_ptr<ThreadPool> pool)
     requires kWalksAway
       : limit_(internal::ValidTimeout(limit)), pool_(internal::NotNull(std::move(pool))) {}
 
@@ -107,8 +107,8 @@ class Timeout {
   [[no_unique_address]] std::conditional_t<kWalksAway, std::shared_ptr<ThreadPool>, NoPool> pool_;
 };
 
-Timeout(Duration) -> Timeout<>;
-Timeout(Duration, std::shared_ptr<ThreadPool>) -> Timeout<true>;
+Timeout(TimeSpan) -> Timeout<>;
+Timeout(TimeSpan, std::shared_ptr<ThreadPool>) -> Timeout<true>;
 
 }  // namespace holdfast
 

@@ -30,7 +30,7 @@ namespace holdfast {
 inline constexpr double kInfiniteRate = std::numeric_limits<double>::infinity();  // no limit
 
 // Tokens per second for one event per `interval`; kInfiniteRate for an interval <= 0.
-double Every(Duration interval);
+double Every(TimeSpan interval);
 
 namespace internal {
 
@@ -90,7 +90,7 @@ class TokenBucket final : internal::Promiser {
   // where the bucket is too deep in debt to count further: by half a billion tokens, or two hundred
   // days of refill, at the least.
   Reservation Reserve(std::int64_t n = 1) { return ReserveAt(Now(), n); }
-  Reservation ReserveAt(TimePoint now, std::int64_t n = 1, Duration max_wait = Duration::max());
+  Reservation ReserveAt(TimePoint now, std::int64_t n = 1, TimeSpan max_wait = Duration::max());
 
   // Blocks until `n` tokens may be acted on. Refuses at once, with nothing taken:
   //   kInvalidArgument    n < 0 or n > burst()

@@ -30,7 +30,7 @@ class Verdict {
   // back then, `spread` is how long it took to refuse them: over as long a time, or longer, they
   // should come.
   static Verdict Reject(absl::Status status, TimePoint retry_at = TimePoint::min(),
-                        Duration spread = Duration::zero()) {
+                        TimeSpan spread = Duration::zero()) {
     Verdict verdict(Kind::kReject, retry_at, std::move(status));
     verdict.spread_ = spread;
     return verdict;

@@ -113,9 +113,10 @@ std::optional<absl::Time> ParseHttpDate(absl::string_view text, absl::Time now) 
 
 }  // namespace
 
-std::optional<Duration> ParseRetryAfter(std::string_view value, Duration most) {
+std::optional<Duration> ParseRetryAfter(std::string_view value, TimeSpan most) {
   const absl::string_view text = absl::StripAsciiWhitespace(holdfast::internal::ToAbsl(value));
   if (text.empty()) return std::nullopt;
+  most = std::max<Duration>(most, Duration::zero());
   if (AllDigits(text)) {
     std::int64_t seconds = 0;
     // Only an overflow is left to fail.

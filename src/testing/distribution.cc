@@ -25,28 +25,28 @@ void Require(bool valid, const char* what) {
 
 }  // namespace
 
-Distribution Distribution::Constant(Duration value) {
+Distribution Distribution::Constant(TimeSpan value) {
   Require(value >= Duration::zero(), "Distribution: a constant must be >= 0");
   return {Kind::kConstant, Count(value), 0, 0};
 }
 
-Distribution Distribution::Uniform(Duration from, Duration to) {
+Distribution Distribution::Uniform(TimeSpan from, TimeSpan to) {
   Require(Duration::zero() <= from && from <= to, "Distribution: 0 <= from <= to must hold");
   return {Kind::kUniform, Count(from), Count(to), 0};
 }
 
-Distribution Distribution::Exponential(Duration mean) {
+Distribution Distribution::Exponential(TimeSpan mean) {
   Require(mean >= Duration::zero(), "Distribution: a mean must be >= 0");
   return {Kind::kExponential, Count(mean), 0, 0};
 }
 
-Distribution Distribution::LogNormal(Duration median, Duration p99) {
+Distribution Distribution::LogNormal(TimeSpan median, TimeSpan p99) {
   Require(Duration::zero() < median && median <= p99, "Distribution: 0 < median <= p99 must hold");
   const double sigma = sim_internal::PortableLog(Count(p99) / Count(median)) / kNormal99;
   return {Kind::kLogNormal, Count(median), sigma, 0};
 }
 
-Distribution Distribution::Bimodal(Duration usual, Duration rare, double rare_share) {
+Distribution Distribution::Bimodal(TimeSpan usual, TimeSpan rare, double rare_share) {
   Require(usual >= Duration::zero() && rare >= Duration::zero(),
           "Distribution: durations must be >= 0");
   Require(rare_share >= 0 && rare_share <= 1, "Distribution: a share must be in [0, 1]");

@@ -58,7 +58,7 @@ bool FakeClock::AdvanceToNext() {
   return true;
 }
 
-void FakeClock::Advance(Duration step) {
+void FakeClock::Advance(TimeSpan step) {
   const std::lock_guard lock(mutex_);
   SetNowLocked(SaturatingAdd(now_, step));
 }

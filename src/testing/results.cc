@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <bit>
+#include <iterator>
 #include <ostream>
 
 namespace holdfast::testing {
@@ -18,8 +19,9 @@ double Share(std::int64_t part, std::int64_t whole) {
 
 }  // namespace
 
-void Latencies::Record(Duration latency) {
-  const auto nanos = static_cast<std::uint64_t>(std::max(latency, Duration::zero()).count());
+void Latencies::Record(TimeSpan latency) {
+  const auto nanos =
+      static_cast<std::uint64_t>(std::max<Duration>(latency, Duration::zero()).count());
   constexpr std::uint64_t kLinear = std::uint64_t{1} << kBits;
   std::size_t index = nanos;
   if (nanos >= kLinear) {
@@ -61,14 +63,13 @@ double Results::Amplification() const {
   return calls == 0 ? 0 : static_cast<double>(attempts) / static_cast<double>(calls);
 }
 
-double Results::Goodput(Duration from, Duration to) const {
+double Results::Goodput(TimeSpan from, TimeSpan to) const {
   if (bucket <= Duration::zero()) return 0;
-  to = std::min(to, end);
+  from = std::max<Duration>(from, Duration::zero());
+  to = std::min<Duration>(to, end);
   std::int64_t sum = 0;
-  for (auto i = from / bucket; i * bucket < to; ++i) {
-    if (i < static_cast<std::int64_t>(timeline.size())) {
-      sum += timeline[static_cast<std::size_t>(i)].successes;
-    }
+  for (auto i = from / bucket; i < std::ssize(timeline) && i * bucket < to; ++i) {
+    sum += timeline[static_cast<std::size_t>(i)].successes;
   }
   const double seconds = Seconds(to - from / bucket * bucket);
   return seconds > 0 ? static_cast<double>(sum) / seconds : 0;
@@ -79,17 +80,18 @@ std::optional<Duration> Results::TimeToRecover(const Disturbance& disturbance,
   if (bucket <= Duration::zero()) return std::nullopt;
   const double before = Goodput(options.warm_up, disturbance.from);
   const double enough = options.share * before;
-  const Duration over = std::max(options.averaged / bucket * bucket, bucket);
+  const Duration over = std::max<Duration>(options.averaged / bucket * bucket, bucket);
   const auto known_from = static_cast<double>(std::max<std::int64_t>(options.min_successes, 1));
   if (before * Seconds(over) < known_from) return std::nullopt;
+  const Duration to = std::max<Duration>(disturbance.to, Duration::zero());
   // Backwards, to the last time that it was not there; whole buckets only.
   Duration at = end / bucket * bucket - over;
-  if (at < disturbance.to || Goodput(at, at + over) < enough) return std::nullopt;
-  while (at - bucket >= disturbance.to && Goodput(at - bucket, at - bucket + over) >= enough) {
+  if (at < to || Goodput(at, at + over) < enough) return std::nullopt;
+  while (at - bucket >= to && Goodput(at - bucket, at - bucket + over) >= enough) {
     at -= bucket;
   }
-  const bool at_once = at - bucket < disturbance.to;
-  return at_once ? Duration::zero() : at - disturbance.to;
+  const bool at_once = at - bucket < to;
+  return at_once ? Duration::zero() : at - to;
 }
 
 void Results::Add(const Results& other) {

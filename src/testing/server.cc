@@ -163,7 +163,7 @@ Server::Request Server::Pick() {
 bool Server::Sheds(const Request& request) const {
   if (options_.discipline != QueueDiscipline::kCoDel) return false;
   const TimePoint now = world_.Now();
-  const bool standing = now - emptied_ > options_.codel_interval;
+  const bool standing = SaturatingSub(now, emptied_) > options_.codel_interval;
   return now - request.came > (standing ? options_.codel_target : options_.codel_interval);
 }
 
@@ -179,11 +179,12 @@ TimePoint Server::EndOfWork(TimePoint begin) {
   if (pause == Duration::zero()) return SaturatingAdd(begin, work);
   const Duration working = period - pause;
   const Duration now = begin.time_since_epoch();
-  const Duration done = std::min(now % period, working) + work;
+  const Duration done = SaturatingAdd(std::min<Duration>(now % period, working), work);
   const TimePoint this_period = begin - now % period;
   // Work that ends with the period's is done before the pause.
   const auto pauses = done > Duration::zero() ? (done - Duration(1)) / working : 0;
-  return std::max(begin, this_period + pauses * period + (done - pauses * working));
+  const Duration later = SaturatingAdd(SaturatingMul(period, pauses), done - pauses * working);
+  return std::max(begin, SaturatingAdd(this_period, later));
 }
 
 double Server::Slowdown(TimePoint at) const {

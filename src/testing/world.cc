@@ -15,7 +15,7 @@ void World::VirtualClock::WaitUntil(TimePoint, Parker&) {
       "holdfast::testing::World: a simulated world has one thread, which must not wait");
 }
 
-void World::At(Duration time, std::function<void()> happen) {
+void World::At(TimeSpan time, std::function<void()> happen) {
   if (free_functions_.empty()) free_functions_.push_back(&functions_.emplace_back(*this));
   Function& function = *free_functions_.back();
   free_functions_.pop_back();
@@ -23,7 +23,7 @@ void World::At(Duration time, std::function<void()> happen) {
   Schedule(TimePoint(time), function);
 }
 
-void World::After(Duration delay, std::function<void()> happen) {
+void World::After(TimeSpan delay, std::function<void()> happen) {
   At(SaturatingAdd(Now(), delay).time_since_epoch(), std::move(happen));
 }
 
@@ -33,7 +33,7 @@ void World::Function::Happen() {
   now();
 }
 
-void World::OnProgress(Duration every, std::function<bool(Duration)> progress) {
+void World::OnProgress(TimeSpan every, std::function<bool(Duration)> progress) {
   if (every <= Duration::zero()) {
     internal::ThrowIfInvalid(
         absl::InvalidArgumentError("World: the time between reports of progress must be > 0"));

@@ -35,7 +35,7 @@ namespace http {
 // that has passed, at most `most`, which is >= 0, and nullopt for what is neither. A date is
 // compared with the wall clock; nothing else in Holdfast reads it. How much of it Retry puts up
 // with is RetryOptions::max_retry_after.
-std::optional<Duration> ParseRetryAfter(std::string_view value, Duration most = Duration::max());
+std::optional<Duration> ParseRetryAfter(std::string_view value, TimeSpan most = Duration::max());
 
 namespace internal {
 

@@ -45,7 +45,7 @@ struct StandardLimiter {
 };
 
 struct StandardQueue {
-  Duration max_wait = std::chrono::seconds(30);  // as long as the call may take then
+  TimeSpan max_wait = std::chrono::seconds(30);  // as long as the call may take then
   std::int64_t max_queue = 0;                    // those beyond the limit are refused
   QueueOrder order = QueueOrder::kOldestFirst;
   std::optional<ControlledDelay> controlled_delay = std::nullopt;
@@ -58,17 +58,17 @@ struct StandardQueue {
 struct StandardBreaker {
   std::string name = {};
   std::int64_t max_requests = 1;
-  Duration interval = std::chrono::seconds(30);
-  Duration bucket_period = std::chrono::seconds(3);
+  TimeSpan interval = std::chrono::seconds(30);
+  TimeSpan bucket_period = std::chrono::seconds(3);
   std::int64_t last_calls = 0;
-  Duration timeout = std::chrono::seconds(5);
-  std::function<Duration(std::uint64_t openings)> open_time = {};
-  Duration probe_lease{0};
+  TimeSpan timeout = std::chrono::seconds(5);
+  std::function<TimeSpan(std::uint64_t openings)> open_time = {};
+  TimeSpan probe_lease{0};
   std::vector<double> ramp = {};
-  Duration ramp_step = std::chrono::seconds(10);
+  TimeSpan ramp_step = std::chrono::seconds(10);
   std::function<bool(const BreakerCounts&)> ready_to_trip = {};
   std::vector<TripRule> rules = {ConsecutiveFailures(10), FailureRate(0.5, 20)};
-  Duration slow_call{0};
+  TimeSpan slow_call{0};
   std::function<void(std::string_view name, BreakerState from, BreakerState to)> on_state_change =
       {};
   std::function<Outcome(const absl::Status&)> classify = {};
@@ -101,12 +101,12 @@ struct StandardObjects {
 struct StandardOptions {
   StandardLimiter limiter = {};                       // 1000 calls at once;
   StandardQueue queue = {};                           // others are refused
-  Duration total_timeout = std::chrono::seconds(30);  // of a call that was let in
+  TimeSpan total_timeout = std::chrono::seconds(30);  // of a call that was let in
   RetryOptions retry = {};                            // 4 attempts, within a budget of its own
   std::function<RetryDecision(const Call&, const absl::StatusOr<httplib::Response>&)> check =
       nullptr;                   // null: the rules of retry.h
   StandardBreaker breaker = {};  // of attempts: half of the last 30 s fail, or 10 in a row; for 5 s
-  Duration attempt_timeout = std::chrono::seconds(5);
+  TimeSpan attempt_timeout = std::chrono::seconds(5);
   StandardRate rate = {};  // of attempts: any
   TransportOptions transport = {};
   // Each that is given takes the place of one made of the options above: of `limiter`, of

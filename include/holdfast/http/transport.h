@@ -35,16 +35,18 @@ class PerProcess;
 namespace holdfast::http {
 
 // Of the timeouts the total one bounds an exchange, as the call's deadline does; the others bound
-// one step each, to the millisecond and up to a day.
+// one step each, to the millisecond and up to a day. A signal that the calling thread handles
+// meanwhile begins its step's time anew (cpp-httplib polls again), and puts off neither the total
+// timeout nor the deadline: bound calls by those where signals are frequent, as with a profiler.
 struct TransportOptions {
   // Open at once, >= 1; who finds none free waits its turn, first come, first served.
   std::int64_t max_connections = std::numeric_limits<std::int64_t>::max();
   std::int64_t max_idle = 16;                          // connections kept between calls; >= 0
-  Duration idle_timeout = std::chrono::seconds(30);    // an older idle one is not used again
-  Duration connect_timeout = std::chrono::seconds(5);  // to connect; the same for each TLS step
-  Duration read_timeout = std::chrono::seconds(30);    // of silence while an answer is awaited
-  Duration write_timeout = std::chrono::seconds(30);   // in which nothing can be sent
-  Duration total_timeout = Duration::max();            // the wait for a connection included
+  TimeSpan idle_timeout = std::chrono::seconds(30);    // an older idle one is not used again
+  TimeSpan connect_timeout = std::chrono::seconds(5);  // to connect; the same for each TLS step
+  TimeSpan read_timeout = std::chrono::seconds(30);    // of silence while an answer is awaited
+  TimeSpan write_timeout = std::chrono::seconds(30);   // in which nothing can be sent
+  TimeSpan total_timeout = Duration::max();            // the wait for a connection included
   std::string ca_file = {};                            // PEM; empty: the system's authorities
   bool verify = true;                                  // the certificate and the host name in it
   std::string client_cert_file = {};                   // PEM, for a server that asks who is there;

@@ -34,9 +34,9 @@ struct OpenClients {
   std::int64_t count = 1;  // 1 to 1e8
   double rate = 1;         // calls per second of all clients together, > 0
   bool periodic = false;   // false: as a Poisson process
-  Duration start = {};
-  Duration end = Duration::max();             // of the arrivals
-  Duration bucket = std::chrono::seconds(1);  // of the results' timeline
+  TimeSpan start = {};
+  TimeSpan end = Duration::max();             // of the arrivals
+  TimeSpan bucket = std::chrono::seconds(1);  // of the results' timeline
 };
 
 // Each client calls, waits for the result, thinks, and calls again.
@@ -44,12 +44,12 @@ struct ClosedClients {
   std::string name = {};
   std::int64_t count = 1;  // 1 to 1e8
   Distribution think = Distribution::Exponential(std::chrono::seconds(10));
-  Duration start = {};
+  TimeSpan start = {};
   // First calls are at random within it from the start; nullopt: as if they had thought for ever,
   // so that the load is the same from the start.
-  std::optional<Duration> ramp = std::nullopt;
-  Duration end = Duration::max();             // no call begins later
-  Duration bucket = std::chrono::seconds(1);  // of the results' timeline
+  std::optional<TimeSpan> ramp = std::nullopt;
+  TimeSpan end = Duration::max();             // no call begins later
+  TimeSpan bucket = std::chrono::seconds(1);  // of the results' timeline
 };
 
 absl::Status Validate(const OpenClients& options);

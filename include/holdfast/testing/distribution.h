@@ -17,11 +17,11 @@ namespace holdfast::testing {
 // way round, and for a share outside of [0, 1].
 class Distribution {
  public:
-  static Distribution Constant(Duration value);
-  static Distribution Uniform(Duration from, Duration to);
-  static Distribution Exponential(Duration mean);
-  static Distribution LogNormal(Duration median, Duration p99);  // 0 < median <= p99
-  static Distribution Bimodal(Duration usual, Duration rare, double rare_share);
+  static Distribution Constant(TimeSpan value);
+  static Distribution Uniform(TimeSpan from, TimeSpan to);
+  static Distribution Exponential(TimeSpan mean);
+  static Distribution LogNormal(TimeSpan median, TimeSpan p99);  // 0 < median <= p99
+  static Distribution Bimodal(TimeSpan usual, TimeSpan rare, double rare_share);
 
   Duration Sample(Random& random) const;
   // What is left, at a time that has nothing to do with it, of one that then is under way.

@@ -33,7 +33,7 @@ class FakeClock : public AlarmClock {
 
   // Moves the time forward, and back for a negative `step`, ends the waits whose time has come and
   // rings their alarms.
-  void Advance(Duration step);
+  void Advance(TimeSpan step);
 
   // Moves the time to the first end of a wait or the first alarm that it has not reached; false if
   // there is none.

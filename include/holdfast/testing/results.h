@@ -27,7 +27,7 @@ namespace holdfast::testing {
 // percentile is within 1 % of the true one.
 class Latencies {
  public:
-  void Record(Duration latency);
+  void Record(TimeSpan latency);
 
   std::int64_t count() const { return count_; }
   Duration Mean() const;
@@ -54,14 +54,14 @@ struct Moment {
 
 // When a backend was not itself.
 struct Disturbance {
-  Duration from = {};
-  Duration to = {};
+  TimeSpan from = {};
+  TimeSpan to = {};
 };
 
 struct RecoveryOptions {
   double share = 0.9;                           // of the goodput before that counts as recovered
-  Duration averaged = std::chrono::seconds(5);  // goodput is averaged over, since arrivals scatter
-  Duration warm_up = {};                        // at the beginning, not part of "before"
+  TimeSpan averaged = std::chrono::seconds(5);  // goodput is averaged over, since arrivals scatter
+  TimeSpan warm_up = {};                        // at the beginning, not part of "before"
   // Too few to know anything: fewer successes than these in `averaged` of the time before, >= 1.
   // Where arrivals scatter as Poisson's do, a share of 0.9 needs about a hundred.
   std::int64_t min_successes = 10;
@@ -95,7 +95,7 @@ struct Results {
   double Amplification() const;
 
   // Successes per second, from one time to another, to the bucket; over all time without one.
-  double Goodput(Duration from = {}, Duration to = Duration::max()) const;
+  double Goodput(TimeSpan from = {}, TimeSpan to = Duration::max()) const;
 
   // How long after the disturbance goodput was back, and never less again, at `share` of what it
   // was before; nullopt: not by the end. Zero also where it was never away. Nullopt too where there

@@ -44,23 +44,23 @@ enum class FailureKind : std::uint8_t { kError, kHang };
 
 // While it lasts, `share` of the requests that come in fail.
 struct FailureWindow {
-  Duration from = {};
-  Duration to = {};
+  TimeSpan from = {};
+  TimeSpan to = {};
   double share = 1;
   FailureKind kind = FailureKind::kError;
 };
 
 // Work that is begun while it lasts takes `factor` times as long.
 struct BrownOut {
-  Duration from = {};
-  Duration to = {};
+  TimeSpan from = {};
+  TimeSpan to = {};
   double factor = 2;
 };
 
 // All workers stand still for `length` at the end of every `period`; no pauses where that is zero.
 struct Pauses {
-  Duration period = {};
-  Duration length = {};
+  TimeSpan period = {};
+  TimeSpan length = {};
 };
 
 struct ServerOptions {
@@ -77,8 +77,8 @@ struct ServerOptions {
   Pauses pauses = {};
   // Of kCoDel: a queue that was not empty for an interval refuses what waited for longer than the
   // target, any other what waited for longer than the interval.
-  Duration codel_target = std::chrono::milliseconds(5);
-  Duration codel_interval = std::chrono::milliseconds(100);
+  TimeSpan codel_target = std::chrono::milliseconds(5);
+  TimeSpan codel_interval = std::chrono::milliseconds(100);
 };
 
 absl::Status Validate(const ServerOptions& options);

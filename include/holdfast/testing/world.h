@@ -38,8 +38,8 @@ class World {
   Clock* clock() { return &clock_; }
 
   // `happen` at the time, or now if that has passed.
-  void At(Duration time, std::function<void()> happen);
-  void After(Duration delay, std::function<void()> happen);
+  void At(TimeSpan time, std::function<void()> happen);
+  void After(TimeSpan delay, std::function<void()> happen);
 
   // The same without an allocation.
   void Schedule(TimePoint at, Event& event) { queue_.Push(at > Now() ? at : Now(), event); }
@@ -53,13 +53,13 @@ class World {
   // Run what happens until the time, that included, or until nothing is left to happen. False where
   // OnProgress's callback ended it before. What was thrown by what happened passes through; to go
   // on after that is possible.
-  bool RunUntil(Duration time) { return RunUntil(TimePoint(time)); }
-  bool RunFor(Duration time) { return RunUntil(SaturatingAdd(Now(), time)); }
+  bool RunUntil(TimeSpan time) { return RunUntil(TimePoint(time)); }
+  bool RunFor(TimeSpan time) { return RunUntil(SaturatingAdd(Now(), time)); }
   bool Run();
 
   // Calls `progress` each time that much more time has passed in the world, > 0; what it returns is
   // whether to go on. Replaces the one before; without one nothing is called.
-  void OnProgress(Duration every, std::function<bool(Duration now)> progress);
+  void OnProgress(TimeSpan every, std::function<bool(Duration now)> progress);
 
   // A sequence of randomness for one purpose. The n-th that was asked for is the same whatever
   // else is in the world, so that what is added last changes nothing in what was there.
