@@ -7,6 +7,7 @@
 #include <random>
 
 #include "holdfast/internal/validate.h"
+#include "holdfast/rejection.h"
 
 namespace holdfast {
 namespace {
@@ -76,6 +77,8 @@ class RetryPlan::Random {
 RetryPlan::RetryPlan(RetryOptions options) : options_(Validated(std::move(options))) {
   if (options_.budget == nullptr) options_.budget = RetryBudget::Default();
   if (options_.seed) random_ = std::make_shared<Random>(*options_.seed);
+  timed_ = options_.max_elapsed != Duration::max() || options_.before_attempt != nullptr ||
+           options_.on_attempt != nullptr || options_.on_refused != nullptr;
 }
 
 bool RetryPlan::Charge::Take(Call& call, RetryBudget& budget, RetryClass why) {
@@ -113,34 +116,51 @@ void RetryPlan::Pause(Call& call, Duration retry_after) const {
       SaturatingAdd(call.now(), std::min<Duration>(retry_after, options_.max_retry_after)));
 }
 
-void RetryPlan::TellSuccess(Call& call, State& state) const {
+void RetryPlan::TellBegin(Call& call, State& state) const {
+  state.runs = call.attempt();
   const absl::Status ok;
-  Tell(options_.on_attempt, call, {.attempt = ++state.attempts, .outcome = ok});
+  Tell(options_.before_attempt, call, {.attempt = state.attempts + 1, .outcome = ok});
+}
+
+// A stack inside of this one is an executor that may have refused as well.
+void RetryPlan::TellEnd(Call& call, State& state, const Ending& ending) const {
+  ++state.attempts;
+  if (!timed_) return;
+  const bool ran = call.attempt() != state.runs;
+  const bool refused =
+      ran ? !call.rejected() && RejectionOf(ending.status).has_value() : !ending.status.ok();
+  if (!ran && !refused) return;
+  const RetryHook& hook = refused ? options_.on_refused : options_.on_attempt;
+  if (hook == nullptr) return;
+  Tell(hook, call,
+       {.attempt = state.attempts,
+        .outcome = ending.status,
+        .took = SaturatingSub(call.now(), state.attempt_began),
+        .any_result = ending.result});
 }
 
 // The call says already why it ended.
-void RetryPlan::Refused(Call& call, State& state, const absl::Status& outcome) const {
-  Tell(options_.on_attempt, call, {.attempt = ++state.attempts, .outcome = outcome});
-  if (absl::IsCancelled(outcome) && call.stop().stop_requested()) return;
-  GiveUp(call, state, outcome, StopReason::kRejected);
+void RetryPlan::Refused(Call& call, State& state, const Ending& ending) const {
+  TellEnd(call, state, ending);
+  if (absl::IsCancelled(ending.status) && call.stop().stop_requested()) return;
+  GiveUp(call, state, ending, StopReason::kRejected);
 }
 
-void RetryPlan::Failed(Call& call, State& state, const absl::Status& outcome,
-                       StopReason why) const {
-  Tell(options_.on_attempt, call, {.attempt = ++state.attempts, .outcome = outcome});
+void RetryPlan::Failed(Call& call, State& state, const Ending& ending, StopReason why) const {
+  TellEnd(call, state, ending);
   // By an executor that looked at the caller's stop token.
-  if (absl::IsCancelled(outcome) && call.stop().stop_requested()) {
+  if (absl::IsCancelled(ending.status) && call.stop().stop_requested()) {
     return call.set_stopped(StopReason::kCancelled);
   }
   // A report says by itself that it is not retryable, or better: what was refused and why.
   if (why != StopReason::kNotRetryable) call.set_stopped(why);
-  GiveUp(call, state, outcome, why);
+  GiveUp(call, state, ending, why);
 }
 
-std::optional<TimePoint> RetryPlan::Again(Call& call, State& state, const absl::Status& outcome,
+std::optional<TimePoint> RetryPlan::Again(Call& call, State& state, const Ending& ending,
                                           std::optional<Duration> delay,
                                           std::optional<Duration> retry_after) const {
-  Tell(options_.on_attempt, call, {.attempt = ++state.attempts, .outcome = outcome});
+  TellEnd(call, state, ending);
   StopReason why = StopReason::kAttempts;
   if (!delay && retry_after && *retry_after > options_.max_retry_after) {
     why = StopReason::kRetryAfterTooFar;
@@ -148,12 +168,12 @@ std::optional<TimePoint> RetryPlan::Again(Call& call, State& state, const absl::
     const TimePoint at = NextTry(call, state, delay, retry_after);
     why = WhyNot(call, state, at);
     if (why == StopReason::kSuccess) {
-      if (Withdraw(call, state, outcome)) return at;
+      if (Withdraw(call, state, ending.status)) return at;
       why = StopReason::kBudget;
     }
   }
   call.set_stopped(why);
-  GiveUp(call, state, outcome, why);
+  GiveUp(call, state, ending, why);
   return std::nullopt;
 }
 
@@ -224,23 +244,26 @@ Duration RetryPlan::Draw(Call& call, Duration most) const {
   return Uniform(gen, most);
 }
 
-Next RetryPlan::Go(Call& call, State& state, const absl::Status& outcome, TimePoint at) const {
+Next RetryPlan::Go(Call& call, State& state, const Ending& ending, TimePoint at) const {
   Tell(options_.on_retry, call,
        {.attempt = state.attempts,
-        .outcome = outcome,
-        .delay = std::max(SaturatingSub(at, call.now()), Duration::zero())});
-  state.attempt_began = at;
+        .outcome = ending.status,
+        .delay = std::max(SaturatingSub(at, call.now()), Duration::zero()),
+        .any_result = ending.result});
   return Next::Again(at);
 }
 
-void RetryPlan::Refuse(Call& call, State& state, const absl::Status& outcome) const {
+void RetryPlan::Refuse(Call& call, State& state, const Ending& ending) const {
   call.set_stopped(StopReason::kNotRetryable);
-  GiveUp(call, state, outcome, StopReason::kNotRetryable);
+  GiveUp(call, state, ending, StopReason::kNotRetryable);
 }
 
-void RetryPlan::GiveUp(Call& call, const State& state, const absl::Status& outcome,
-                       StopReason why) const {
-  Tell(options_.on_give_up, call, {.attempt = state.attempts, .outcome = outcome, .stopped = why});
+void RetryPlan::GiveUp(Call& call, const State& state, const Ending& ending, StopReason why) const {
+  Tell(options_.on_give_up, call,
+       {.attempt = state.attempts,
+        .outcome = ending.status,
+        .stopped = why,
+        .any_result = ending.result});
 }
 
 }  // namespace internal

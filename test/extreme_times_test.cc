@@ -55,6 +55,16 @@ std::vector<TimePoint> Times() {
   return times;
 }
 
+// Those that a clock may say: see Clock::Now.
+std::vector<TimePoint> Starts() {
+  std::vector<TimePoint> starts = Times();
+  std::erase_if(starts, [](TimePoint time) {
+    const Duration since = time.time_since_epoch();
+    return since < -100 * kYear || since > 100 * kYear;
+  });
+  return starts;
+}
+
 // The times again and again in an order that depends on the seed.
 std::vector<TimePoint> Shuffled(std::uint64_t seed) {
   testing::Random random(seed);
@@ -202,7 +212,7 @@ void CheckField(Options options, std::string_view name, const Set& set, Duration
     CHECK(valid.ok() == (span >= least));
     if (!valid.ok()) {
       CHECK(valid.code() == absl::StatusCode::kInvalidArgument);
-      CHECK(std::string_view(valid.message()).find(name) != std::string_view::npos);
+      CHECK(valid.ToString().find(name) != std::string::npos);
     }
   }
   // As a program writes it.
@@ -382,7 +392,7 @@ CircuitBreaker::Options BreakerWith(int field, Duration span) {
 }
 
 TEST_CASE("a breaker stays open as long as it was told, whenever that is") {
-  for (const TimePoint start : Times()) {
+  for (const TimePoint start : Starts()) {
     for (const Duration span : kSpans) {
       for (const int field : {0, 6}) {
         const CircuitBreaker::Options options = BreakerWith(field, span);
@@ -484,7 +494,7 @@ TEST_CASE("a cache keeps a result for as long as it was told") {
 }
 
 TEST_CASE("policies wait as long as they were told, whenever that is") {
-  for (const TimePoint start : Times()) {
+  for (const TimePoint start : Starts()) {
     for (const Duration span : kSpans) {
       if (span < Duration::zero()) continue;
       CAPTURE(start.time_since_epoch().count(), span.count());
@@ -530,7 +540,7 @@ TEST_CASE("a simulated world takes any time") {
     world.RunFor(span);
     world.RunFor(Duration::max());
     CHECK(happened == 2);
-    FakeClock clock(TimePoint(span));
+    FakeClock clock(TimePoint{span});
     clock.Advance(span);
     CHECK(clock.Now() == TimePoint(SaturatingAdd(span, span)));
     testing::Latencies latencies;

@@ -64,14 +64,100 @@ TEST_CASE("hooks are told of each attempt, each retry and giving up") {
                                          "give up 1 NOT_FOUND 0 not retryable"});
 }
 
+// An attempt of one second each; every third is refused below.
+TEST_CASE("as many attempts are told of as the service was called, and the others apart") {
+  FakeClock clock;
+  int calls = 0;
+  int begun = 0;
+  int ran = 0;
+  std::vector<Duration> took;
+  std::vector<std::string> refused;
+  const RetryOptions options{.max_attempts = 6,
+                             .backoff = Backoff::Constant(100ms),
+                             .wait_for_refusals = true,
+                             .before_attempt =
+                                 [&](const Call& call, const RetryEvent& event) {
+                                   CHECK(event.attempt == ++begun);
+                                   CHECK(event.outcome.ok());
+                                   CHECK(event.result<absl::StatusOr<int>>() == nullptr);
+                                   CHECK(call.attempt() == calls);
+                                 },
+                             .on_attempt =
+                                 [&](const Call&, const RetryEvent& event) {
+                                   ++ran;
+                                   took.push_back(event.took);
+                                   const auto* const result = event.result<absl::StatusOr<int>>();
+                                   REQUIRE(result != nullptr);
+                                   CHECK(result->status() == event.outcome);
+                                   CHECK(event.result<absl::Status>() == nullptr);
+                                 },
+                             .on_refused =
+                                 [&](const Call&, const RetryEvent& event) {
+                                   refused.push_back(std::to_string(event.attempt) + " " +
+                                                     std::string(event.outcome.message()));
+                                 }};
+  const auto buckets =
+      std::make_shared<TokenBucket>(TokenBucket::Options{.rate = 0.5, .burst = 2, .name = "two"});
+  const auto call = Stack(Retry(options), RateLimit(buckets, {.max_wait = 0s}))
+                        .Around(
+                            [&]() -> absl::StatusOr<int> {
+                              clock.Advance(1s);
+                              if (++calls == 3) return calls;
+                              return absl::UnavailableError("");
+                            },
+                            &clock);
+  CHECK(*call() == 3);
+  CHECK(ran == calls);
+  CHECK(took == std::vector<Duration>{1s, 1s, 1s});
+  CHECK(refused.size() == 1);
+  CHECK(begun == ran + static_cast<int>(refused.size()));
+}
+
+TEST_CASE("a refusal is told of once, where no attempt was made") {
+  FakeClock clock;
+  std::vector<std::string> told;
+  RetryOptions options = EverySecond(3, told);
+  options.on_refused = [&told](const Call&, const RetryEvent& event) {
+    told.push_back("refused " + std::to_string(event.attempt));
+  };
+  const auto semaphore = std::make_shared<Semaphore>(Semaphore::Options{.limit = 1});
+  const Stack policies(Bulkhead(semaphore, {.max_queue = 0}));
+  const auto ok = [] { return absl::OkStatus(); };
+  const auto held = semaphore->TryAcquire();
+  const std::vector<std::string> expected{"refused 1", "give up 1 RESOURCE_EXHAUSTED 0 rejected"};
+  CHECK_FALSE(
+      Stack(Retry(options), Bulkhead(semaphore, {.max_queue = 0})).Around(ok, &clock)().ok());
+  CHECK(told == expected);
+  // The same by a stack inside of this one.
+  told.clear();
+  CHECK_FALSE(Stack(Retry(options)).Around(policies.Around(ok, &clock), &clock)().ok());
+  CHECK(told == expected);
+}
+
+TEST_CASE("what a cache below answers is no attempt, and nobody refused it") {
+  FakeClock clock;
+  std::vector<std::string> told;
+  RetryOptions options = EverySecond(3, told);
+  options.on_refused = [&told](const Call&, const RetryEvent&) { told.emplace_back("refused"); };
+  const auto cache = std::make_shared<ResultCache<absl::StatusOr<int>>>(
+      ResultCache<absl::StatusOr<int>>::Options{.ttl = 1h});
+  const auto call =
+      Stack(Retry(options), Cache(cache)).Around([]() -> absl::StatusOr<int> { return 7; }, &clock);
+  CHECK(*call.With({.key = "key"}) == 7);
+  CHECK(*call.With({.key = "key"}) == 7);
+  CHECK(told == std::vector<std::string>{"attempt 1 OK 0 success"});
+}
+
 TEST_CASE("hooks that throw change nothing") {
   FakeClock clock;
   const RetryHook throws = [](const Call&, const RetryEvent&) { throw std::runtime_error("log"); };
-  const auto call =
-      Stack(
-          Retry(
-              {.max_attempts = 3, .on_attempt = throws, .on_retry = throws, .on_give_up = throws}))
-          .Around(FailingTimes(9), &clock);
+  const auto call = Stack(Retry({.max_attempts = 3,
+                                 .before_attempt = throws,
+                                 .on_attempt = throws,
+                                 .on_refused = throws,
+                                 .on_retry = throws,
+                                 .on_give_up = throws}))
+                        .Around(FailingTimes(9), &clock);
   Report report;
   CHECK(call.With({.report = &report}).code() == absl::StatusCode::kUnavailable);
   CHECK(report.attempts == 3);

@@ -7,8 +7,7 @@
 //   int rows = count("select 1");
 //
 //   auto classify = [](const DbError& error) {
-//     return error.busy() ? absl::UnavailableError(error.what()) :
-//     absl::InternalError(error.what());
+//     return error.busy() ? absl::UnavailableError("busy") : absl::InternalError(error.what());
 //   };
 //   auto ask = holdfast::Stack(holdfast::Retry({})).Around(holdfast::Catching(query, classify));
 #ifndef HOLDFAST_CATCHING_H_

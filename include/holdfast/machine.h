@@ -273,6 +273,9 @@ class Machine {
   Step GoAgain() {
     if (call_.now() > call_.deadline()) return HandOn<I>();
     DropResult();
+    if constexpr (requires { policy<I>().BeforeAgain(call_, state<I>()); }) {
+      policy<I>().BeforeAgain(call_, state<I>());
+    }
     return Down<I + 1>();
   }
 

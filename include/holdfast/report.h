@@ -25,7 +25,6 @@ enum class StopReason : signed char {
   kRejected,          // a policy refused
   kCancelled,         // the caller's stop token
   kNotRepeatable,     // the request is used up: its stream, or its receiver of the answer
-                      // out
   kRetryAfterTooFar,  // the backend asked to be left alone for longer than Retry's max_retry_after
 };
 

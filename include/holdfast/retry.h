@@ -66,12 +66,45 @@ class RetryDecision {
   std::optional<Duration> delay_;
 };
 
-// An attempt that ended, as a Retry sees it.
+namespace internal {
+
+// An attempt's result, whatever its type.
+class ResultView {
+ public:
+  ResultView() = default;
+  template <class R>
+  explicit ResultView(const R& result) : result_(&result), type_(&type<R>) {}
+
+  template <class R>
+  const R* As() const {
+    return type_ == &type<R> ? static_cast<const R*>(result_) : nullptr;
+  }
+
+ private:
+  // Its address stands for the type. Not const: a linker may fold constants that are equal.
+  template <class R>
+  static inline constinit char type = 0;
+
+  const void* result_ = nullptr;
+  const void* type_ = nullptr;
+};
+
+}  // namespace internal
+
+// An attempt, as a Retry sees it.
 struct RetryEvent {
-  int attempt;                                // of this Retry, from 1
-  const absl::Status& outcome;                // OK for a success
-  Duration delay{0};                          // on_retry: before the next attempt
+  int attempt;                  // of this Retry, from 1; those that were refused count
+  const absl::Status& outcome;  // OK for a success, and before the attempt
+  Duration took{0};             // since it began, with what it waited in policies below
+  Duration delay{0};            // on_retry: before the next attempt
   StopReason stopped = StopReason::kSuccess;  // on_give_up: why there is none
+  internal::ResultView any_result = {};
+
+  // The result, where it is an R; null before the attempt, and for any other R.
+  template <class R>
+  const R* result() const {
+    return any_result.As<R>();
+  }
 };
 
 // For a log, or a count. Called in the thread that makes the call, in as many at once as make
@@ -109,7 +142,11 @@ struct RetryOptions {
   // random.
   std::optional<std::uint64_t> seed = std::nullopt;
 
-  RetryHook on_attempt = {};  // after each attempt
+  // An attempt begins, and ends in one of the next two, if the call is not stopped and nothing
+  // throws. What a policy below answers (a Cache) ends in neither: nobody was asked.
+  RetryHook before_attempt = {};
+  RetryHook on_attempt = {};  // it ran: as often as this the service was called
+  RetryHook on_refused = {};  // it never left: a policy below refused it, or had no time for it
   RetryHook on_retry = {};    // before the wait for the next one
   RetryHook on_give_up = {};  // where a failure is handed on; not for a call that was cancelled
 
@@ -210,6 +247,7 @@ class RetryPlan {
 
   struct State {
     int attempts = 0;              // that have ended
+    int runs = 0;                  // of the executor, before the present one; known with hooks
     TimePoint began = {};          // when the call came; known where it matters
     TimePoint attempt_began = {};  // the present one, likewise
     Duration fastest = Duration::max();
@@ -222,15 +260,30 @@ class RetryPlan {
     return Verdict::Proceed();
   }
   void Start(Call& call, State& state) const {
-    if (call.deadline() != TimePoint::max() || options_.max_elapsed != Duration::max()) {
+    if (call.deadline() != TimePoint::max() || timed_) {
       state.began = state.attempt_began = call.now();
+      if (ABSL_PREDICT_FALSE(timed_)) TellBegin(call, state);
     }
   }
+  // The same for the attempts after the first.
+  void StartAgain(Call& call, State& state) const {
+    state.attempt_began = call.now();
+    if (timed_) TellBegin(call, state);
+  }
 
-  void Succeeded(Call& call, State& state) const {
+  // How an attempt ended.
+  struct Ending {
+    absl::Status status;
+    ResultView result;
+  };
+
+  template <class R>
+  void Succeeded(Call& call, State& state, const R& result) const {
     RetryBudget* const budget = options_.budget.get();
     if (call.MayRepay(budget)) budget->Deposit();
-    if (ABSL_PREDICT_FALSE(options_.on_attempt != nullptr)) TellSuccess(call, state);
+    if (ABSL_PREDICT_FALSE(timed_)) {
+      TellEnd(call, state, {.status = absl::OkStatus(), .result = ResultView(result)});
+    }
   }
 
   // What the backend asked for with a failure concerns others too.
@@ -239,19 +292,19 @@ class RetryPlan {
 
   // Whether what came up is a policy's refusal that is not to be waited for.
   bool IsFinal(const Call& call) const { return call.rejected() && !options_.wait_for_refusals; }
-  void Refused(Call& call, State& state, const absl::Status& outcome) const;
+  void Refused(Call& call, State& state, const Ending& ending) const;
 
   // An attempt that failed for good, and why it is the last one.
-  void Failed(Call& call, State& state, const absl::Status& outcome, StopReason why) const;
+  void Failed(Call& call, State& state, const Ending& ending, StopReason why) const;
 
   // One that the check wants to try again: when that will be, or nullopt if it won't. A budget has
   // been charged then. `retry_after` is what the backend asked for.
-  std::optional<TimePoint> Again(Call& call, State& state, const absl::Status& outcome,
+  std::optional<TimePoint> Again(Call& call, State& state, const Ending& ending,
                                  std::optional<Duration> delay,
                                  std::optional<Duration> retry_after) const;
   // Then one of these.
-  Next Go(Call& call, State& state, const absl::Status& outcome, TimePoint at) const;
-  void Refuse(Call& call, State& state, const absl::Status& outcome) const;
+  Next Go(Call& call, State& state, const Ending& ending, TimePoint at) const;
+  void Refuse(Call& call, State& state, const Ending& ending) const;
 
   PolicyFacts Facts() const;
   const std::shared_ptr<RetryBudget>& budget() const { return options_.budget; }
@@ -260,7 +313,8 @@ class RetryPlan {
   class Random;
 
   Verdict BeginAfterPause(Call& call, State& state) const;
-  void TellSuccess(Call& call, State& state) const;
+  void TellBegin(Call& call, State& state) const;
+  void TellEnd(Call& call, State& state, const Ending& ending) const;
   TimePoint NextTry(Call& call, const State& state, std::optional<Duration> delay,
                     std::optional<Duration> retry_after) const;
   StopReason WhyNot(Call& call, State& state, TimePoint at) const;
@@ -269,9 +323,10 @@ class RetryPlan {
   Duration Backoff(Call& call, int retry) const;
   Duration Spread(Call& call) const;
   Duration Draw(Call& call, Duration most) const;
-  void GiveUp(Call& call, const State& state, const absl::Status& outcome, StopReason why) const;
+  void GiveUp(Call& call, const State& state, const Ending& ending, StopReason why) const;
 
   RetryOptions options_;
+  bool timed_;  // each attempt's beginning matters: for max_elapsed, or to a hook
   std::shared_ptr<Random> random_;  // null: the call's
 };
 
@@ -314,10 +369,10 @@ class Retry {
   template <class R>
   ABSL_ATTRIBUTE_ALWAYS_INLINE Next After(Call& call, State& state, R& result) {
     if constexpr (std::same_as<CheckRetry, RetryTransient>) {
-      if (ResultTraits<R>::StatusOf(result).ok()) return Succeed(call, state);
+      if (ResultTraits<R>::StatusOf(result).ok()) return Succeed(call, state, result);
     }
     if (ABSL_PREDICT_FALSE(plan_.IsFinal(call))) {
-      plan_.Refused(call, state, ResultTraits<R>::StatusOf(result));
+      plan_.Refused(call, state, EndingOf(result));
       return Next::Done();
     }
     const RetryDecision decision = check_(std::as_const(call), std::as_const(result));
@@ -325,6 +380,9 @@ class Retry {
     return Decide(call, state, result,
                   used_up ? RetryDecision::Stop(StopReason::kNotRepeatable) : decision);
   }
+
+  // Each further attempt begins (machine.h).
+  void BeforeAgain(Call& call, State& state) const { plan_.StartAgain(call, state); }
 
   PolicyFacts Facts() const { return plan_.Facts(); }
 
@@ -334,9 +392,15 @@ class Retry {
   const std::shared_ptr<RetryBudget>& budget() const { return plan_.budget(); }
 
  private:
-  ABSL_ATTRIBUTE_ALWAYS_INLINE Next Succeed(Call& call, State& state) const {
-    plan_.Succeeded(call, state);
+  template <class R>
+  ABSL_ATTRIBUTE_ALWAYS_INLINE Next Succeed(Call& call, State& state, const R& result) const {
+    plan_.Succeeded(call, state, result);
     return Next::Done();
+  }
+
+  template <class R>
+  static internal::RetryPlan::Ending EndingOf(const R& result) {
+    return {.status = ResultTraits<R>::StatusOf(result), .result = internal::ResultView(result)};
   }
 
   template <class R>
@@ -346,26 +410,26 @@ class Retry {
 
   template <class R>
   Next Decide(Call& call, State& state, const R& result, const RetryDecision& decision) {
-    const absl::Status outcome = ResultTraits<R>::StatusOf(result);
-    if (plan_.SharesPause() && !outcome.ok()) {
+    const internal::RetryPlan::Ending ending = EndingOf(result);
+    if (plan_.SharesPause() && !ending.status.ok()) {
       if (const auto asked = ResultTraits<R>::RetryAfter(result)) plan_.Pause(call, *asked);
     }
     if (!decision.again()) {
-      if (outcome.ok()) return Succeed(call, state);
-      plan_.Failed(call, state, outcome, decision.why());
+      if (ending.status.ok()) return Succeed(call, state, result);
+      plan_.Failed(call, state, ending, decision.why());
       return Next::Done();
     }
     const auto at =
-        plan_.Again(call, state, outcome, decision.delay(), ResultTraits<R>::RetryAfter(result));
+        plan_.Again(call, state, ending, decision.delay(), ResultTraits<R>::RetryAfter(result));
     if (!at) return Next::Done();
     if constexpr (!std::same_as<Prepare, internal::NoPreparation>) {
       const absl::Status prepared = prepare_(call, result);
       if (!prepared.ok()) {
-        plan_.Refuse(call, state, outcome);
+        plan_.Refuse(call, state, ending);
         return Next::Done();
       }
     }
-    return plan_.Go(call, state, outcome, *at);
+    return plan_.Go(call, state, ending, *at);
   }
 
   internal::RetryPlan plan_;

@@ -89,6 +89,8 @@ class Clock {
  public:
   virtual ~Clock() = default;
 
+  // Within 146 years of the epoch, half of what a TimePoint can say, so that the difference of any
+  // two of them can be said. Deadlines may be any time.
   virtual TimePoint Now() const = 0;
 
   // Blocks until Now() >= until or until `parker` is woken, whichever comes first; it may return

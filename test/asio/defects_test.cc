@@ -131,6 +131,7 @@ struct ThrowingFork {
   }
   ThreadPool* pool() const { return nullptr; }
   TimePoint NextBranch(TimePoint, int) const { throw std::runtime_error("no next one"); }
+  bool MayBranch(const Call&) const { return true; }
   bool TakeBranch(TimePoint) const { return true; }
   void ReturnBranch() const {}
 };

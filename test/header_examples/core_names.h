@@ -35,6 +35,14 @@ std::string_view CustomerOf(const Request&) { return customer; }
 std::string_view HostOf(const Request&) { return host; }
 std::int64_t SizeOf(const absl::StatusOr<Reply>&) { return 1; }
 Reply server(const Request&) { return {}; }
+struct DbError : std::runtime_error {
+  using std::runtime_error::runtime_error;
+  bool busy() const { return false; }
+};
+struct DbBusy : DbError {
+  using DbError::DbError;
+};
+int query(std::string_view) { return 1; }
 absl::StatusOr<double> ask_price() { return 1.0; }
 const auto fetch = holdfast::Stack().Around(transport);
 absl::StatusOr<Reply> result = fetch(request);
@@ -53,6 +61,8 @@ const std::stop_token token;
 const auto breaker =
     std::make_shared<holdfast::CircuitBreaker>(holdfast::CircuitBreaker::Options{});
 const auto bytes = std::make_shared<holdfast::TokenBucket>(holdfast::TokenBucket::Options{});
+const auto buckets =
+    std::make_shared<holdfast::KeyedTokenBucket>(holdfast::KeyedTokenBucket::Options{});
 const auto per_second = bytes, per_minute = bytes;
 const std::shared_ptr<holdfast::RetryBudget> budget;
 const std::shared_ptr<void> admission;

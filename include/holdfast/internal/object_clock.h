@@ -97,7 +97,7 @@ void BindClocks(const std::tuple<P...>& policies, const Executor& executor, Cloc
 template <class... Io>
 Clock* ClockAmong(const Io&... io) {
   Clock* found = nullptr;
-  const auto look = [&found](const auto& one) {
+  [[maybe_unused]] const auto look = [&found](const auto& one) {
     if constexpr (std::is_convertible_v<decltype(one), Clock*>) found = one;
   };
   (look(io), ...);
