@@ -13,7 +13,8 @@ BreakerMachine::BreakerMachine(const CircuitBreaker::Options& options, BreakerLa
       tally_(options),
       // A rolling window of one bucket is a fixed one, of its period.
       fixed_window_(tally_.rolling() ? TimeSpan()
-                                     : std::max(options.interval, options.bucket_period)) {
+                                     : std::max(options.interval, options.bucket_period)),
+      out_(judges_slow_ ? std::make_unique<CallsOut>(options.slow_call) : nullptr) {
   Begin(Phase::kClosed, TimePoint::min());
 }
 
@@ -64,10 +65,15 @@ BreakerMachine::Answer BreakerMachine::Admit(TimePoint now, Duration lease, std:
       [[fallthrough]];
     case Phase::kClosed:
       era = era_;
-      tally_.Admit(era_, 1);
+      AdmitOne();
       return Answer::kAdmitted;
   }
   return Answer::kOpen;
+}
+
+void BreakerMachine::AdmitOne() {
+  tally_.Admit(era_, 1);
+  if (out_ != nullptr) out_->Admit(1);
 }
 
 // The share of a step, as evenly as can be, beginning with its first call.
@@ -80,17 +86,26 @@ bool BreakerMachine::RampAdmits() {
 
 std::optional<BreakerMachine::Question> BreakerMachine::Record(std::uint64_t era, TimePoint now,
                                                                Outcome outcome, bool slow) {
-  if (era < first_era_ || phase_ == Phase::kOpen) return std::nullopt;
+  if (era < first_era_ || phase_ == Phase::kOpen) {
+    if (out_ != nullptr) out_->End(era, 1);  // of a fixed window before this one
+    return std::nullopt;
+  }
   if (phase_ == Phase::kProbing) return RecordProbe(era, now, outcome, slow);
   Fold();
   tally_.Record(era, outcome, slow);
+  if (out_ != nullptr) out_->End(era, 1);
   if (phase_ == Phase::kRamping && RampFails(outcome)) {
     Open(now, TripCause::kRampFailed, Counts());
     return std::nullopt;
   }
   slow = slow && outcome != Outcome::kIgnored;
   if (!Deciding() || (outcome != Outcome::kFailure && !slow)) return std::nullopt;
-  return Question{first_era_, tally_.Counts()};
+  return Question{first_era_, Tallied()};
+}
+
+std::optional<BreakerMachine::Question> BreakerMachine::TakeQuestion() {
+  if (!std::exchange(asks_, false) || !Deciding()) return std::nullopt;
+  return Question{first_era_, Counts()};
 }
 
 bool BreakerMachine::RampFails(Outcome outcome) {
@@ -149,7 +164,15 @@ std::optional<Trip> BreakerMachine::last_trip() const {
 
 BreakerCounts BreakerMachine::Counts() {
   Fold();
-  return tally_.Counts();
+  return Tallied();
+}
+
+BreakerCounts BreakerMachine::Tallied() {
+  BreakerCounts counts = tally_.Counts();
+  if (out_ == nullptr) return counts;
+  counts.hung = out_->hung();
+  counts.slow += counts.hung;
+  return counts;
 }
 
 void BreakerMachine::SetMode(BreakerMode mode, TimePoint now) {
@@ -208,6 +231,11 @@ std::optional<BreakerMachine::Change> BreakerMachine::TakeChange() {
 }
 
 void BreakerMachine::Begin(Phase phase, TimePoint now) {
+  if (out_ != nullptr) out_->Clear(era_ + 2);
+  BeginGeneration(phase, now);
+}
+
+void BreakerMachine::BeginGeneration(Phase phase, TimePoint now) {
   if (StateOf(phase) != state()) untold_.push_back({state(), StateOf(phase)});
   phase_ = phase;
   lane_.Shut();
@@ -220,10 +248,15 @@ void BreakerMachine::Begin(Phase phase, TimePoint now) {
   tally_.Clear(now, first_era_);
   probes_.clear();
   more_succeeded_ = 0;
-  if (phase == Phase::kRamping) BeginStep(0, now);
+  asks_ = false;
+  if (phase == Phase::kRamping) {
+    BeginEra(now);
+    BeginStep(0, now);
+  }
   if (phase != Phase::kClosed) return;
   openings_ = 0;
   if (fixed_window_ > Duration::zero()) ends_at_ = SaturatingAdd(now, fixed_window_);
+  BeginEra(now);
   OpenLane();
 }
 
@@ -272,23 +305,52 @@ void BreakerMachine::MoveWindow(TimePoint now) {
     lane_.Shut();
     Fold();
     const std::uint64_t run = tally_.totals().consecutive_failures;
-    Begin(Phase::kClosed, now);
+    BeginGeneration(Phase::kClosed, now);
     tally_.ContinueRun(run);
+    asks_ = AnyHung();
     return;
   }
-  const std::uint64_t era = tally_.EraAt(now);
-  if (era == era_) return;
-  lane_.Shut();
-  Fold();
-  tally_.Roll(era);
-  era_ = era;
+  const std::uint64_t era = EraAt(now);
+  if (era != era_) {
+    lane_.Shut();
+    Fold();
+    tally_.Roll(era);
+    era_ = era;
+    BeginEra(now);
+    asks_ = AnyHung();
+  } else if (out_ != nullptr && latest_ > out_->NoneBefore()) {
+    const std::uint64_t hung = out_->hung();
+    lane_.Shut();
+    Fold();
+    asks_ = asks_ || out_->hung() > hung;
+  } else {
+    return;
+  }
   if (phase_ == Phase::kClosed) OpenLane();
+}
+
+// Where calls that are out are looked at, there is an era for each slow_call, at the least.
+std::uint64_t BreakerMachine::EraAt(TimePoint now) const {
+  if (out_ == nullptr || tally_.rolling()) return tally_.EraAt(now);
+  return now > era_ends_at_ ? era_ + 1 : era_;
+}
+
+// Until when nobody has to look at the calls that are out.
+TimePoint BreakerMachine::NextLook() const {
+  return out_ == nullptr ? TimePoint::max() : std::min(era_ends_at_, out_->NoneBefore());
+}
+
+void BreakerMachine::BeginEra(TimePoint now) {
+  if (out_ == nullptr) return;
+  era_ends_at_ = tally_.rolling() ? tally_.end() : SaturatingAdd(now, options_.slow_call);
+  if (phase_ == Phase::kClosed) era_ends_at_ = std::min(era_ends_at_, ends_at_);
+  out_->BeginEra(era_, now, era_ends_at_);
 }
 
 void BreakerMachine::OpenLane() {
   lane_.Open(era_, began_ == TimePoint::min() && options_.interval > Duration::zero()
                        ? TimePoint::min()
-                       : std::min(tally_.end(), ends_at_));
+                       : std::min({tally_.end(), ends_at_, NextLook()}));
 }
 
 // Brings the tally up to date with the lane.
@@ -297,6 +359,11 @@ void BreakerMachine::Fold() {
   tally_.Admit(era_, count.admitted);
   tally_.Succeed(era_ - 1, count.succeeded_before);
   tally_.Succeed(era_, count.succeeded);
+  if (out_ == nullptr) return;
+  out_->Admit(count.admitted);
+  out_->End(era_ - 1, count.succeeded_before);
+  out_->End(era_, count.succeeded);
+  out_->Age(latest_);
 }
 
 }  // namespace holdfast::internal

@@ -5,11 +5,13 @@
 #include <cstddef>
 #include <cstdint>
 #include <map>
+#include <memory>
 #include <optional>
 #include <string>
 #include <vector>
 
 #include "breaker_tally.h"
+#include "calls_out.h"
 #include "holdfast/circuit_breaker.h"
 #include "holdfast/internal/breaker_lane.h"
 #include "holdfast/time.h"
@@ -47,6 +49,9 @@ class BreakerMachine {
   Answer Admit(TimePoint now, Duration lease, std::uint64_t& era);
   // How a call ended that was admitted in `era`.
   std::optional<Question> Record(std::uint64_t era, TimePoint now, Outcome outcome, bool slow);
+  // Once, where calls have been out for too long and nothing has ended that would bring it up;
+  // after it, Advance again.
+  std::optional<Question> TakeQuestion();
   // Unless another generation has begun.
   void TripBy(const TripRule& rule, const Question& question, TimePoint now);
 
@@ -75,11 +80,18 @@ class BreakerMachine {
     return mode_ == BreakerMode::kAutomatic || mode_ == BreakerMode::kMetricsOnly;
   }
   void Begin(Phase phase, TimePoint now);
+  void BeginGeneration(Phase phase, TimePoint now);  // also a renewal of a fixed window
   void Open(TimePoint now, TripCause cause, const BreakerCounts& counts);
   void RefuseUntil(TimePoint until);
   void BeginStep(std::size_t step, TimePoint now);
   void Climb(TimePoint now);
   void MoveWindow(TimePoint now);
+  std::uint64_t EraAt(TimePoint now) const;
+  void BeginEra(TimePoint now);
+  TimePoint NextLook() const;
+  bool AnyHung() const { return out_ != nullptr && out_->hung() > 0; }
+  void AdmitOne();
+  BreakerCounts Tallied();  // since the last Fold
   bool RampAdmits();
   bool RampFails(Outcome outcome);
   std::optional<Question> RecordProbe(std::uint64_t era, TimePoint now, Outcome outcome, bool slow);
@@ -87,17 +99,20 @@ class BreakerMachine {
   void OpenLane();
 
   const CircuitBreaker::Options& options_;
-  const bool judges_slow_;  // a slow probe fails
+  const bool judges_slow_;  // a slow probe fails, and a call that is out for too long is slow
   BreakerLane& lane_;
-  BreakerTally tally_;           // without what the lane has counted since the last Fold
-  const Duration fixed_window_;  // 0: none
+  BreakerTally tally_;                   // without what the lane has counted since the last Fold
+  const Duration fixed_window_;          // 0: none
+  const std::unique_ptr<CallsOut> out_;  // while closed or of the ramp; null unless judges_slow_
+  TimePoint era_ends_at_;                // if there is that
+  bool asks_ = false;                    // calls that are out may be a reason to open
 
   BreakerMode mode_ = BreakerMode::kAutomatic;
   Phase phase_ = Phase::kClosed;
   TimePoint began_;              // the generation; min: before anybody looked
   TimePoint ends_at_;            // the phase, while open or of a step of the ramp; the fixed window
   std::uint64_t first_era_ = 0;  // of the present generation
-  std::uint64_t era_ = 0;        // of a rolling window, or the last probe's number
+  std::uint64_t era_ = 0;        // of the lane, or the last probe's number
   std::uint64_t openings_ = 0;   // since it was last closed
   bool unasked_ = false;         // for how long it is open now
   std::optional<Trip> last_trip_;  // without its rule

@@ -91,7 +91,7 @@ class CircuitBreaker::Turn {
  public:
   Turn(CircuitBreaker& breaker, TimePoint now) : breaker_(breaker), lock_(breaker.mutex_) {
     do breaker_.machine_->Advance(now);
-    while (AskOpenTime());
+    while (AskOpenTime() || AskRules(now));
   }
   Turn(const Turn&) = delete;
   Turn& operator=(const Turn&) = delete;
@@ -116,6 +116,17 @@ class CircuitBreaker::Turn {
     }
     lock_.lock();
     breaker_.machine_->StayOpen(generation, open_for);
+    return true;
+  }
+
+  // False if nothing has to be asked about calls that are out.
+  bool AskRules(TimePoint now) {
+    const auto question = breaker_.machine_->TakeQuestion();
+    if (!question) return false;
+    lock_.unlock();
+    const TripRule* const rule = Tripped(breaker_.options_.rules, question->counts);
+    lock_.lock();
+    if (rule != nullptr) breaker_.machine_->TripBy(*rule, *question, now);
     return true;
   }
 

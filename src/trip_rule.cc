@@ -37,7 +37,8 @@ TripRule SlowCallRate(double share, std::uint64_t minimum_calls) {
   return {.name = "slow call rate",
           .tripped =
               [=](const BreakerCounts& counts) {
-                return counts.judged() >= minimum_calls && counts.slow_rate() >= share;
+                return counts.judged() + counts.hung >= minimum_calls &&
+                       counts.slow_rate() >= share;
               },
           .needs_slow_call = true};
 }

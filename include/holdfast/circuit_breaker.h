@@ -91,10 +91,11 @@ class [[nodiscard]] Ticket {
 // every renewal of a fixed window begins one, and an outcome from an older one is dropped.
 //
 // Thread-safe. A call that is admitted and succeeds while it is closed takes no lock, whatever the
-// window, but for the first in each fixed window or bucket of a rolling one, calls that end more
-// than a bucket after the one they began in, and slow ones; nor does a refusal while it is open.
-// All else takes a mutex for some nanoseconds: O(1) a call, amortised, whatever the window.
-// Callbacks run outside of every lock, may call back into the breaker, and may throw.
+// window, but for the first in each fixed window or bucket of a rolling one, the first one or two
+// in each slow_call if a rule needs that, calls that end more than a bucket or such a time after
+// the one they began in, and slow ones; nor does a refusal while it is open. All else takes a mutex
+// for some nanoseconds: O(1) a call, amortised, whatever the window. Callbacks run outside of every
+// lock, may call back into the breaker, and may throw.
 class CircuitBreaker {
  public:
   struct Options {
@@ -106,7 +107,7 @@ class CircuitBreaker {
     TimeSpan interval{0};         // > 0: counts are cleared every interval, and what calls come to
                                   // that began before is dropped: let it be longer than they take
     TimeSpan bucket_period{0};    // > 0: the interval, rounded up to whole periods, is a rolling
-                                  // window of that many buckets, at most kMaxBuckets, of 72 bytes.
+                                  // window of that many buckets, at most kMaxBuckets, of 80 bytes.
                                   // An outcome belongs to the bucket that its call began in, or to
                                   // none; in the run it counts all the same.
     std::int64_t last_calls = 0;  // > 0: the last so many, at most kMaxLastCalls, of 8 bytes, that
@@ -135,8 +136,9 @@ class CircuitBreaker {
     std::function<bool(const BreakerCounts&)> ready_to_trip = {};
     // It opens when any says so. Neither these nor ready_to_trip: more than five failures in a row.
     std::vector<TripRule> rules = {};
-    // > 0: calls that take longer, from their admission, are counted as slow; and slow probes fail
-    // if there is a SlowCallRate.
+    // > 0: calls that take longer, from their admission, are counted as slow; and if there is a
+    // SlowCallRate, slow probes fail, and calls that are out for longer are counted as well: see
+    // there. 0: no call is slow.
     TimeSpan slow_call{0};
 
     // Told of each change, once and in order; by the thread that made it, or by one that is still
