@@ -40,7 +40,8 @@ TEST_CASE("the counter of locks counts") {
 TEST_CASE("a call that a closed breaker admits and that succeeds takes no lock") {
   const Options options =
       GENERATE(Options{}, Options{.interval = 1h}, Options{.interval = 1h, .bucket_period = 1s},
-               Options{.last_calls = 100}, Options{.slow_call = 2s});
+               Options{.last_calls = 100}, Options{.slow_call = 2s},
+               Options{.rules = {SlowCallRate(1, 10)}, .slow_call = 2s});
   CircuitBreaker breaker(options);
   breaker.AdmitAt(kNow)->DoneAt(kNow, Outcome::kFailure);  // also in the middle of a run
   const std::int64_t before = locks;
@@ -59,6 +60,20 @@ TEST_CASE("a call that ends in the period after the one it began in takes a lock
   CHECK(locks == before);
   second->DoneAt(kNow + 2s, Outcome::kSuccess);
   CHECK(locks > before);
+}
+
+TEST_CASE("to find calls that hang it takes a lock once or twice in each slow_call") {
+  CircuitBreaker breaker({.rules = {SlowCallRate(1, 10)}, .slow_call = 1s});
+  const auto hung = breaker.AdmitAt(kNow);
+  const std::int64_t before = locks;
+  constexpr int kSeconds = 100;
+  for (int i = 0; i < kSeconds * 1000; ++i) {
+    auto ticket = breaker.AdmitAt(kNow + i * 1ms);
+    ticket->DoneAt(kNow + i * 1ms + 700us, Outcome::kSuccess);
+  }
+  // A second one where rules were asked.
+  CHECK(locks - before <= 4 * kSeconds);
+  CHECK(breaker.CountsAt(kNow + kSeconds * 1s).hung == 1);
 }
 
 TEST_CASE("an open breaker refuses without a lock") {
