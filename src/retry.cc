@@ -7,7 +7,6 @@
 #include <random>
 
 #include "holdfast/internal/validate.h"
-#include "holdfast/rejection.h"
 
 namespace holdfast {
 namespace {
@@ -122,15 +121,12 @@ void RetryPlan::TellBegin(Call& call, State& state) const {
   Tell(options_.before_attempt, call, {.attempt = state.attempts + 1, .outcome = ok});
 }
 
-// A stack inside of this one is an executor that may have refused as well.
 void RetryPlan::TellEnd(Call& call, State& state, const Ending& ending) const {
   ++state.attempts;
   if (!timed_) return;
-  const bool ran = call.attempt() != state.runs;
-  const bool refused =
-      ran ? !call.rejected() && RejectionOf(ending.status).has_value() : !ending.status.ok();
-  if (!ran && !refused) return;
-  const RetryHook& hook = refused ? options_.on_refused : options_.on_attempt;
+  const bool ran = call.attempt() != state.runs && !call.rejected_inside();
+  if (!ran && ending.status.ok()) return;
+  const RetryHook& hook = ran ? options_.on_attempt : options_.on_refused;
   if (hook == nullptr) return;
   Tell(hook, call,
        {.attempt = state.attempts,

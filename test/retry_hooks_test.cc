@@ -97,7 +97,7 @@ TEST_CASE("as many attempts are told of as the service was called, and the other
                                                      std::string(event.outcome.message()));
                                  }};
   const auto buckets =
-      std::make_shared<TokenBucket>(TokenBucket::Options{.rate = 0.5, .burst = 2, .name = "two"});
+      std::make_shared<TokenBucket>(TokenBucket::Options{.rate = 0.1, .burst = 2, .name = "two"});
   const auto call = Stack(Retry(options), RateLimit(buckets, {.max_wait = 0s}))
                         .Around(
                             [&]() -> absl::StatusOr<int> {

@@ -116,6 +116,8 @@ class Call {
   // Whether the result on its way up is an inner policy's refusal, and when another try could
   // succeed (TimePoint::min() if that is not known).
   bool rejected() const { return rejected_; }
+  // Likewise, whether it is that of a stack which is the executor, and in which nothing ran.
+  bool rejected_inside() const { return rejected_ && rejected_inside_; }
   TimePoint retry_at() const { return rejected_ ? retry_at_ : TimePoint::min(); }
   // Over how long a time, from retry_at() on, those who were refused should come back: see
   // Verdict::Reject.
@@ -216,7 +218,7 @@ class Call {
 
   void BeginAttempt() {
     ++attempts_;
-    rejected_ = false;
+    rejected_ = rejected_inside_ = false;
     stopped_ = kNotStopped;
     if (ABSL_PREDICT_FALSE(reporting_)) ReportAttempt();
   }
@@ -265,6 +267,7 @@ class Call {
   int attempts_ = 0;
   bool now_known_ = false;
   bool rejected_ = false;
+  bool rejected_inside_ = false;
   bool reporting_;     // there is a report
   bool watched_;       // somebody wants to know how it ended
   bool attempt_open_;  // when reporting: the last one in the report is the present one
