@@ -2,6 +2,8 @@
 
 #include <algorithm>
 
+#include "promise_list.h"
+
 namespace holdfast::internal {
 namespace {
 
@@ -107,6 +109,7 @@ void KeyedShard::BeginAnew(std::uint32_t number) {
 // waits.
 void KeyedShard::Convert(KeyState& state, const TokenAxis& from, const TokenAxis& to,
                          Inheritance inheritance) {
+  ++axis_number_;
   if (from.infinite() && now_ > from.begin) ++forgiven_;
   if (TokenSchedule* const schedule = ScheduleOf(state, from)) {
     const bool reset = inheritance == Inheritance::kReset;
@@ -120,9 +123,10 @@ void KeyedShard::Convert(KeyState& state, const TokenAxis& from, const TokenAxis
     }
     schedule->Rescale(to.burst_units(), kept, from.units_per_token, to.units_per_token);
     if (reset) schedule->Fill();
-    schedule->MoveUp();
-    schedule->ForEach(
-        [&](Promise& promise) { promise.BringForward(to.ReadyAt(promise.end, now_)); });
+    MoveUp(*schedule, to);
+    schedule->ForEach([](const Promise& promise) {
+      if (!promise.moves && promise.waker != nullptr) promise.waker->Wake();
+    });
   } else {
     state.spent = to.Position(now_) - Inherited(Balance(state, from), from, to, inheritance);
   }
@@ -290,21 +294,23 @@ bool KeyedShard::Impossible(std::uint32_t key, std::int64_t n) const {
   return n < 0 || (n > axis.burst && !axis.infinite());
 }
 
-TimePoint KeyedShard::EarliestFor(std::uint32_t key, std::int64_t n) {
+TimePoint KeyedShard::EarliestFor(std::uint32_t key, std::int64_t n, TimePoint from) {
   KeyState& state = keys_[key];
   const TokenAxis& axis = Present(state.limits);
   if (Impossible(key, n)) return TimePoint::max();
-  if (axis.infinite()) return now_;
+  from = std::max(from, now_);
+  if (axis.infinite()) return from;
   const std::int64_t units = n * axis.units_per_token;
-  const std::int64_t position = axis.Position(now_);
-  std::int64_t missing = 0;
+  const std::int64_t begin = axis.Position(from);
+  std::int64_t position = 0;
   if (TokenSchedule* const schedule = ScheduleOf(state, axis)) {
     if (units > schedule->balance() + kMaxDebtUnits) return TimePoint::max();
-    missing = schedule->EarliestFor(units) - position;
+    position = schedule->EarliestFor(units, begin);
   } else {
-    missing = SpentWith(state, axis, units) - position;
+    position = SpentWith(state, axis, units);
   }
-  return missing > kMaxDebtUnits ? TimePoint::max() : axis.ReadyAt(missing, now_);
+  const std::int64_t missing = position - begin;
+  return missing > kMaxDebtUnits ? TimePoint::max() : axis.ReadyAt(missing, from);
 }
 
 void KeyedShard::TakeNow(std::uint32_t key, std::int64_t n) {
@@ -355,24 +361,94 @@ std::shared_ptr<Promise> KeyedShard::Take(std::uint32_t key, std::int64_t n, Tim
                                           bool moves) {
   const TokenAxis& axis = Present(keys_[key].limits);
   if (n == 0 || axis.infinite()) return nullptr;
-  const auto promise = std::make_shared<Promise>();
+  auto promise = NewPromise(n, forgiven_);
   promise->state.store(Promise::State::kMade, std::memory_order_relaxed);
   promise->key = keys_[key].fingerprint;
-  promise->tokens = n;
-  promise->units = n * axis.units_per_token;
-  promise->ready_at = ready_at;
   promise->moves = moves;
+  TakeFor(key, promise, ready_at);
+  return promise;
+}
+
+void KeyedShard::TakeFor(std::uint32_t key, const std::shared_ptr<Promise>& promise,
+                         TimePoint ready_at) {
+  KeyState& state = keys_[key];
+  const TokenAxis& axis = Present(state.limits);
+  promise->units = promise->tokens * axis.units_per_token;
+  promise->ready_at = ready_at;
   promise->forgiven = forgiven_;
   if (ready_at <= now_) {
-    TakeNow(key, n);
+    TakeNow(key, promise->tokens);
+    const TokenSchedule* const schedule = ScheduleOf(state, axis);
+    promise->end = schedule == nullptr ? state.spent : schedule->SpentByNow();
+    Stamp(*promise);
   } else {
     LookAtWaiting();
     TokenSchedule& schedule = BeginWaiting(key, axis);
-    promise->end = schedule.EarliestFor(promise->units);
+    promise->end = schedule.EarliestFor(promise->units, axis.Position(ready_at));
     promise->made_at = schedule.at();
+    promise->axis = 0;
     schedule.Add(promise);
+    if (schedule.IsQueue()) Stamp(*promise);
   }
-  return promise;
+}
+
+void KeyedShard::Stamp(Promise& promise) const {
+  promise.returned = returned_;
+  promise.axis = axis_number_;
+}
+
+// On `axis`, where the schedule is at now_.
+void KeyedShard::MoveUp(TokenSchedule& schedule, const TokenAxis& axis) const {
+  if (!schedule.AnyMoves()) return;
+  schedule.MoveUp();
+  const bool queue = schedule.IsQueue();
+  schedule.ForEach([&](Promise& promise) {
+    if (!promise.moves) return;
+    Stamp(promise);
+    if (!queue) promise.axis = 0;
+    promise.BringForward(axis.ReadyAt(promise.end - axis.Position(now_), now_));
+  });
+}
+
+void KeyedShard::TakeBack(std::uint32_t key, Promise& promise) {
+  KeyState& state = keys_[key];
+  const TokenAxis& axis = Present(state.limits);
+  if (promise.cancelled || promise.forgiven != forgiven_ || axis.infinite()) return;
+  TokenSchedule* const schedule = ScheduleOf(state, axis);
+  if (promise.pending) {
+    schedule->Cancel(promise);
+  } else if (promise.axis == axis_number_) {
+    const Int128 since = Int128{returned_ - promise.returned} * axis.units_per_token;
+    const Int128 most = Int128{promise.end} + axis.burst_units() - axis.Position(now_) - since;
+    Return(state, axis,
+           static_cast<std::int64_t>(std::clamp<Int128>(most, 0, axis.Units(promise.tokens))));
+  } else {
+    return;
+  }
+  promise.cancelled = true;
+  returned_ += static_cast<std::uint64_t>(promise.tokens);
+  if (schedule != nullptr) MoveUp(*schedule, axis);
+  Enqueue(key);
+}
+
+bool KeyedShard::Lift(std::uint32_t key, Promise& promise) {
+  KeyState& state = keys_[key];
+  const TokenAxis& axis = Present(state.limits);
+  TokenSchedule* const schedule = ScheduleOf(state, axis);
+  if (promise.pending) {
+    schedule->Lift(promise);
+    return true;
+  }
+  return axis.infinite() || promise.forgiven != forgiven_;
+}
+
+void KeyedShard::Put(std::uint32_t key, const std::shared_ptr<Promise>& promise,
+                     std::optional<TimePoint> ready_at) {
+  KeyState& state = keys_[key];
+  const TokenAxis& axis = Present(state.limits);
+  if (axis.infinite()) return;
+  if (ready_at) return TakeFor(key, promise, *ready_at);
+  if (promise->forgiven == forgiven_) BeginWaiting(key, axis).Add(promise);
 }
 
 // What is kept already, in units, is given back as long as its time has not passed.
@@ -389,6 +465,7 @@ void KeyedShard::Cancel(std::uint32_t key, Promise& promise) {
     return;
   }
   promise.cancelled = true;
+  returned_ += static_cast<std::uint64_t>(promise.tokens);
   Enqueue(key);
 }
 
@@ -418,6 +495,7 @@ void KeyedShard::Refund(std::uint32_t key, std::int64_t n) {
   const TokenAxis& axis = Present(state.limits);
   if (axis.infinite()) return;
   Return(state, axis, axis.Units(n));
+  returned_ += static_cast<std::uint64_t>(n);
   Enqueue(key);
 }
 

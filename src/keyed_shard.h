@@ -89,10 +89,17 @@ class alignas(64) KeyedShard {
 
   // When `n` tokens come; TimePoint::max() for never. And takes them then, which can be cancelled;
   // or now, if that is when they come, which can't.
-  TimePoint EarliestFor(std::uint32_t key, std::int64_t n);
-  // Of a call that waits, the promise moves.
+  TimePoint EarliestFor(std::uint32_t key, std::int64_t n) { return EarliestFor(key, n, now_); }
+  TimePoint EarliestFor(std::uint32_t key, std::int64_t n, TimePoint from);
+  // Of a call that waits for this bucket alone, the promise moves.
   std::shared_ptr<Promise> Take(std::uint32_t key, std::int64_t n, TimePoint ready_at, bool moves);
   void TakeNow(std::uint32_t key, std::int64_t n);
+
+  // As TokenHold's.
+  void TakeBack(std::uint32_t key, Promise& promise);
+  bool Lift(std::uint32_t key, Promise& promise);
+  void Put(std::uint32_t key, const std::shared_ptr<Promise>& promise,
+           std::optional<TimePoint> ready_at);
 
  private:
   // The axis on which the tokens of keys with the same limits are counted: a line of a cache.
@@ -123,6 +130,9 @@ class alignas(64) KeyedShard {
   std::int64_t SpentWith(const KeyState& state, const TokenAxis& axis, std::int64_t units) const;
   TimePoint FullAt(std::uint32_t key);
   void Return(KeyState& state, const TokenAxis& axis, std::int64_t units);
+  void TakeFor(std::uint32_t key, const std::shared_ptr<Promise>& promise, TimePoint ready_at);
+  void MoveUp(TokenSchedule& schedule, const TokenAxis& axis) const;
+  void Stamp(Promise& promise) const;
 
   TokenSchedule* ScheduleOf(KeyState& state, const TokenAxis& axis);
   TokenSchedule& BeginWaiting(std::uint32_t key, const TokenAxis& axis);
@@ -148,6 +158,10 @@ class alignas(64) KeyedShard {
   Inheritance inheritance_ = Inheritance::kAsIs;
   std::uint64_t settings_ = 0;
   std::uint32_t forgiven_ = 0;  // how often anybody's debt was
+  // As a TokenBucket's, of all keys: tokens that were given back, and how often anybody's axis
+  // changed.
+  std::uint64_t returned_ = 0;
+  std::uint32_t axis_number_ = 1;
 };
 
 }  // namespace holdfast::internal

@@ -12,6 +12,7 @@
 #include "holdfast/internal/validate.h"
 #include "keyed_shard.h"
 #include "secret_hash.h"
+#include "several_buckets.h"
 #include "token_wait.h"
 
 namespace holdfast {
@@ -287,14 +288,15 @@ bool KeyedTokenBucket::Allow(const Request& request, TimePoint now) {
 }
 
 KeyedTokenBucket::Answer KeyedTokenBucket::Take(TimePoint now, std::string_view key, std::int64_t n,
-                                                Duration max_wait, For whom) {
+                                                Duration max_wait, internal::TakenFor whom) {
   std::shared_ptr<internal::Promise> promise;
   TimePoint at = now;
   bool impossible = false;
   const auto in_time = [&] { return at != TimePoint::max() && SaturatingSub(at, now) <= max_wait; };
   const Request request = Prepare(key, n);
-  const bool waits = whom == For::kCall;
-  if (waits && in_time() && request.shard.TryAllow(request.fingerprint, now, n) == true) {
+  const bool keeps = whom == internal::TakenFor::kCall;  // what it takes at once
+  const bool moves = whom != internal::TakenFor::kReservation;
+  if (keeps && in_time() && request.shard.TryAllow(request.fingerprint, now, n) == true) {
     return {Reservation(this, nullptr, now), nullptr};
   }
   const Found found = WithKey(request, now, [&](KeyedShard& shard, std::uint32_t number) {
@@ -303,10 +305,10 @@ KeyedTokenBucket::Answer KeyedTokenBucket::Take(TimePoint now, std::string_view 
     at = at_once ? now : earliest;
     impossible = shard.Impossible(number, n);
     if (!in_time()) return;
-    if (at_once && waits) {
+    if (at_once && keeps) {
       shard.TakeNow(number, n);
     } else {
-      promise = shard.Take(number, n, earliest, waits);
+      promise = shard.Take(number, n, earliest, moves);
     }
   });
   if (found.where == Found::Where::kNoRoom && when_full_ != WhenFull::kAdmit) {
@@ -321,12 +323,12 @@ KeyedTokenBucket::Answer KeyedTokenBucket::Take(TimePoint now, std::string_view 
 }
 
 KeyedTokenBucket::Answer KeyedTokenBucket::TakeWithoutRoom(TimePoint now, std::int64_t n,
-                                                           Duration max_wait, For whom) {
+                                                           Duration max_wait,
+                                                           internal::TakenFor whom) {
   if (when_full_ == WhenFull::kRefuse) {
     return {Reservation(nullptr, nullptr, RoomAt(now)), &no_room_};
   }
-  Reservation shared = whom == For::kCall ? internal::TokenWait::Reserve(*shared_, now, n, max_wait)
-                                          : shared_->ReserveAt(now, n, max_wait);
+  Reservation shared = internal::TokenWait::Reserve(*shared_, now, n, max_wait, whom);
   const internal::Refusals* const refused = shared.ok() ? nullptr : &refusals_;
   const bool impossible = n > shared_->burst() && shared_->rate() != kInfiniteRate;
   return {std::move(shared), refused, impossible};
@@ -334,7 +336,7 @@ KeyedTokenBucket::Answer KeyedTokenBucket::TakeWithoutRoom(TimePoint now, std::i
 
 Reservation KeyedTokenBucket::ReserveAt(TimePoint now, std::string_view key, std::int64_t n,
                                         TimeSpan max_wait) {
-  return Take(now, key, n, max_wait, For::kReservation).reservation;
+  return Take(now, key, n, max_wait, internal::TakenFor::kReservation).reservation;
 }
 
 absl::Status KeyedTokenBucket::Wait(std::string_view key, std::int64_t n,
@@ -342,7 +344,8 @@ absl::Status KeyedTokenBucket::Wait(std::string_view key, std::int64_t n,
   if (n < 0) return refusals_.impossible;
   if (options.stop.stop_requested()) return refusals_.cancelled;
   const TimePoint now = Now();
-  Answer answer = Take(now, key, n, SaturatingSub(options.deadline, now));
+  Answer answer =
+      Take(now, key, n, SaturatingSub(options.deadline, now), internal::TakenFor::kCall);
   Reservation& reservation = answer.reservation;
   if (answer.impossible) return answer.refused->impossible;
   if (answer.refused != nullptr) {
@@ -376,6 +379,70 @@ void KeyedTokenBucket::Cancel(internal::Promise& promise, TimePoint ready_at, Ti
   } else {
     promise.cancelled = true;  // to a full bucket, also if the key comes back
   }
+}
+
+void KeyedTokenBucket::TakeBack(internal::Promise& promise, TimePoint now) {
+  KeyedShard& shard = ShardOf(promise.key);
+  const std::lock_guard lock(shard.mutex);
+  shard.Observe(now);
+  const std::uint32_t number = shard.Find(promise.key);
+  if (number != kNone) shard.TakeBack(number, promise);
+}
+
+class KeyedTokenBucket::HeldKey final : public internal::HeldBucket {
+ public:
+  HeldKey(KeyedTokenBucket& of, KeyedShard& shard, std::uint32_t key)
+      : bucket_(of), shard_(shard), key_(key) {}
+
+  TimePoint EarliestFor(std::int64_t n, TimePoint from) override {
+    const TimePoint earliest = shard_.EarliestFor(key_, n, from);
+    return earliest <= shard_.now() ? from : earliest;
+  }
+  Reservation Take(std::int64_t n, TimePoint ready_at) override {
+    return internal::TokenWait::Make(&bucket_, shard_.Take(key_, n, ready_at, /*moves=*/false),
+                                     ready_at);
+  }
+  bool Gave(const Reservation& reservation) const override {
+    return internal::TokenWait::GiverOf(reservation) == &bucket_;
+  }
+  bool Lift(Reservation& reservation) override {
+    const auto& promise = internal::TokenWait::PromiseOf(reservation);
+    return promise != nullptr && shard_.Lift(key_, *promise);
+  }
+  void Put(Reservation& reservation, std::optional<TimePoint> ready_at) override {
+    shard_.Put(key_, internal::TokenWait::PromiseOf(reservation), ready_at);
+    if (ready_at) internal::TokenWait::SetReadyAt(reservation, *ready_at);
+  }
+  bool Impossible(std::int64_t n) const override { return shard_.Impossible(key_, n); }
+  const internal::Refusals& refusals() const override { return bucket_.refusals_; }
+
+ private:
+  KeyedTokenBucket& bucket_;
+  KeyedShard& shard_;
+  std::uint32_t key_;
+};
+
+std::optional<KeyedTokenBucket::Answer> KeyedTokenBucket::Together(
+    TimePoint now, std::string_view key, std::int64_t n,
+    absl::FunctionRef<void(internal::HeldBucket*)> decide) {
+  const Found found = WithKey(Prepare(key, n), now, [&](KeyedShard& shard, std::uint32_t number) {
+    HeldKey held(*this, shard, number);
+    decide(&held);
+  });
+  if (found.where == Found::Where::kInUse) return std::nullopt;
+  if (found.where == Found::Where::kUnused && found.Impossible(n)) {
+    return Answer{Reservation(nullptr, nullptr, TimePoint::max()), &refusals_, true};
+  }
+  if (found.where == Found::Where::kNoRoom && when_full_ == WhenFull::kRefuse) {
+    return Answer{Reservation(nullptr, nullptr, RoomAt(now)), &no_room_};
+  }
+  if (found.where == Found::Where::kNoRoom && when_full_ == WhenFull::kShare) {
+    internal::HeldTokenBucket held(*shared_, now);
+    decide(&held);
+  } else {
+    decide(nullptr);
+  }
+  return std::nullopt;
 }
 
 void KeyedTokenBucket::ChargeAt(TimePoint now, std::string_view key, std::int64_t n) {

@@ -15,6 +15,13 @@ absl::Status Validate(const PaceOptions& options) {
   return absl::OkStatus();
 }
 
+// Of a call that was let in only where it was refused below, or stopped, before any attempt ran.
+void Pace::State::GiveBack() {
+  const bool refused = let_in_ != nullptr && let_in_->attempt() == attempts_ &&
+                       (let_in_->rejected() || let_in_->abandonment() == Abandonment::kCancelled);
+  if (let_in_ == nullptr || refused) pacer_->GiveBack(place_);
+}
+
 Verdict Pace::Before(Call& call, State& state) const {
   const TimePoint now = call.now();
   if (state.pacer_ == nullptr) {
@@ -25,12 +32,22 @@ Verdict Pace::Before(Call& call, State& state) const {
       const internal::Refusals& refusals = pacer_->refusals();
       return Verdict::Reject(late ? refusals.deadline : refusals.exhausted, place.ready_at);
     }
-    if (place.ready_at <= now) return Verdict::Proceed();
+    if (place.ready_at <= now && !options_.refund_refused) return Verdict::Proceed();
     state.place_ = place;
     state.pacer_ = pacer_.get();
   }
   if (now < state.place_.ready_at) return Verdict::Wait(state.place_.ready_at);
-  state.pacer_ = nullptr;  // acted on: nothing to give back
+  return LetIn(call, state);
+}
+
+// What is acted on is not given back, as far as it isn't refundable.
+Verdict Pace::LetIn(Call& call, State& state) const {
+  if (options_.refund_refused) {
+    state.let_in_ = &call;
+    state.attempts_ = call.attempt();
+  } else {
+    state.pacer_ = nullptr;
+  }
   return Verdict::Proceed();
 }
 

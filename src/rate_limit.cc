@@ -20,11 +20,13 @@ namespace {
 
 class OneBucket final : public TokenSource {
  public:
-  explicit OneBucket(std::shared_ptr<TokenBucket> bucket) : bucket_(NotNull(std::move(bucket))) {}
+  OneBucket(std::shared_ptr<TokenBucket> bucket, bool refundable)
+      : bucket_(NotNull(std::move(bucket))),
+        whom_(refundable ? TakenFor::kRefundableCall : TakenFor::kCall) {}
 
   Answer Take(const Call&, TimePoint now, std::int64_t n, Duration max_wait,
               Reservations& taken) override {
-    Reservation reservation = TokenWait::Reserve(*bucket_, now, n, max_wait);
+    Reservation reservation = TokenWait::Reserve(*bucket_, now, n, max_wait, whom_);
     const Answer answer{.at = reservation.too_late_at(),
                         .refused = reservation.ok() ? nullptr : &bucket_->refusals(),
                         .impossible = n < 0 || n > bucket_->burst()};
@@ -44,29 +46,38 @@ class OneBucket final : public TokenSource {
 
  private:
   std::shared_ptr<TokenBucket> bucket_;
+  TakenFor whom_;
 };
 
-std::shared_ptr<TokenSource> AllOf(std::vector<std::shared_ptr<TokenBucket>> buckets) {
-  if (buckets.size() == 1) return std::make_shared<OneBucket>(std::move(buckets.front()));
+std::shared_ptr<TokenSource> AllOf(std::vector<std::shared_ptr<TokenBucket>> buckets,
+                                   bool refundable) {
+  if (buckets.size() == 1) {
+    return std::make_shared<OneBucket>(std::move(buckets.front()), refundable);
+  }
   return std::make_shared<SeveralBuckets>("RateLimit", std::move(buckets));
 }
 
 RateLimitTerms TermsOf(RateLimitOptions options) {
   ThrowIfInvalid(Validate(options));
-  return {
-      .max_wait = options.max_wait, .cost = std::move(options.cost), .dry_run = options.dry_run};
+  return {.max_wait = options.max_wait,
+          .cost = std::move(options.cost),
+          .dry_run = options.dry_run,
+          .refund_refused = options.refund_refused};
 }
 
 }  // namespace
 
 RateLimitPlan PlanFor(std::string_view policy, const std::shared_ptr<TokenBucket>& bucket,
                       RateLimitOptions options) {
-  return {policy, std::make_shared<OneBucket>(bucket), TermsOf(std::move(options)), bucket.get()};
+  const bool refundable = options.refund_refused;
+  return {policy, std::make_shared<OneBucket>(bucket, refundable), TermsOf(std::move(options)),
+          bucket.get()};
 }
 
 RateLimitPlan PlanForAll(std::string_view policy, std::vector<std::shared_ptr<TokenBucket>> buckets,
                          RateLimitOptions options) {
-  return {policy, AllOf(std::move(buckets)), TermsOf(std::move(options))};
+  const bool refundable = options.refund_refused;
+  return {policy, AllOf(std::move(buckets), refundable), TermsOf(std::move(options))};
 }
 
 }  // namespace internal

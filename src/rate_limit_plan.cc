@@ -13,19 +13,27 @@ RateLimitPlan::RateLimitPlan(std::string_view policy, std::shared_ptr<TokenSourc
                              RateLimitTerms terms, TokenBucket* single)
     : policy_(policy),
       source_(std::move(source)),
-      single_(terms.cost == nullptr ? single : nullptr),
+      single_(terms.cost == nullptr && !terms.refund_refused ? single : nullptr),
       terms_(std::move(terms)) {}
 
+// Before tokens are acted on all of them go back; and those of a call that was refused afterwards,
+// as far as that can be.
 void RateLimitPlan::State::GiveBack() {
-  for (Reservation& reservation : taken_) TokenWait::GiveBack(reservation, call_->now());
+  if (!let_in_) {
+    for (Reservation& reservation : taken_) TokenWait::GiveBack(reservation, call_->now());
+  } else if (RefusedBelow()) {
+    for (const Reservation& reservation : taken_) TokenWait::TakeBack(reservation, call_->now());
+  }
 }
 
-// Of what is acted on: there is nothing to give back.
-void RateLimitPlan::State::LetGo() {
+// Of what is acted on: there is nothing to give back, as far as that isn't refundable.
+void RateLimitPlan::State::LetGo(bool refundable) {
   if (looked_) {
     for (Reservation& reservation : taken_) TokenWait::Watch(reservation, nullptr);
   }
-  taken_.clear();
+  if (!refundable) return taken_.clear();
+  attempts_ = call_->attempt();
+  let_in_ = !taken_.empty();
 }
 
 Verdict RateLimitPlan::TakeTokens(Call& call, State& state) const {
@@ -48,7 +56,7 @@ Verdict RateLimitPlan::TakeTokens(Call& call, State& state) const {
     state.ready_at_ = std::min(state.ready_at_, source_->Look(call, state.cost_, state.taken_));
   }
   if (call.now() < state.ready_at_) return Verdict::Wait(state.ready_at_);
-  state.LetGo();
+  state.LetGo(terms_.refund_refused);
   return Verdict::Proceed();
 }
 
@@ -75,8 +83,9 @@ void RateLimitPlan::Settle(Call& call, const State& state, std::int64_t true_cos
 }
 
 PolicyFacts RateLimitPlan::Facts() const {
-  return {.settings = JoinSettings(
-              {source_->Describe(), MaxWaitText(terms_.max_wait), terms_.dry_run ? "dry run" : ""}),
+  return {.settings = JoinSettings({source_->Describe(), MaxWaitText(terms_.max_wait),
+                                    terms_.refund_refused ? "refunds what is refused" : "",
+                                    terms_.dry_run ? "dry run" : ""}),
           .max_wait = terms_.dry_run ? Duration::zero() : terms_.max_wait};
 }
 

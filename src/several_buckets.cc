@@ -11,33 +11,12 @@
 #include "facts_text.h"
 #include "holdfast/internal/string_view.h"
 #include "holdfast/internal/validate.h"
-#include "token_hold.h"
 #include "token_wait.h"
 
 namespace holdfast::internal {
 namespace {
 
 using Buckets = std::span<const std::shared_ptr<TokenBucket>>;
-
-class HeldTokenBucket final : public HeldBucket {
- public:
-  HeldTokenBucket(TokenBucket& of, TimePoint now) : bucket_(of), hold_(of, now) {}
-
-  TimePoint EarliestFor(std::int64_t n, TimePoint from) override {
-    return hold_.EarliestFor(n, from);
-  }
-  Reservation Take(std::int64_t n, TimePoint ready_at) override { return hold_.Take(n, ready_at); }
-  bool Lift(Reservation& reservation) override { return hold_.Lift(reservation); }
-  void Put(Reservation& reservation, std::optional<TimePoint> ready_at) override {
-    hold_.Put(reservation, ready_at);
-  }
-  bool Impossible(std::int64_t n) const override { return n < 0 || n > bucket_.burst(); }
-  const Refusals& refusals() const override { return bucket_.refusals(); }
-
- private:
-  TokenBucket& bucket_;
-  TokenHold hold_;
-};
 
 // Holds all buckets at once, in their order, and calls use(first) with the list of them, which is
 // in the order in which they were held, after `held`.
@@ -121,16 +100,22 @@ TokenSource::Answer SeveralBuckets::TakeWith(HeldBucket* first, const Call&, Tim
   return answer;
 }
 
+void SeveralBuckets::Watch(Call& call, Reservations& taken) {
+  for (Reservation& each : taken) TokenWait::Watch(each, &call.waker());
+}
+
 TimePoint SeveralBuckets::LookWith(HeldBucket* first, Call& call, std::int64_t n,
                                    Reservations& taken) {
   const TimePoint now = call.now();
   TimePoint ready_at = taken.front().ready_at();
   if (n <= 0) return ready_at;
-  for (Reservation& each : taken) TokenWait::Watch(each, &call.waker());
   HoldAll(buckets_, now, first, first, [&](HeldBucket* all) {
     std::size_t i = 0;
-    for (HeldBucket* held = all; held != nullptr; held = held->next) held->taken = &taken[i++];
-    ready_at = DecideAnew(all, n, now);
+    for (HeldBucket* held = all; held != nullptr; held = held->next) {
+      if (i == taken.size() || !held->Gave(taken[i])) return;  // others than gave the tokens
+      held->taken = &taken[i++];
+    }
+    if (i == taken.size()) ready_at = DecideAnew(all, n, now);
   });
   return ready_at;
 }

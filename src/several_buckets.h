@@ -1,4 +1,10 @@
 // Several buckets that are asked in one decision: each gives its tokens, or none does.
+//
+// They are all held while it is made. So that no two decisions wait for each other, mutexes are
+// locked in one order everywhere: that of one shard of keys, or of the bucket that keys without
+// room share, which nobody else knows; and then those of the buckets for all, in the order of their
+// addresses. Nobody holds two shards at once, nor comes to a shard with a bucket held. With any of
+// them held nothing of the user's is called, and wakers are only rung.
 #ifndef HOLDFAST_SRC_SEVERAL_BUCKETS_H_
 #define HOLDFAST_SRC_SEVERAL_BUCKETS_H_
 
@@ -14,6 +20,7 @@
 #include "holdfast/reservation.h"
 #include "holdfast/time.h"
 #include "holdfast/token_bucket.h"
+#include "token_hold.h"
 
 namespace holdfast::internal {
 
@@ -22,6 +29,7 @@ class HeldBucket {
  public:
   virtual TimePoint EarliestFor(std::int64_t n, TimePoint from) = 0;
   virtual Reservation Take(std::int64_t n, TimePoint ready_at) = 0;
+  virtual bool Gave(const Reservation& reservation) const = 0;
   virtual bool Lift(Reservation& reservation) = 0;
   virtual void Put(Reservation& reservation, std::optional<TimePoint> ready_at) = 0;
   virtual bool Impossible(std::int64_t n) const = 0;
@@ -32,6 +40,27 @@ class HeldBucket {
 
  protected:
   ~HeldBucket() = default;
+};
+
+class HeldTokenBucket final : public HeldBucket {
+ public:
+  HeldTokenBucket(TokenBucket& of, TimePoint now) : bucket_(of), hold_(of, now) {}
+
+  TimePoint EarliestFor(std::int64_t n, TimePoint from) override {
+    return hold_.EarliestFor(n, from);
+  }
+  Reservation Take(std::int64_t n, TimePoint ready_at) override { return hold_.Take(n, ready_at); }
+  bool Gave(const Reservation& reservation) const override { return hold_.Gave(reservation); }
+  bool Lift(Reservation& reservation) override { return hold_.Lift(reservation); }
+  void Put(Reservation& reservation, std::optional<TimePoint> ready_at) override {
+    hold_.Put(reservation, ready_at);
+  }
+  bool Impossible(std::int64_t n) const override { return n < 0 || n > bucket_.burst(); }
+  const Refusals& refusals() const override { return bucket_.refusals(); }
+
+ private:
+  TokenBucket& bucket_;
+  TokenHold hold_;
 };
 
 class SeveralBuckets final : public TokenSource {
@@ -45,6 +74,7 @@ class SeveralBuckets final : public TokenSource {
     return TakeWith(nullptr, call, now, n, max_wait, taken);
   }
   TimePoint Look(Call& call, std::int64_t n, Reservations& taken) override {
+    Watch(call, taken);
     return LookWith(nullptr, call, n, taken);
   }
   void Settle(const Call& call, TimePoint now, std::int64_t n) override;
@@ -56,6 +86,8 @@ class SeveralBuckets final : public TokenSource {
   Answer TakeWith(HeldBucket* first, const Call& call, TimePoint now, std::int64_t n,
                   Duration max_wait, Reservations& taken);
   TimePoint LookWith(HeldBucket* first, Call& call, std::int64_t n, Reservations& taken);
+  // Before LookWith, with nothing held.
+  static void Watch(Call& call, Reservations& taken);
 
  private:
   std::vector<std::shared_ptr<TokenBucket>> buckets_;  // always locked in this order

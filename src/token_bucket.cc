@@ -71,6 +71,12 @@ struct TokenBucket::Decision {
   std::int64_t spent;  // once it is granted
 };
 
+struct TokenBucket::Mark {
+  std::uint32_t forgiven;
+  std::uint64_t returned;
+  std::uint32_t axis;
+};
+
 TokenBucket::TokenBucket(Options options)
     : promises_(std::make_unique<internal::PromiseList>()),
       schedule_(std::make_unique<TokenSchedule>()),
@@ -83,6 +89,7 @@ TokenBucket::TokenBucket(Options options)
   // The first epoch began so long ago that the bucket is full, whatever clock the first `now` is
   // of.
   SetAxis(internal::AxisFor(options.rate, options.burst, TimePoint::min()), 0);
+  axis_number_.store(1, std::memory_order_relaxed);
   known_spent_ = -ReadAxis().burst_units();
   high_water_ = Word(known_spent_);
   LetGo(known_spent_);
@@ -203,13 +210,15 @@ bool TokenBucket::AllowAt(TimePoint now, std::int64_t n) {
 }
 
 Reservation TokenBucket::ReserveAt(TimePoint now, std::int64_t n, TimeSpan max_wait) {
-  return Reserve(now, n, max_wait, /*moves=*/false);
+  return Reserve(now, n, max_wait, internal::TakenFor::kReservation);
 }
 
-Reservation TokenBucket::Reserve(TimePoint now, std::int64_t n, Duration max_wait, bool moves) {
-  const std::uint32_t already_forgiven = forgiven();
-  if (max_wait >= Duration::zero() && TryAllow(now, n) == true) {
-    return Taken(now, n, already_forgiven);
+Reservation TokenBucket::Reserve(TimePoint now, std::int64_t n, Duration max_wait,
+                                 internal::TakenFor whom) {
+  const Mark mark = ReadMark();
+  const bool refundable = whom == internal::TakenFor::kRefundableCall;
+  if (!refundable && max_wait >= Duration::zero() && TryAllow(now, n) == true) {
+    return Taken(now, n, mark);
   }
   {
     internal::Draft draft;
@@ -221,12 +230,14 @@ Reservation TokenBucket::Reserve(TimePoint now, std::int64_t n, Duration max_wai
                            SaturatingSub(decision.ready_at, now) <= max_wait;
       const bool waits = granted && decision.ready_at > now && n > 0;
       if (waits) {
-        if (!draft) draft.Begin(n, already_forgiven);
+        if (!draft) draft.Begin(n, mark.forgiven);
         draft->units = n * reading->axis.units_per_token;
         draft->end = decision.spent;
         draft->made_at = reading->axis.Position(now);
-        draft->moves = moves;
+        draft->moves = whom != internal::TakenFor::kReservation;
         draft->ready_at = decision.ready_at;
+        draft->returned = mark.returned;
+        draft->axis = mark.axis;
         if (draft->self == nullptr && promises_->Add(draft.pointer())) Prune(now);
       }
       if (!Replace(*reading, granted ? decision.spent : reading->spent)) continue;
@@ -236,17 +247,29 @@ Reservation TokenBucket::Reserve(TimePoint now, std::int64_t n, Duration max_wai
         return Reservation(this, nullptr, decision.ready_at);
       }
       Saw(now);
-      return Taken(now, n, already_forgiven);
+      return Taken(now, n, mark, decision.spent);
     }
   }  // what was listed is void before anybody waits for it under the mutex
-  return TokenHold(*this, now).Reserve(n, max_wait, moves);
+  return TokenHold(*this, now).Reserve(n, max_wait, whom != internal::TakenFor::kReservation);
 }
 
-// Of tokens that are taken already. There may be no memory to say so: then they go back.
-Reservation TokenBucket::Taken(TimePoint now, std::int64_t n, std::uint32_t already_forgiven) {
+TokenBucket::Mark TokenBucket::ReadMark() const {
+  return {.forgiven = forgiven(),
+          .returned = returned_.load(std::memory_order_acquire),
+          .axis = axis_number_.load(std::memory_order_acquire)};
+}
+
+// Of tokens that are taken already, after which all was spent up to `spent`, if that is known.
+// There may be no memory to say so: then they go back.
+Reservation TokenBucket::Taken(TimePoint now, std::int64_t n, const Mark& mark,
+                               std::optional<std::int64_t> spent) {
   if (n == 0) return Reservation(this, nullptr, now);
   try {
-    return Reservation(this, internal::NewPromise(n, already_forgiven), now);
+    auto promise = internal::NewPromise(n, mark.forgiven);
+    promise->end = spent.value_or(0);
+    promise->returned = mark.returned;
+    promise->axis = spent ? mark.axis : 0;
+    return Reservation(this, std::move(promise), now);
   } catch (...) {
     RefundAt(now, n);
     throw;
@@ -291,6 +314,7 @@ void TokenBucket::BeginEpoch(const TokenAxis& axis, double new_rate) {
   const auto burst = static_cast<std::uint64_t>(axis.burst_units());
   SetAxis(axis, high_water_ + 2 * (burst + 1));
   rate_.store(new_rate, std::memory_order_release);
+  axis_number_.fetch_add(1, std::memory_order_acq_rel);
 }
 
 double TokenBucket::TokensAt(TimePoint now) const {
@@ -312,7 +336,8 @@ absl::Status TokenBucket::Wait(std::int64_t n, const WaitOptions& options) {
   if (options.stop.stop_requested()) return refusals_.cancelled;
   const TimePoint now = Now();
   if (now <= options.deadline && AllowAt(now, n)) return absl::OkStatus();
-  Reservation reservation = Reserve(now, n, SaturatingSub(options.deadline, now), /*moves=*/true);
+  Reservation reservation =
+      Reserve(now, n, SaturatingSub(options.deadline, now), internal::TakenFor::kCall);
   if (!reservation.ok()) {
     return reservation.too_late_at() == TimePoint::max() ? refusals_.exhausted : refusals_.deadline;
   }
@@ -329,6 +354,10 @@ TimePoint TokenBucket::Watch(Promise& promise, TimePoint ready_at, Waker* waker)
   const std::lock_guard lock(mutex_);
   promise.waker = waker;
   return promise.moves ? promise.ready_at : ready_at;
+}
+
+void TokenBucket::TakeBack(Promise& promise, TimePoint now) {
+  TokenHold(*this, now).TakeBack(promise);
 }
 
 void TokenBucket::ChargeAt(TimePoint now, std::int64_t n) {

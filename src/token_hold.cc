@@ -56,10 +56,27 @@ Reservation TokenHold::Take(std::int64_t n, TimePoint ready_at, bool moves) {
     promise->moves = moves;
     promise->ready_at = ready_at;
     schedule_.Add(promise);
+    if (schedule_.IsQueue()) Stamp(*promise);
   } else {
-    schedule_.Take(promise->units);
+    TakeNow(*promise);
   }
   return {&bucket_, promise, ready_at};
+}
+
+void TokenHold::TakeNow(Promise& promise) {
+  schedule_.Take(promise.units);
+  promise.end = schedule_.SpentByNow();
+  Stamp(promise);
+}
+
+// That it can be given back from now on.
+void TokenHold::Stamp(Promise& promise) const {
+  promise.returned = bucket_.returned_.load(std::memory_order_relaxed);
+  promise.axis = bucket_.axis_number_.load(std::memory_order_relaxed);
+}
+
+void TokenHold::Returned(std::int64_t units) {
+  bucket_.returned_.fetch_add(static_cast<std::uint64_t>(units), std::memory_order_acq_rel);
 }
 
 Reservation TokenHold::Reserve(std::int64_t n, Duration max_wait, bool moves) {
@@ -69,6 +86,8 @@ Reservation TokenHold::Reserve(std::int64_t n, Duration max_wait, bool moves) {
   }
   return Take(n, ready_at, moves);
 }
+
+bool TokenHold::Gave(const Reservation& reservation) const { return reservation.from_ == &bucket_; }
 
 bool TokenHold::Lift(Reservation& reservation) {
   Promise* const promise = reservation.promise_.get();
@@ -90,7 +109,8 @@ void TokenHold::Put(Reservation& reservation, std::optional<TimePoint> ready_at)
   }
   promise->forgiven = bucket_.forgiven();
   promise->units = axis_.Units(promise->tokens);
-  if (*ready_at <= now_) return schedule_.Take(promise->units);
+  if (*ready_at <= now_) return TakeNow(*promise);
+  promise->axis = 0;
   promise->end = schedule_.EarliestFor(promise->units, axis_.Position(*ready_at));
   schedule_.Add(promise);
 }
@@ -107,6 +127,31 @@ void TokenHold::Cancel(Promise& promise, TimePoint ready_at) {
     return;
   }
   promise.cancelled = true;
+  Returned(axis_.Units(promise.tokens));
+}
+
+// What the bucket would have now if the tokens had not been taken is not known: it may have been
+// full since, and what came then is lost. If all that was taken or given back since counts against
+// it, it would have at most what there is room for: `end` + burst is the position at which it would
+// have been full again if nobody had come. So who gives back at once gives back all, and so does
+// whoever took from a bucket that has been short of tokens.
+void TokenHold::TakeBack(Promise& promise) {
+  if (promise.cancelled || promise.forgiven != bucket_.forgiven() || axis_.infinite()) return;
+  if (promise.pending) {
+    schedule_.Cancel(promise);
+    Returned(promise.units);
+  } else if (promise.axis == bucket_.axis_number_.load(std::memory_order_relaxed)) {
+    const auto since = static_cast<std::int64_t>(bucket_.returned_.load(std::memory_order_relaxed) -
+                                                 promise.returned);
+    const std::int64_t most = promise.end + axis_.burst_units() - schedule_.at() - since;
+    const std::int64_t units = std::clamp<std::int64_t>(most, 0, axis_.Units(promise.tokens));
+    schedule_.Return(units);
+    Returned(units);
+  } else {
+    return;
+  }
+  promise.cancelled = true;
+  MoveUp();
 }
 
 void TokenHold::Charge(std::int64_t n) {
@@ -115,7 +160,23 @@ void TokenHold::Charge(std::int64_t n) {
 }
 
 void TokenHold::Refund(std::int64_t n) {
-  if (!axis_.infinite()) schedule_.Return(axis_.Units(n));
+  if (axis_.infinite()) return;
+  schedule_.Return(axis_.Units(n));
+  Returned(axis_.Units(n));
+}
+
+// Has those who wait go as early as they may by now.
+void TokenHold::MoveUp() {
+  if (!schedule_.AnyMoves()) return;
+  schedule_.MoveUp();
+  const bool queue = schedule_.IsQueue();
+  const TimePoint now = std::max(seen_, axis_.begin);
+  schedule_.ForEach([&](Promise& promise) {
+    if (!promise.moves) return;
+    Stamp(promise);
+    if (!queue) promise.axis = 0;
+    promise.BringForward(axis_.ReadyAt(promise.end - axis_.Position(now), now));
+  });
 }
 
 // What no longer counts on the next axis. Who waits may go at once where the rate is infinite, and
@@ -147,11 +208,13 @@ void TokenHold::Settle(double rate, std::int64_t burst, Inheritance inheritance)
   ForgetFor(next, reset);
   schedule_.Rescale(next.burst_units(), kept, axis_.units_per_token, next.units_per_token);
   if (reset) schedule_.Fill();
-  schedule_.MoveUp();
   axis_ = next;
   bucket_.BeginEpoch(axis_, rate);
-  schedule_.ForEach(
-      [&](Promise& promise) { promise.BringForward(axis_.ReadyAt(promise.end, begin)); });
+  seen_ = begin;
+  MoveUp();
+  schedule_.ForEach([](const Promise& promise) {
+    if (!promise.moves && promise.waker != nullptr) promise.waker->Wake();
+  });
 }
 
 }  // namespace holdfast::internal

@@ -29,17 +29,23 @@ class TokenHold {
   // For one that is decided anew: takes its promise out, unless the time of that has come; and puts
   // it in again, to be acted on at another time or, for none, as it was. What was forgiven is taken
   // anew.
+  bool Gave(const Reservation& reservation) const;
   bool Lift(Reservation& reservation);
   void Put(Reservation& reservation, std::optional<TimePoint> ready_at);
 
   // As TokenBucket's.
   void Cancel(Promise& promise, TimePoint ready_at);
+  void TakeBack(Promise& promise);
   void Charge(std::int64_t n);
   void Refund(std::int64_t n);
   void Settle(double rate, std::int64_t burst, Inheritance inheritance);
 
  private:
   void ForgetFor(const TokenAxis& next, bool reset);
+  void MoveUp();
+  void Stamp(Promise& promise) const;
+  void TakeNow(Promise& promise);
+  void Returned(std::int64_t units);
 
   TokenBucket& bucket_;
   const std::lock_guard<std::mutex> lock_;

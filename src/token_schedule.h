@@ -35,6 +35,12 @@ struct Promise {
   TimePoint ready_at = {};
   Waker* waker = nullptr;  // rung where it may be acted on earlier; null: nobody asks
 
+  // Of one that may be given back after it was acted on: how much had been when it was made, or
+  // moved, and the number of the axis; 0: it can't. `end` then is the position up to which all was
+  // spent with it.
+  std::uint64_t returned = 0;
+  std::uint32_t axis = 0;
+
   void BringForward(TimePoint to) {
     if (moves && to >= ready_at) return;
     if (moves) ready_at = to;
@@ -75,6 +81,8 @@ class TokenSchedule {
   bool IsQueue();
   bool empty() const { return head_ == nullptr; }
   std::int64_t Spent() const { return at() - balance(); }  // of a queue
+  // Of what was to be acted on by now.
+  std::int64_t SpentByNow() const { return at() - course_.level; }
 
   // Keeps the promises up to `position`, if that is later than at().
   void Advance(std::int64_t position);

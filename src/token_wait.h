@@ -3,7 +3,9 @@
 #define HOLDFAST_SRC_TOKEN_WAIT_H_
 
 #include <cstdint>
+#include <memory>
 #include <stop_token>
+#include <utility>
 
 #include "holdfast/reservation.h"
 #include "holdfast/time.h"
@@ -15,9 +17,9 @@ namespace holdfast::internal {
 class TokenWait {
  public:
   // As TokenBucket::ReserveAt, for a call that is going to wait.
-  static Reservation Reserve(TokenBucket& bucket, TimePoint now, std::int64_t n,
-                             Duration max_wait) {
-    return bucket.Reserve(now, n, max_wait, /*moves=*/true);
+  static Reservation Reserve(TokenBucket& bucket, TimePoint now, std::int64_t n, Duration max_wait,
+                             TakenFor whom) {
+    return bucket.Reserve(now, n, max_wait, whom);
   }
 
   // When the call may go by now; `waker` is rung where that gets earlier. Null, before the waker's
@@ -33,6 +35,23 @@ class TokenWait {
   static void GiveBack(Reservation& reservation, TimePoint now) {
     Watch(reservation, nullptr);
     reservation.CancelAt(now);
+  }
+
+  // Of a call that was let in, and refused behind.
+  static void TakeBack(const Reservation& reservation, TimePoint now) {
+    if (reservation.promise_ != nullptr) reservation.from_->TakeBack(*reservation.promise_, now);
+  }
+
+  // For who gives reservations in parts.
+  static Reservation Make(Promiser* from, std::shared_ptr<Promise> promise, TimePoint ready_at) {
+    return {from, std::move(promise), ready_at};
+  }
+  static const Promiser* GiverOf(const Reservation& reservation) { return reservation.from_; }
+  static const std::shared_ptr<Promise>& PromiseOf(const Reservation& reservation) {
+    return reservation.promise_;
+  }
+  static void SetReadyAt(Reservation& reservation, TimePoint ready_at) {
+    reservation.ready_at_ = ready_at;
   }
 
   // Sleeps on `clock` (null: steady) until the call may go; false, with the tokens given back,

@@ -8,16 +8,21 @@
 //   // Or by a function of the request.
 //   auto by_customer = holdfast::KeyedRateLimit(
 //       buckets, {.key = holdfast::FromRequest<Request>(CustomerOf), .max_wait = 0s});
+//
+//   // And together with a limit for all: who is over one of them takes tokens of neither.
+//   auto both = holdfast::KeyedRateLimit(buckets, for_all, {.max_wait = 0s});
 #ifndef HOLDFAST_KEYED_RATE_LIMIT_H_
 #define HOLDFAST_KEYED_RATE_LIMIT_H_
 
 #include <absl/status/status.h>
 
+#include <concepts>
 #include <cstdint>
 #include <functional>
 #include <memory>
 #include <string_view>
 #include <utility>
+#include <vector>
 
 #include "holdfast/call.h"
 #include "holdfast/internal/rate_limit_plan.h"
@@ -35,6 +40,7 @@ struct KeyedRateLimitOptions {
   TimeSpan max_wait = Duration::max();
   std::function<std::int64_t(const Call&)> cost = nullptr;
   bool dry_run = false;
+  bool refund_refused = false;
 };
 
 absl::Status Validate(const KeyedRateLimitOptions& options);
@@ -43,18 +49,25 @@ namespace internal {
 
 RateLimitPlan PlanByKey(std::string_view policy, std::shared_ptr<KeyedTokenBucket> buckets,
                         KeyedRateLimitOptions options);
+// Also throws for no bucket more, for a null one, and for one twice.
+RateLimitPlan PlanByKeyAndAll(std::string_view policy, std::shared_ptr<KeyedTokenBucket> buckets,
+                              std::vector<std::shared_ptr<TokenBucket>> more,
+                              KeyedRateLimitOptions options);
 
 }  // namespace internal
 
 // Tokens of its key's bucket for each call below it, taken, waited for, settled and refused as by
 // RateLimit. A call for which there is no room is treated as KeyedTokenBucket::WhenFull says: it is
 // refused, by default, with kResourceExhausted and the earliest time at which there can be room.
+//
+// With more buckets, for all keys, a call takes the tokens of all in one decision, all or nothing,
+// as by RateLimit: so one customer who is refused takes nothing of what the others share.
 template <class TrueCost = internal::CostAsTaken>
 class KeyedRateLimit : public internal::RateLimitPolicy<TrueCost> {
  public:
   static constexpr std::string_view kName = "KeyedRateLimit";
 
-  // Both throw std::invalid_argument for options that Validate refuses, and for null buckets.
+  // All throw std::invalid_argument for options that Validate refuses, and for null buckets.
   // `true_cost` is as RateLimit's.
   explicit KeyedRateLimit(std::shared_ptr<KeyedTokenBucket> buckets,
                           KeyedRateLimitOptions options = {}, TrueCost true_cost = {})
@@ -63,6 +76,18 @@ class KeyedRateLimit : public internal::RateLimitPolicy<TrueCost> {
   explicit KeyedRateLimit(KeyedTokenBucket::Options buckets, KeyedRateLimitOptions options = {},
                           TrueCost true_cost = {})
       : KeyedRateLimit(std::make_shared<KeyedTokenBucket>(std::move(buckets)), std::move(options),
+                       std::move(true_cost)) {}
+  // With others for all keys: at least one, none null and none twice. (A template, so that options
+  // in braces are never taken for the vector.)
+  template <std::same_as<std::vector<std::shared_ptr<TokenBucket>>> Buckets>
+  KeyedRateLimit(std::shared_ptr<KeyedTokenBucket> buckets, Buckets for_all,
+                 KeyedRateLimitOptions options = {}, TrueCost true_cost = {})
+      : Base(internal::PlanByKeyAndAll(kName, std::move(buckets), std::move(for_all),
+                                       std::move(options)),
+             std::move(true_cost)) {}
+  KeyedRateLimit(std::shared_ptr<KeyedTokenBucket> buckets, std::shared_ptr<TokenBucket> for_all,
+                 KeyedRateLimitOptions options = {}, TrueCost true_cost = {})
+      : KeyedRateLimit(std::move(buckets), std::vector{std::move(for_all)}, std::move(options),
                        std::move(true_cost)) {}
 
  private:
@@ -74,6 +99,20 @@ KeyedRateLimit(std::shared_ptr<KeyedTokenBucket>, KeyedRateLimitOptions) -> Keye
 template <class TrueCost>
 KeyedRateLimit(std::shared_ptr<KeyedTokenBucket>, KeyedRateLimitOptions, TrueCost)
     -> KeyedRateLimit<TrueCost>;
+template <std::same_as<std::vector<std::shared_ptr<TokenBucket>>> Buckets>
+KeyedRateLimit(std::shared_ptr<KeyedTokenBucket>, Buckets) -> KeyedRateLimit<>;
+template <std::same_as<std::vector<std::shared_ptr<TokenBucket>>> Buckets>
+KeyedRateLimit(std::shared_ptr<KeyedTokenBucket>, Buckets, KeyedRateLimitOptions)
+    -> KeyedRateLimit<>;
+template <std::same_as<std::vector<std::shared_ptr<TokenBucket>>> Buckets, class TrueCost>
+KeyedRateLimit(std::shared_ptr<KeyedTokenBucket>, Buckets, KeyedRateLimitOptions, TrueCost)
+    -> KeyedRateLimit<TrueCost>;
+KeyedRateLimit(std::shared_ptr<KeyedTokenBucket>, std::shared_ptr<TokenBucket>) -> KeyedRateLimit<>;
+KeyedRateLimit(std::shared_ptr<KeyedTokenBucket>, std::shared_ptr<TokenBucket>,
+               KeyedRateLimitOptions) -> KeyedRateLimit<>;
+template <class TrueCost>
+KeyedRateLimit(std::shared_ptr<KeyedTokenBucket>, std::shared_ptr<TokenBucket>,
+               KeyedRateLimitOptions, TrueCost) -> KeyedRateLimit<TrueCost>;
 KeyedRateLimit(KeyedTokenBucket::Options) -> KeyedRateLimit<>;
 KeyedRateLimit(KeyedTokenBucket::Options, KeyedRateLimitOptions) -> KeyedRateLimit<>;
 template <class TrueCost>

@@ -7,6 +7,7 @@
 #ifndef HOLDFAST_KEYED_TOKEN_BUCKET_H_
 #define HOLDFAST_KEYED_TOKEN_BUCKET_H_
 
+#include <absl/functional/function_ref.h>
 #include <absl/status/status.h>
 
 #include <array>
@@ -16,6 +17,7 @@
 #include <functional>
 #include <memory>
 #include <mutex>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <utility>
@@ -28,6 +30,7 @@
 namespace holdfast {
 
 namespace internal {
+class HeldBucket;
 class KeyedShard;
 class KeySource;
 }  // namespace internal
@@ -153,6 +156,7 @@ class KeyedTokenBucket final : internal::Promiser {
   friend class internal::KeySource;
 
   class Room;
+  class HeldKey;
   struct Request;
   struct Found;
   struct Answer {
@@ -164,6 +168,7 @@ class KeyedTokenBucket final : internal::Promiser {
   TimePoint Now() const override { return clock_.Now(); }
   void Cancel(internal::Promise& promise, TimePoint ready_at, TimePoint now) override;
   TimePoint Watch(internal::Promise& promise, TimePoint ready_at, Waker* waker) override;
+  void TakeBack(internal::Promise& promise, TimePoint now) override;
 
   std::uint64_t Fingerprint(std::string_view key) const;
   internal::KeyedShard& ShardOf(std::uint64_t fingerprint) const;
@@ -178,12 +183,14 @@ class KeyedTokenBucket final : internal::Promiser {
   void SetLimitsOfAll(TimePoint now, Set set);
 
   bool Allow(const Request& request, TimePoint now);
-  // For a call that waits where it must, or for a reservation: only that one's tokens can be given
-  // back where they come at once.
-  enum class For { kCall, kReservation };
+  // Of a call that isn't refundable, tokens that come at once can't be given back.
   Answer Take(TimePoint now, std::string_view key, std::int64_t n, Duration max_wait,
-              For whom = For::kCall);
-  Answer TakeWithoutRoom(TimePoint now, std::int64_t n, Duration max_wait, For whom);
+              internal::TakenFor whom);
+  Answer TakeWithoutRoom(TimePoint now, std::int64_t n, Duration max_wait, internal::TakenFor whom);
+  // Calls `decide(held)` with the key's bucket held, or the one that keys share, or null where
+  // nothing limits it; or says why there is none.
+  std::optional<Answer> Together(TimePoint now, std::string_view key, std::int64_t n,
+                                 absl::FunctionRef<void(internal::HeldBucket*)> decide);
   // Has a key that is in use go by the limits that it is to have.
   void Look(TimePoint now, std::string_view key);
 

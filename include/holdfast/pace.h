@@ -23,6 +23,10 @@ namespace holdfast {
 
 struct PaceOptions {
   TimeSpan max_wait = Duration::max();  // for a place; zero: refuse what can't go at once
+  // Gives the place back where a policy inside of this one refuses the call, or it is stopped
+  // there, before any attempt ran: if it is still the last one in the row. Off, as
+  // RateLimitOptions::refund_refused is, and for its reasons.
+  bool refund_refused = false;
 };
 
 absl::Status Validate(const PaceOptions& options);
@@ -45,13 +49,17 @@ class Pace {
   class State {
    public:
     ~State() {
-      if (pacer_ != nullptr) pacer_->GiveBack(place_);
+      if (pacer_ != nullptr) GiveBack();
     }
 
    private:
     friend class Pace;
-    Pacer* pacer_ = nullptr;  // while the time of the place has not come
+    void GiveBack();
+
+    Pacer* pacer_ = nullptr;  // while the time of the place has not come, or it is refundable
+    Call* let_in_ = nullptr;  // with a refundable place
     Pacer::Place place_;      // if there is a pacer
+    int attempts_;            // of the call, before it was let in
   };
 
   Verdict Before(Call& call, State& state) const;
@@ -66,6 +74,8 @@ class Pace {
   void BindClock(internal::ClockBinder& binder) const { pacer_->BindClock(binder, kName); }
 
  private:
+  Verdict LetIn(Call& call, State& state) const;
+
   std::shared_ptr<Pacer> pacer_;
   PaceOptions options_;
 };

@@ -35,6 +35,18 @@ struct RateLimitOptions {
   std::function<std::int64_t(const Call&)> cost = nullptr;
   // Decides, takes tokens, and says in Report::waived what it would have done, but lets all pass.
   bool dry_run = false;
+  // Gives a call's tokens back where a policy inside of this one refuses it, or it is stopped there,
+  // before any attempt ran; an attempt that ran keeps them. As many as the bucket would certainly
+  // have if they had never been taken: so what passes stays within the bound, and promises are
+  // kept. Of a bucket that is nearly full less may come back than was taken.
+  //
+  // Off, since a limit then bounds what comes to the policies inside as well: while a breaker is
+  // open, a fleet that keeps asking is held to the rate, and has no full bucket to spend at once on
+  // a service that has just come back. On, it bounds only what the policies inside let through: for
+  // a quota that somebody else counts, and where those who are refused inside, as by a
+  // KeyedRateLimit, would use up what others need. Where both are limits, one KeyedRateLimit with
+  // both buckets is cheaper than a refund.
+  bool refund_refused = false;
 };
 
 absl::Status Validate(const RateLimitOptions& options);

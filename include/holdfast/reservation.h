@@ -31,6 +31,9 @@ class Promiser {
   // For a call that waits: when it may go by now, at `ready_at` if nothing has changed. `waker` is
   // rung where that gets earlier, from now on and until there is another; null: none.
   virtual TimePoint Watch(Promise& promise, TimePoint ready_at, Waker* waker) = 0;
+  // Of a call that was let in, and refused behind it: takes back what can be without anything being
+  // given twice.
+  virtual void TakeBack(Promise& promise, TimePoint now) = 0;
 
  protected:
   ~Promiser() = default;

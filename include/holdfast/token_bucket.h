@@ -41,6 +41,10 @@ class TokenHold;
 class TokenSchedule;
 class TokenWait;
 
+// Who takes tokens: a reservation, a call that waits for them if need be, or one that also gives
+// them back where it is refused behind.
+enum class TakenFor { kReservation, kCall, kRefundableCall };
+
 }  // namespace internal
 
 // What becomes of the tokens in a bucket when its rate and burst change; in these four ways
@@ -170,9 +174,9 @@ class TokenBucket final : internal::Promiser {
   TimePoint Now() const override { return clock_.Now(); }
   void Cancel(internal::Promise& promise, TimePoint ready_at, TimePoint now) override;
   TimePoint Watch(internal::Promise& promise, TimePoint ready_at, Waker* waker) override;
+  void TakeBack(internal::Promise& promise, TimePoint now) override;
 
-  // A promise that moves is that of a call which waits for it.
-  Reservation Reserve(TimePoint now, std::int64_t n, Duration max_wait, bool moves);
+  Reservation Reserve(TimePoint now, std::int64_t n, Duration max_wait, internal::TakenFor whom);
   std::optional<Reading> Read() const;  // none while the word is held
   bool Replace(const Reading& reading, std::int64_t spent);
   static Decision Decide(const Reading& reading, TimePoint now, std::int64_t n);
@@ -186,7 +190,10 @@ class TokenBucket final : internal::Promiser {
   std::uint64_t Word(std::int64_t spent) const;  // of a position in the present epoch, and back
   std::int64_t Spent(std::uint64_t word) const;
 
-  Reservation Taken(TimePoint now, std::int64_t n, std::uint32_t already_forgiven);
+  struct Mark;  // what there was before tokens were taken
+  Mark ReadMark() const;
+  Reservation Taken(TimePoint now, std::int64_t n, const Mark& mark,
+                    std::optional<std::int64_t> spent = std::nullopt);
   void Prune(TimePoint now);
   // For TokenHold, under the mutex.
   std::optional<std::uint64_t> Hold();
@@ -210,6 +217,11 @@ class TokenBucket final : internal::Promiser {
   std::atomic<TimePoint::rep> latest_{TimePoint::min().time_since_epoch().count()};
 
   std::atomic<std::uint32_t> forgiven_{0};  // how often debt was
+  // What was ever given back, in units, and the number of the axis, from 1. They change with the
+  // word held, and are read before it, with acquire: so what is taken afterwards is later than all
+  // that they tell of.
+  std::atomic<std::uint64_t> returned_{0};
+  std::atomic<std::uint32_t> axis_number_{0};
 
   mutable std::mutex mutex_;                               // of whoever holds the word, or prunes
   const std::unique_ptr<internal::PromiseList> promises_;  // made since the word was last held

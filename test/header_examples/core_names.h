@@ -63,7 +63,7 @@ const auto breaker =
 const auto bytes = std::make_shared<holdfast::TokenBucket>(holdfast::TokenBucket::Options{});
 const auto buckets =
     std::make_shared<holdfast::KeyedTokenBucket>(holdfast::KeyedTokenBucket::Options{});
-const auto per_second = bytes, per_minute = bytes;
+const auto per_second = bytes, per_minute = bytes, for_all = bytes;
 const std::shared_ptr<holdfast::RetryBudget> budget;
 const std::shared_ptr<void> admission;
 holdfast::Parker parker;

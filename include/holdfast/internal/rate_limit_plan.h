@@ -40,7 +40,7 @@ class TokenSource {
 
   virtual ~TokenSource() = default;
   // Takes `n` tokens for a call, if they come within `max_wait`; what can be given back is added to
-  // `taken`.
+  // `taken`, also what comes at once where it is a source of refundable tokens.
   virtual Answer Take(const Call& call, TimePoint now, std::int64_t n, Duration max_wait,
                       Reservations& taken) = 0;
   // When a call may go that waits for the `n` tokens it has taken, which may be earlier by now; its
@@ -59,6 +59,7 @@ struct RateLimitTerms {
   Duration max_wait;
   std::function<std::int64_t(const Call&)> cost;
   bool dry_run;
+  bool refund_refused;
 };
 
 // The part of a rate limit that knows neither the result nor where tokens come from.
@@ -79,14 +80,24 @@ class RateLimitPlan {
 
    private:
     friend class RateLimitPlan;
+    template <class TrueCost>
+    friend class RateLimitPolicy;
     void GiveBack();
-    void LetGo();
+    void LetGo(bool refundable);
+    // Of a call that was let in, with refundable tokens: a policy below refused it, or it was
+    // stopped there, before any attempt ran.
+    bool RefusedBelow() const {
+      return let_in_ && call_->attempt() == attempts_ &&
+             (call_->rejected() || call_->abandonment() == Abandonment::kCancelled);
+    }
 
     Call* call_ = nullptr;  // null until tokens are taken in advance
-    Reservations taken_;    // while their time has not come
+    Reservations taken_;    // while their time has not come, or they are refundable
     TimePoint ready_at_ = {};
     std::int64_t cost_ = 1;  // tokens taken; -1 for a dry run's that was not to be
+    int attempts_;           // of the call, before it was let in with refundable tokens
     bool looked_ = false;    // the source has the call's waker
+    bool let_in_ = false;    // with refundable tokens
   };
 
   ABSL_ATTRIBUTE_ALWAYS_INLINE Verdict Ask(Call& call, State& state) const {
@@ -127,7 +138,9 @@ class RateLimitPolicy {
   template <class R>
   ABSL_ATTRIBUTE_ALWAYS_INLINE Next After(Call& call, State& state, R& result) {
     if constexpr (!std::same_as<TrueCost, CostAsTaken>) {
-      plan_.Settle(call, state, true_cost_(std::as_const(call), std::as_const(result)));
+      if (!state.RefusedBelow()) {
+        plan_.Settle(call, state, true_cost_(std::as_const(call), std::as_const(result)));
+      }
     }
     return Next::Done();
   }
