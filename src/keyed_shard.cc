@@ -410,6 +410,8 @@ void KeyedShard::MoveUp(TokenSchedule& schedule, const TokenAxis& axis) const {
   });
 }
 
+// A key that came back after it was forgotten may be on a newer axis, or on the same: then its
+// bucket had been full, hence no room is left by what was spent up to `end`.
 void KeyedShard::TakeBack(std::uint32_t key, Promise& promise) {
   KeyState& state = keys_[key];
   const TokenAxis& axis = Present(state.limits);
@@ -417,7 +419,7 @@ void KeyedShard::TakeBack(std::uint32_t key, Promise& promise) {
   TokenSchedule* const schedule = ScheduleOf(state, axis);
   if (promise.pending) {
     schedule->Cancel(promise);
-  } else if (promise.axis == axis_number_) {
+  } else if (promise.axis == axis_number_ && promise.ready_at >= axis.begin) {
     const Int128 since = Int128{returned_ - promise.returned} * axis.units_per_token;
     const Int128 most = Int128{promise.end} + axis.burst_units() - axis.Position(now_) - since;
     Return(state, axis,
@@ -447,8 +449,14 @@ void KeyedShard::Put(std::uint32_t key, const std::shared_ptr<Promise>& promise,
   KeyState& state = keys_[key];
   const TokenAxis& axis = Present(state.limits);
   if (axis.infinite()) return;
-  if (ready_at) return TakeFor(key, promise, *ready_at);
-  if (promise->forgiven == forgiven_) BeginWaiting(key, axis).Add(promise);
+  promise->cancelled =
+      true;  // it has nothing to give back, should there be no memory for what follows
+  if (ready_at) {
+    TakeFor(key, promise, *ready_at);
+  } else if (promise->forgiven == forgiven_) {
+    BeginWaiting(key, axis).Add(promise);
+  }
+  promise->cancelled = false;
 }
 
 // What is kept already, in units, is given back as long as its time has not passed.

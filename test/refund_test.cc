@@ -9,6 +9,7 @@
 #include <memory>
 #include <stdexcept>
 #include <string>
+#include <string_view>
 #include <tuple>
 #include <type_traits>
 #include <utility>
@@ -365,6 +366,26 @@ TEST_CASE("a key's bucket takes back what was refused inside") {
   plan.refuses = false;
   CHECK(call.With({.key = "a"}).ok());
   CHECK(customers->TokensAt(clock.Now(), "a") == 4);
+}
+
+TEST_CASE("a key that was forgotten meanwhile, and came back, is given nothing") {
+  FakeClock clock;
+  const KeyedTokenBucket::Limits limits{.rate = 1, .burst = 2};
+  const auto customers = std::make_shared<KeyedTokenBucket>(
+      KeyedTokenBucket::Options{.limits = limits,
+                                .limits_for = [limits](std::string_view) { return limits; },
+                                .max_keys = 1});
+  const Gate::Plan plan{.stay = 20s, .refuses = true};
+  std::tuple policies(
+      KeyedRateLimit{customers, {.cost = [](const Call&) { return 2; }, .refund_refused = true}},
+      Gate(plan));
+  Caller<KeyedRateLimit<>, Gate> call(policies, clock, {.key = "a"});
+  clock.Advance(10s);
+  CHECK(customers->AllowAt(clock.Now(), "b"));
+  clock.Advance(10s);
+  CHECK(customers->AllowAt(clock.Now(), "a", 2));
+  CHECK(call.Look().result().code() == absl::StatusCode::kUnavailable);
+  CHECK(customers->TokensAt(clock.Now(), "a") == 0);
 }
 
 TEST_CASE("a pacer's last place goes back where the call was refused inside") {

@@ -40,7 +40,7 @@ struct KeyedRateLimitOptions {
   TimeSpan max_wait = Duration::max();
   std::function<std::int64_t(const Call&)> cost = nullptr;
   bool dry_run = false;
-  bool refund_refused = false;
+  bool refund_refused = false;  // late, less may come back where other keys were refunded meanwhile
 };
 
 absl::Status Validate(const KeyedRateLimitOptions& options);
