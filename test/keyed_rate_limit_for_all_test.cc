@@ -162,7 +162,7 @@ class Ledger {
   // What there is at `now`, less what is promised for later.
   double Tokens(std::int64_t now) const {
     std::vector<Entry> in_order = entries_;
-    std::ranges::stable_sort(in_order, {}, &Entry::at);
+    std::ranges::sort(in_order, {}, &Entry::at);
     const std::int64_t full = burst_ * interval_;
     std::int64_t level = full;
     std::int64_t time = 0;
