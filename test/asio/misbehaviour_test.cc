@@ -134,7 +134,7 @@ TEST_CASE("a context may end with calls at every kind of wait") {
   auto semaphore = std::make_shared<Semaphore>(Semaphore::Options{.limit = 2});
   auto full = std::make_shared<Semaphore>(Semaphore::Options{.limit = 1});
   auto bucket = std::make_shared<TokenBucket>(
-      TokenBucket::Options{.rate = 0.001, .burst = 1, .clock = &fake});
+      TokenBucket::Options{.rate = 0.001, .burst = 1, .clock = clock});
   auto held = std::make_shared<int>(0);
   const auto permit = full->TryAcquire();
   int called = 0;

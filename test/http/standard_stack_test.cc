@@ -295,7 +295,8 @@ TEST_CASE("standard stacks can share what they count with") {
           first.breaker().CountsAt(clock.Now()).requests);
   }
   SECTION("some of it") {
-    const StandardStack second(dead, {.shared = {.breaker = first.objects().breaker}});
+    const StandardStack second(dead,
+                               {.shared = {.breaker = first.objects().breaker}, .clock = &clock});
     CHECK(&second.breaker() == &first.breaker());
     CHECK(&second.budget() != &first.budget());
   }
