@@ -46,10 +46,10 @@ PolicyFacts FactsOfCache(const CacheTerms& terms);
 // One call for each key is below it at once; the others that come meanwhile wait for it, until
 // their deadline, and get its result or its error. What is its own they don't get: if it is
 // cancelled, throws, or ends by its own deadline, another of them asks: of the most important the
-// one with the most time left. So it is after a refusal by a policy below, for those who matter more
-// (CallOptions::priority) or are for somebody else (CallOptions::key), and after that or a failure
-// for which it had no time to try again, for those whose deadline is later by more than it took;
-// the others get it. There is still one below at a time.
+// one with the most time left. So it is after a refusal by a policy below, for those who matter
+// more (CallOptions::priority) or are for somebody else (CallOptions::key), and after that or a
+// failure for which it had no time to try again, for those whose deadline is later by more than it
+// took; the others get it. There is still one below at a time.
 //
 // Failures are kept for negative_ttl, but for refusals and cancellations. While a stale answer may
 // be given, one call asks anew and waits for that, and the others get the stale one at once; a

@@ -35,10 +35,10 @@ struct RateLimitOptions {
   std::function<std::int64_t(const Call&)> cost = nullptr;
   // Decides, takes tokens, and says in Report::waived what it would have done, but lets all pass.
   bool dry_run = false;
-  // Gives a call's tokens back where a policy inside of this one refuses it, or it is stopped there,
-  // before any attempt ran; an attempt that ran keeps them. As many as the bucket would certainly
-  // have if they had never been taken: so what passes stays within the bound, and promises are
-  // kept. Of a bucket that is nearly full less may come back than was taken.
+  // Gives a call's tokens back where a policy inside of this one refuses it, or it is stopped
+  // there, before any attempt ran; an attempt that ran keeps them. As many as the bucket would
+  // certainly have if they had never been taken: so what passes stays within the bound, and
+  // promises are kept. Of a bucket that is nearly full less may come back than was taken.
   //
   // Off, since a limit then bounds what comes to the policies inside as well: while a breaker is
   // open, a fleet that keeps asking is held to the rate, and has no full bucket to spend at once on
