@@ -24,11 +24,12 @@ class StopToken {
   // Also from what is about to go away: a copy in bits has nothing to give.
   StopToken(const StopToken& other) noexcept
       : home_(other.home_ == nullptr ? nullptr : this), token_(other.token_) {}
-  // NOLINTNEXTLINE(misc-unconventional-assign-operator): construct_at returns this
   StopToken& operator=(const StopToken& other) noexcept {
-    if (this == &other) return *this;
-    std::destroy_at(this);
-    return *std::construct_at(this, other);
+    if (this != &other) {
+      std::destroy_at(this);
+      std::construct_at(this, other);
+    }
+    return *this;
   }
   ~StopToken() {
     if (home_ == this) std::destroy_at(&token_);

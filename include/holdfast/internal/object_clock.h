@@ -88,7 +88,7 @@ void BindClocks(const std::tuple<P...>& policies, const Executor& executor, Cloc
     const auto bind = [&binder](const auto& policy) {
       if constexpr (requires { policy.BindClock(binder); }) policy.BindClock(binder);
     };
-    std::apply([&bind](const P&... policy) { (bind(policy), ...); }, policies);
+    std::apply([&](const P&... policy) { (bind(policy), ...); }, policies);
     BindExecutor(executor, binder);
   }
 }

@@ -423,12 +423,12 @@ class Operation final : public Sleeper {
   }
 
   template <class... Result>
-  static void Tell(Handler handler, std::exception_ptr error, Result... result) {
+  static void Tell(Handler handler, std::exception_ptr error, Result&&... result) {
     if constexpr (std::is_invocable_v<Handler, std::exception_ptr, Result...>) {
-      std::move(handler)(std::move(error), std::move(result)...);
+      std::move(handler)(std::move(error), std::forward<Result>(result)...);
     } else {
       if (error != nullptr) std::rethrow_exception(std::move(error));
-      std::move(handler)(std::move(result)...);
+      std::move(handler)(std::forward<Result>(result)...);
     }
   }
 
