@@ -30,8 +30,8 @@ Backoff Backoff::Exponential(Options options) {
 }
 
 Backoff Backoff::Constant(TimeSpan delay) {
-  const Duration most = delay <= Duration::max() / 3 ? 3 * delay : Duration::max();
-  return Exponential({.initial = delay, .max = most, .multiplier = 1, .jitter = Jitter::kNone});
+  return Exponential(
+      {.initial = delay, .max = SaturatingMul(delay, 3), .multiplier = 1, .jitter = Jitter::kNone});
 }
 
 Backoff Backoff::Linear(TimeSpan step, TimeSpan max) {

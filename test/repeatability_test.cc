@@ -246,12 +246,14 @@ TEST_CASE_METHOD(Fixture, "a call goes on without what lives by itself", "[hedge
 }
 
 TEST_CASE_METHOD(Fixture, "a stopped call awaits what can't be shared", "[hedge]") {
+  std::promise<void> began;
   std::promise<void> told;
   std::promise<void> go;
   const auto ask = Stack(Hedge(options))
                        .Around(
                            [&](const Query&, Call& call) -> absl::StatusOr<std::string> {
                              const std::stop_callback tell(call.stop(), [&] { told.set_value(); });
+                             began.set_value();
                              go.get_future().wait();
                              return "done";
                            },
@@ -259,7 +261,7 @@ TEST_CASE_METHOD(Fixture, "a stopped call awaits what can't be shared", "[hedge]
   std::stop_source stop;
   auto result =
       std::async(std::launch::async, [&] { return ask.With({.stop = stop.get_token()}, kInTurn); });
-  clock.AwaitWaiters(1);
+  began.get_future().wait();
   stop.request_stop();
   told.get_future().wait();
   clock.AwaitWaiters(1);  // the caller, for the end
