@@ -11,7 +11,7 @@ namespace {
 void BeginChild() { process_generation.fetch_add(1, std::memory_order_relaxed); }
 
 // It fails only where there is no memory for a handler at the program's start.
-[[maybe_unused]] const int registered = pthread_atfork(nullptr, nullptr, &BeginChild);
+[[maybe_unused]] const int kRegistered = pthread_atfork(nullptr, nullptr, &BeginChild);
 
 }  // namespace
 }  // namespace holdfast::internal
