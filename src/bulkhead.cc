@@ -32,10 +32,10 @@ Verdict Bulkhead::Queue(Call& call, State& state) const {
     state.attempt_ = call.attempt();
     return Verdict::Proceed();
   }
-  const TimePoint until = std::min(state.give_up_at_, state.too_late_at_);
+  const TimePoint until = std::min(*state.give_up_at_, *state.too_late_at_);
   if (until == TimePoint::max() || call.now() < until) return Verdict::Wait(until);
-  return Verdict::Reject(state.too_late_at_ <= state.give_up_at_ ? refusals.deadline
-                                                                 : refusals.exhausted);
+  return Verdict::Reject(*state.too_late_at_ <= *state.give_up_at_ ? refusals.deadline
+                                                                   : refusals.exhausted);
 }
 
 // Where nobody may wait.

@@ -104,7 +104,7 @@ void Call::End(const absl::Status& result, std::optional<Duration> retry_after) 
   if (options_.outer != nullptr) {
     if (result.ok()) options_.outer->repaid_ = repaid_;
     if (!result.ok() && rejected_) {
-      options_.outer->Rejected(retry_at_, StopReason::kRejected, retry_spread_);
+      options_.outer->Rejected(*retry_at_, StopReason::kRejected, retry_spread_);
       options_.outer->rejected_inside_ = attempts_ == 0 || rejected_inside_;
     }
   }

@@ -24,4 +24,10 @@ Verdict CircuitBreakAdmission::AskOtherwise(CircuitBreaker& breaker, std::string
   return Verdict::Proceed();
 }
 
+void CircuitBreakAdmission::SettleWithoutResult() {
+  const bool failed =
+      call_->abandonment() == Abandonment::kThrew && !CutOffEarly(*call_, success_times());
+  ticket_.DoneAt(call_->now(), failed ? Outcome::kFailure : Outcome::kIgnored);
+}
+
 }  // namespace holdfast::internal

@@ -51,11 +51,11 @@ Verdict RateLimitPlan::TakeTokens(Call& call, State& state) const {
       state.ready_at_ = now;
     }
   }
-  if (call.now() < state.ready_at_) {
+  if (call.now() < *state.ready_at_) {
     state.looked_ = true;
-    state.ready_at_ = std::min(state.ready_at_, source_->Look(call, state.cost_, state.taken_));
+    state.ready_at_ = std::min(*state.ready_at_, source_->Look(call, state.cost_, state.taken_));
   }
-  if (call.now() < state.ready_at_) return Verdict::Wait(state.ready_at_);
+  if (call.now() < *state.ready_at_) return Verdict::Wait(*state.ready_at_);
   state.LetGo(terms_.refund_refused);
   return Verdict::Proceed();
 }

@@ -131,7 +131,7 @@ void RetryPlan::TellEnd(Call& call, State& state, const Ending& ending) const {
   Tell(hook, call,
        {.attempt = state.attempts,
         .outcome = ending.status,
-        .took = SaturatingSub(call.now(), state.attempt_began),
+        .took = SaturatingSub(call.now(), *state.attempt_began),
         .any_result = ending.result});
 }
 
@@ -193,7 +193,10 @@ StopReason RetryPlan::WhyNot(Call& call, State& state, TimePoint at) const {
   if (at == TimePoint::max()) {  // never
     return call.rejected() ? StopReason::kRejected : StopReason::kElapsed;
   }
-  if (SaturatingSub(at, state.began) > options_.max_elapsed) return StopReason::kElapsed;
+  if (options_.max_elapsed != Duration::max() &&
+      SaturatingSub(at, *state.began) > options_.max_elapsed) {
+    return StopReason::kElapsed;
+  }
   return HasTime(call, state, at) ? StopReason::kSuccess : StopReason::kDeadline;
 }
 
@@ -202,7 +205,7 @@ bool RetryPlan::HasTime(Call& call, State& state, TimePoint at) const {
   if (call.deadline() == TimePoint::max()) return true;
   // What a policy below refused was no attempt.
   if (!call.rejected()) {
-    state.fastest = std::min(state.fastest, SaturatingSub(call.now(), state.attempt_began));
+    state.fastest = std::min(state.fastest, SaturatingSub(call.now(), *state.attempt_began));
   }
   Duration attempt = state.fastest;
   if (call.rejected()) {
@@ -225,10 +228,11 @@ Duration RetryPlan::Backoff(Call& call, int retry) const {
   return options_.backoff.Delay(retry, gen);
 }
 
-// Those who were refused while a breaker was open come back evenly over four times as long: to
-// what comes anyhow they add a quarter, which a service that is not nearly full can take.
+// Those who were refused while a breaker was open come back evenly over eight times as long: to
+// what comes anyhow they add an eighth. (Over four times as long it would be a quarter, and a
+// service that is busy for four fifths of its time would never be rid of them.)
 Duration RetryPlan::Spread(Call& call) const {
-  constexpr std::int64_t kTimes = 4;
+  constexpr std::int64_t kTimes = 8;
   return Draw(call, SaturatingMul(call.retry_spread(), kTimes));
 }
 

@@ -5,8 +5,9 @@
 namespace holdfast::internal {
 
 void SuccessTimes::Record(Duration took) {
-  const std::size_t slot = count_.fetch_add(1, std::memory_order_relaxed) % kKept;
-  times_[slot].store(took.count(), std::memory_order_relaxed);
+  const std::size_t before = count_.fetch_add(1, std::memory_order_relaxed);
+  times_[before % kKept].store(took.count(), std::memory_order_relaxed);
+  if (before + 1 == kKept) shift_.store(kOneIn32, std::memory_order_relaxed);
 }
 
 Duration SuccessTimes::SlowTenth() const {

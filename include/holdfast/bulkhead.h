@@ -17,6 +17,7 @@
 
 #include "holdfast/call.h"
 #include "holdfast/internal/object_clock.h"
+#include "holdfast/internal/unset_time.h"
 #include "holdfast/internal/validate.h"
 #include "holdfast/policy_facts.h"
 #include "holdfast/semaphore.h"
@@ -74,8 +75,9 @@ class Bulkhead {
     friend class Bulkhead;
     Permit permit_;
     std::optional<Semaphore::Waiter> waiter_;
-    TimePoint give_up_at_ = {};  // for max_wait
-    TimePoint too_late_at_ = {};
+    // Of a waiter; the first for max_wait.
+    internal::UnsetTime give_up_at_;
+    internal::UnsetTime too_late_at_;
     int attempt_ = 0;  // the one before those that the permit is for
   };
 

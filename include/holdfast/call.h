@@ -23,6 +23,7 @@
 
 #include "holdfast/internal/request_text.h"
 #include "holdfast/internal/time_below.h"
+#include "holdfast/internal/unset_time.h"
 #include "holdfast/lingering.h"
 #include "holdfast/priority.h"
 #include "holdfast/repeatability.h"
@@ -77,7 +78,7 @@ class Call {
       now_ = internal::ReadClock(clock_);
       now_known_ = true;
     }
-    return now_;
+    return *now_;
   }
 
   // No wait may end after it. An executor reads it to know how long it may take; Timeout sets it
@@ -118,7 +119,7 @@ class Call {
   bool rejected() const { return rejected_; }
   // Likewise, whether it is that of a stack which is the executor, and in which nothing ran.
   bool rejected_inside() const { return rejected_ && rejected_inside_; }
-  TimePoint retry_at() const { return rejected_ ? retry_at_ : TimePoint::min(); }
+  TimePoint retry_at() const { return rejected_ ? *retry_at_ : TimePoint::min(); }
   // Over how long a time, from retry_at() on, those who were refused should come back: see
   // Verdict::Reject.
   Duration retry_spread() const { return rejected_ ? retry_spread_ : Duration::zero(); }
@@ -180,9 +181,9 @@ class Call {
   Call(const CallOptions& options, Clock* clock)
       : options_(options),
         clock_(clock),
-        deadline_(options.deadline),
         reporting_(options.report != nullptr),
-        watched_(options.report != nullptr || options.outer != nullptr) {}
+        watched_(options.report != nullptr || options.outer != nullptr),
+        deadline_(options.deadline) {}
   ~Call() {
     if (ABSL_PREDICT_FALSE(left_ != nullptr)) ForgetLeft();
   }
@@ -245,33 +246,34 @@ class Call {
 
   void ForgetLeft();
 
+  // In an order that lets what begins as null or false be set by few instructions.
   const CallOptions& options_;
   Clock* clock_;
-  const void* request_ = nullptr;
-  const internal::RequestType* request_type_ = nullptr;
-  Left* left_ = nullptr;  // the attempts that were left; a list, owned
-  const RetryBudget* repaid_ = nullptr;
   // What time_below() asks: the machine, about its policies from a depth inwards, and the executor.
   const void* machine_;
   TimeBelow (*time_in_machine_)(const void* machine, unsigned depth, TimePoint now,
                                 TimeBelow executor);
   const void* executor_ = nullptr;
   TimeBelow (*time_in_executor_)(const void* executor, TimePoint now) = nullptr;
-  TimePoint deadline_;
-  TimePoint now_;  // when now_known_
-  TimePoint attempt_began_ = TimePoint::min();
-  TimePoint retry_at_;     // when rejected_
-  Duration retry_spread_;  // likewise
-  Duration waited_;        // since the attempt before, when reporting_
-  unsigned depth_ = 0;     // how many states are alive: those of the outermost policies
+  const void* request_ = nullptr;
+  const internal::RequestType* request_type_ = nullptr;
+  Left* left_ = nullptr;  // the attempts that were left; a list, owned
+  const RetryBudget* repaid_ = nullptr;
+  unsigned depth_ = 0;  // how many states are alive: those of the outermost policies
   int attempts_ = 0;
   bool now_known_ = false;
   bool rejected_ = false;
   bool rejected_inside_ = false;
-  bool reporting_;     // there is a report
-  bool watched_;       // somebody wants to know how it ended
-  bool attempt_open_;  // when reporting: the last one in the report is the present one
+  bool reporting_;             // there is a report
+  bool watched_;               // somebody wants to know how it ended
+  bool attempt_open_ = false;  // when reporting: the last one in the report is the present one
   Abandonment abandonment_ = Abandonment::kNone;
+  TimePoint deadline_;
+  TimePoint attempt_began_ = TimePoint::min();
+  internal::UnsetTime now_;       // when now_known_
+  internal::UnsetTime retry_at_;  // when rejected_
+  Duration retry_spread_;         // likewise
+  Duration waited_;               // since the attempt before, when reporting_
   StopReason stopped_ = kNotStopped;
 };
 

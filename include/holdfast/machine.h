@@ -27,6 +27,7 @@
 #include <utility>
 
 #include "holdfast/call.h"
+#include "holdfast/internal/unset_time.h"
 #include "holdfast/rejection.h"
 #include "holdfast/result.h"
 #include "holdfast/verdict.h"
@@ -155,14 +156,14 @@ class Machine {
   void Drop() { DestroyStates(); }
 
   // The end of the wait that the last step asked for.
-  TimePoint wait_until() const { return wait_until_; }
+  TimePoint wait_until() const { return *wait_until_; }
 
   // Goes on after a wait, at the policy that asked for it.
   ABSL_ATTRIBUTE_NOINLINE Step Resume() {
     call_.ForgetNow();
-    if (reporting()) call_.ReportWait(wait_began_);
+    if (reporting()) call_.ReportWait(*wait_began_);
     if (call_.stop().stop_requested()) return Cancel();
-    if (again_ && call_.now() < wait_until_) return Wait(wait_until_);
+    if (again_ && call_.now() < *wait_until_) return Wait(*wait_until_);
     return ResumeAt(std::make_index_sequence<kDepth>());
   }
 
@@ -361,8 +362,8 @@ class Machine {
   // Of a wait; set by who asks for it.
   bool again_;       // it is one on the way up
   unsigned resume_;  // the policy that asked for it
-  TimePoint wait_until_;
-  TimePoint wait_began_;  // when reporting
+  internal::UnsetTime wait_until_;
+  internal::UnsetTime wait_began_;  // when reporting
 };
 
 }  // namespace holdfast

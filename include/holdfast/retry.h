@@ -25,6 +25,7 @@
 #include "holdfast/backoff.h"
 #include "holdfast/call.h"
 #include "holdfast/internal/object_clock.h"
+#include "holdfast/internal/unset_time.h"
 #include "holdfast/policy_facts.h"
 #include "holdfast/rejection.h"
 #include "holdfast/repeatability.h"
@@ -125,7 +126,7 @@ struct RetryOptions {
   // refusal is final and handed on, with the time at which another try can succeed in
   // Report::retry_at. True, for batch work that nobody waits for: it waits for that time and tries
   // again, where after the wait there is time for a whole attempt. Those who wait are spread over
-  // four times as long as the breaker was open, so that they do not come as a herd when it closes.
+  // eight times as long as the breaker was open, so that they do not come as a herd when it closes.
   bool wait_for_refusals = false;
   // A backend that asks to be left alone (Retry-After) is, for so long; >= 0. Where it asks for
   // more, the result is handed on at once, and Report::retry_at has the time: to ask again before
@@ -246,10 +247,10 @@ class RetryPlan {
   };
 
   struct State {
-    int attempts = 0;              // that have ended
-    int runs = 0;                  // of the executor, before the present one; known with hooks
-    TimePoint began = {};          // when the call came; known where it matters
-    TimePoint attempt_began = {};  // the present one, likewise
+    int attempts = 0;         // that have ended
+    int runs = 0;             // of the executor, before the present one; known with hooks
+    UnsetTime began;          // when the call came; known where it matters
+    UnsetTime attempt_began;  // the present one, likewise
     Duration fastest = Duration::max();
     Charge charge;
   };

@@ -10,6 +10,7 @@
 
 #include <utility>
 
+#include "holdfast/internal/unset_time.h"
 #include "holdfast/time.h"
 
 namespace holdfast {
@@ -19,7 +20,7 @@ class Verdict {
   enum class Kind { kProceed, kWait, kReject, kAnswer };
 
   // Go down to the next policy.
-  static Verdict Proceed() { return Verdict(Kind::kProceed, TimePoint::min(), absl::Status()); }
+  static Verdict Proceed() { return Verdict(); }
 
   // Ask again at `until`, or when call.waker() is woken. The machine refuses a wait that ends after
   // the call's deadline.
@@ -42,17 +43,22 @@ class Verdict {
   static Verdict Answer() { return Verdict(Kind::kAnswer, TimePoint::min(), absl::Status()); }
 
   Kind kind() const { return kind_; }
-  TimePoint time() const { return time_; }  // the end of the wait, or retry_at
+  // Unless it is to proceed.
+  TimePoint time() const { return *time_; }  // the end of the wait, or retry_at
   Duration spread() const { return spread_; }
   absl::Status TakeStatus() && { return std::move(status_); }
 
  private:
+  // Leaves out what nobody asks of it: every policy makes one for every call.
+  Verdict() : kind_(Kind::kProceed) {}  // NOLINT(cppcoreguidelines-pro-type-member-init)
   Verdict(Kind kind, TimePoint time, absl::Status status)
-      : kind_(kind), time_(time), status_(std::move(status)) {}
+      : kind_(kind), spread_(0), status_(std::move(status)) {
+    time_ = time;
+  }
 
   Kind kind_;
-  TimePoint time_;
-  Duration spread_{0};
+  internal::UnsetTime time_;
+  Duration spread_;
   absl::Status status_;
 };
 

@@ -136,7 +136,7 @@ Duration StatedTime(Scenario& scenario) {
     const Duration below = LongestOf(scenario, Below(parts).subspan(i + 1));
     if (memory.breaker) time += BreakerTime(*memory.breaker, scenario.fault, rate, below);
     if (memory.breaker && waits)
-      time += 4 * Seconds(LongestOpen(*memory.breaker, scenario.fault.length));
+      time += 8 * Seconds(LongestOpen(*memory.breaker, scenario.fault.length));
     if (memory.limiter) time += LimiterTime(*memory.limiter, rate, Seconds(around.service));
     time += Seconds(memory.throttle_recovery) + Seconds(memory.negative_ttl);
   }

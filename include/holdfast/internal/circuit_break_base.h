@@ -3,6 +3,7 @@
 #define HOLDFAST_INTERNAL_CIRCUIT_BREAK_BASE_H_
 
 #include <absl/base/attributes.h>
+#include <absl/base/optimization.h>
 
 #include <string_view>
 
@@ -20,11 +21,8 @@ class CircuitBreakAdmission {
   CircuitBreakAdmission() = default;
   CircuitBreakAdmission(const CircuitBreakAdmission&) = delete;
   CircuitBreakAdmission& operator=(const CircuitBreakAdmission&) = delete;
-  ~CircuitBreakAdmission() {
-    if (ticket_.breaker_ == nullptr) return;
-    const bool failed =
-        call_->abandonment() == Abandonment::kThrew && !CutOffEarly(*call_, success_times());
-    ticket_.DoneAt(call_->now(), failed ? Outcome::kFailure : Outcome::kIgnored);
+  ABSL_ATTRIBUTE_ALWAYS_INLINE ~CircuitBreakAdmission() {
+    if (ABSL_PREDICT_FALSE(ticket_.breaker_ != nullptr)) SettleWithoutResult();
   }
 
   ABSL_ATTRIBUTE_ALWAYS_INLINE Verdict Ask(Call& call, CircuitBreaker& breaker,
@@ -44,6 +42,7 @@ class CircuitBreakAdmission {
 
  private:
   Verdict AskOtherwise(CircuitBreaker& breaker, std::string_view policy);
+  void SettleWithoutResult();
 
   Call* call_ = nullptr;
   Ticket ticket_;

@@ -57,7 +57,7 @@ class JudgedPolicy {
     }
     const Outcome outcome = Classified(call, state, status, result);
     if (outcome == Outcome::kSuccess && call.deadline() != TimePoint::max() &&
-        ABSL_PREDICT_FALSE(SuccessTimes::Wants(call.attempt_began()))) {
+        ABSL_PREDICT_FALSE(state.success_times().Wants(call.attempt_began()))) {
       TimeSuccess(call, state.success_times());
     }
     return outcome;

@@ -17,6 +17,7 @@
 #include "holdfast/call.h"
 #include "holdfast/internal/object_clock.h"
 #include "holdfast/internal/refusals.h"
+#include "holdfast/internal/unset_time.h"
 #include "holdfast/policy_facts.h"
 #include "holdfast/reservation.h"
 #include "holdfast/time.h"
@@ -91,9 +92,9 @@ class RateLimitPlan {
              (call_->rejected() || call_->abandonment() == Abandonment::kCancelled);
     }
 
-    Call* call_ = nullptr;  // null until tokens are taken in advance
-    Reservations taken_;    // while their time has not come, or they are refundable
-    TimePoint ready_at_ = {};
+    Call* call_ = nullptr;   // null until tokens are taken in advance
+    Reservations taken_;     // while their time has not come, or they are refundable
+    UnsetTime ready_at_;     // of tokens taken in advance
     std::int64_t cost_ = 1;  // tokens taken; -1 for a dry run's that was not to be
     int attempts_;           // of the call, before it was let in with refundable tokens
     bool looked_ = false;    // the source has the call's waker
