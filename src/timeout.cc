@@ -2,18 +2,16 @@
 
 #include "facts_text.h"
 
-namespace holdfast::internal {
+namespace holdfast {
 
-Duration ValidTimeout(Duration limit) {
-  if (limit <= Duration::zero()) {
-    ThrowIfInvalid(absl::InvalidArgumentError("Timeout: limit must be > 0"));
-  }
-  return limit;
+absl::Status Validate(const TimeoutOptions& options) {
+  if (options.limit > Duration::zero()) return absl::OkStatus();
+  return absl::InvalidArgumentError("Timeout: limit must be > 0");
 }
 
-PolicyFacts TimeoutFacts(Duration limit, bool walks_away) {
-  return {.settings = JoinSettings({DurationText(limit), walks_away ? "walks away" : ""}),
-          .timeout = limit};
+PolicyFacts internal::TimeoutFacts(const TimeoutOptions& options, bool walks_away) {
+  return {.settings = JoinSettings({DurationText(options.limit), walks_away ? "walks away" : ""}),
+          .timeout = options.limit};
 }
 
-}  // namespace holdfast::internal
+}  // namespace holdfast

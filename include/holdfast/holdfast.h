@@ -50,6 +50,7 @@
 #include "holdfast/retry_budget.h"           // IWYU pragma: export
 #include "holdfast/retry_pause.h"            // IWYU pragma: export
 #include "holdfast/semaphore.h"              // IWYU pragma: export
+#include "holdfast/settings.h"               // IWYU pragma: export
 #include "holdfast/sometimes.h"              // IWYU pragma: export
 #include "holdfast/stack.h"                  // IWYU pragma: export
 #include "holdfast/stop_token.h"             // IWYU pragma: export
@@ -60,6 +61,7 @@
 #include "holdfast/timeout.h"                // IWYU pragma: export
 #include "holdfast/token_bucket.h"           // IWYU pragma: export
 #include "holdfast/trip_rule.h"              // IWYU pragma: export
+#include "holdfast/update_all.h"             // IWYU pragma: export
 #include "holdfast/verdict.h"                // IWYU pragma: export
 #include "holdfast/waker.h"                  // IWYU pragma: export
 

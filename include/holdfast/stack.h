@@ -17,10 +17,12 @@
 #include <tuple>
 #include <type_traits>
 #include <utility>
+#include <vector>
 
 #include "holdfast/blocking_driver.h"
 #include "holdfast/call.h"
 #include "holdfast/caught.h"
+#include "holdfast/internal/changes.h"
 #include "holdfast/internal/object_clock.h"
 #include "holdfast/internal/stack_facts.h"
 #include "holdfast/internal/stack_order.h"
@@ -33,9 +35,6 @@ class Decorated;
 
 template <class... Parts>
 class Stack;
-
-template <class... Parts>
-absl::Status Validate(const Stack<Parts...>& stack);
 
 namespace internal {
 
@@ -105,13 +104,16 @@ class Stack {
   // For a log, as in `Timeout(10s) > Retry(4 attempts, backoff up to 700ms) > Timeout(2s)`: each
   // policy with the name of its object, if it has one, and its settings. Of a policy of yours it is
   // the kName, or else "policy", and what its Facts() say (policy_facts.h).
-  std::string Describe() const { return internal::DescribeStack(internal::FactsOfAll(policies_)); }
+  std::string Describe() const { return internal::DescribeStack(Facts()); }
 
   Policies TakePolicies() && { return std::move(policies_); }
 
- private:
-  friend absl::Status Validate<>(const Stack&);
+  // For Validate, and for UpdateAll with what would change.
+  std::vector<internal::NamedFacts> Facts(const internal::Changes& changes = {}) const {
+    return internal::FactsOfAll(policies_, changes);
+  }
 
+ private:
   Policies policies_;
 };
 
@@ -136,7 +138,7 @@ class Stack {
 // unless it has Facts() (policy_facts.h). Limits are those of this moment.
 template <class... Parts>
 absl::Status Validate(const Stack<Parts...>& stack) {
-  return internal::ValidateStack(internal::FactsOfAll(stack.policies_));
+  return internal::ValidateStack(stack.Facts());
 }
 
 // An executor with a stack around it. Calls may run in any number of threads at once, as far as the

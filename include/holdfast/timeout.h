@@ -11,6 +11,7 @@
 #define HOLDFAST_TIMEOUT_H_
 
 #include <absl/base/attributes.h>
+#include <absl/status/status.h>
 
 #include <algorithm>
 #include <memory>
@@ -19,18 +20,24 @@
 #include <utility>
 
 #include "holdfast/call.h"
+#include "holdfast/internal/changes.h"
 #include "holdfast/internal/validate.h"
 #include "holdfast/policy_facts.h"
+#include "holdfast/settings.h"
 #include "holdfast/thread_pool.h"
 #include "holdfast/time.h"
 #include "holdfast/verdict.h"
 
 namespace holdfast {
 
+struct TimeoutOptions {
+  TimeSpan limit{0};  // > 0
+};
+
+absl::Status Validate(const TimeoutOptions& options);
+
 namespace internal {
-// `limit`, if it is a timeout's.
-Duration ValidTimeout(Duration limit);
-PolicyFacts TimeoutFacts(Duration limit, bool walks_away);
+PolicyFacts TimeoutFacts(const TimeoutOptions& options, bool walks_away);
 }  // namespace internal
 
 // Cooperative: it brings call.deadline() forward, no wait below it may end later, and the executor
@@ -53,13 +60,19 @@ class Timeout {
  public:
   static constexpr std::string_view kName = "Timeout";
 
-  // They throw std::invalid_argument unless `limit` > 0, and for a null pool.
+  // They throw std::invalid_argument unless `limit` > 0, and for a null pool or null settings.
   explicit Timeout(TimeSpan limit)
     requires(!kWalksAway)
-      : limit_(internal::ValidTimeout(limit)) {}
+      : options_(TimeoutOptions{limit}) {}
   Timeout(TimeSpan limit, std::shared_ptr<ThreadPool> pool)
     requires kWalksAway
-      : limit_(internal::ValidTimeout(limit)), pool_(internal::NotNull(std::move(pool))) {}
+      : options_(TimeoutOptions{limit}), pool_(internal::NotNull(std::move(pool))) {}
+  explicit Timeout(std::shared_ptr<Settings<TimeoutOptions>> settings)
+    requires(!kWalksAway)
+      : options_(std::move(settings)) {}
+  Timeout(std::shared_ptr<Settings<TimeoutOptions>> settings, std::shared_ptr<ThreadPool> pool)
+    requires kWalksAway
+      : options_(std::move(settings)), pool_(internal::NotNull(std::move(pool))) {}
 
   class State {
    public:
@@ -76,7 +89,7 @@ class Timeout {
   ABSL_ATTRIBUTE_ALWAYS_INLINE Verdict Before(Call& call, State& state) const {
     state.call_ = &call;
     state.outer_ = call.deadline();
-    call.set_deadline(std::min(call.deadline(), SaturatingAdd(call.now(), limit_)));
+    call.set_deadline(std::min(call.deadline(), SaturatingAdd(call.now(), limit())));
     return Verdict::Proceed();
   }
 
@@ -85,9 +98,11 @@ class Timeout {
     return Next::Done();
   }
 
-  Duration LimitAt(TimePoint) const { return limit_; }
+  Duration LimitAt(TimePoint) const { return limit(); }
 
-  PolicyFacts Facts() const { return internal::TimeoutFacts(limit_, kWalksAway); }
+  PolicyFacts Facts(const internal::Changes& changes = {}) const {
+    return internal::TimeoutFacts(options_.With(changes), kWalksAway);
+  }
 
   // For drivers: one branch, which the call leaves at its deadline (fork.h).
   ThreadPool* pool() const
@@ -103,12 +118,16 @@ class Timeout {
  private:
   struct NoPool {};
 
-  Duration limit_;
+  Duration limit() const { return options_.Read()->limit; }
+
+  internal::Live<TimeoutOptions> options_;
   [[no_unique_address]] std::conditional_t<kWalksAway, std::shared_ptr<ThreadPool>, NoPool> pool_;
 };
 
 Timeout(TimeSpan) -> Timeout<>;
 Timeout(TimeSpan, std::shared_ptr<ThreadPool>) -> Timeout<true>;
+Timeout(std::shared_ptr<Settings<TimeoutOptions>>) -> Timeout<>;
+Timeout(std::shared_ptr<Settings<TimeoutOptions>>, std::shared_ptr<ThreadPool>) -> Timeout<true>;
 
 }  // namespace holdfast
 

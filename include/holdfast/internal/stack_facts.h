@@ -11,6 +11,7 @@
 #include <tuple>
 #include <vector>
 
+#include "holdfast/internal/changes.h"
 #include "holdfast/machine.h"
 #include "holdfast/policy_facts.h"
 
@@ -22,21 +23,28 @@ struct NamedFacts {
 };
 
 template <class P>
-NamedFacts FactsOf(const P& policy) {
+NamedFacts FactsOf(const P& policy, const Changes& changes = {}) {
   if constexpr (requires {
-                  { policy.Facts() } -> std::same_as<PolicyFacts>;
+                  { policy.Facts(changes) } -> std::same_as<PolicyFacts>;
                 }) {
+    return {.name = PolicyName<P>(), .facts = policy.Facts(changes)};
+  } else if constexpr (requires {
+                         { policy.Facts() } -> std::same_as<PolicyFacts>;
+                       }) {
     return {.name = PolicyName<P>(), .facts = policy.Facts()};
   } else {
     return {.name = PolicyName<P>(), .facts = {}};
   }
 }
 
-// Outermost first, as are all of these.
+// Outermost first, as are all of these; as they are after the changes.
 template <class... P>
-std::vector<NamedFacts> FactsOfAll(const std::tuple<P...>& policies) {
-  return std::apply([](const P&... policy) { return std::vector<NamedFacts>{FactsOf(policy)...}; },
-                    policies);
+std::vector<NamedFacts> FactsOfAll(const std::tuple<P...>& policies, const Changes& changes) {
+  return std::apply(
+      [&changes](const P&... policy) {
+        return std::vector<NamedFacts>{FactsOf(policy, changes)...};
+      },
+      policies);
 }
 
 std::string DescribeStack(std::span<const NamedFacts> stack);

@@ -1,0 +1,125 @@
+// Settings are options of policies that change while calls run.
+//
+//   auto attempts = std::make_shared<holdfast::Settings<holdfast::RetryOptions>>(
+//       holdfast::RetryOptions{.max_attempts = 4});
+//   auto fetch = holdfast::Stack(holdfast::Retry(attempts),
+//   holdfast::Timeout(2s)).Around(transport); absl::Status changed =
+//   attempts->Update({.max_attempts = 1});  // from the next call on
+#ifndef HOLDFAST_SETTINGS_H_
+#define HOLDFAST_SETTINGS_H_
+
+#include <absl/base/attributes.h>
+#include <absl/base/optimization.h>
+#include <absl/status/status.h>
+#include <absl/status/statusor.h>
+
+#include <memory>
+#include <utility>
+
+#include "holdfast/internal/changes.h"
+#include "holdfast/internal/validate.h"
+#include "holdfast/internal/versions.h"
+
+namespace holdfast {
+
+namespace internal {
+
+// What a policy makes of its options, once for all calls: to be specialised where that is more than
+// a copy. `Keep` puts into `next` what is left out there and can't change, or refuses.
+template <class Options>
+struct SettingsPlan {
+  using type = Options;
+  static const Options& OptionsOf(const type& plan) { return plan; }
+  static absl::Status Keep(const Options&, Options&) { return absl::OkStatus(); }
+};
+
+template <class Options>
+class Live;
+
+}  // namespace internal
+
+// For the policies that have options and no object: Retry, Timeout, AdaptiveTimeout, Hedge,
+// RateLimit, KeyedRateLimit, Pace, Bulkhead, AdaptiveLimit. One Settings may be given to several
+// policies. (What has an object, such as a CircuitBreaker, has an Update of its own.)
+//
+// A call keeps to the options that it found when it came to the policy. Objects among the options
+// (a budget, a pause, latencies, a pool) stay: where an Update leaves them out they are as before,
+// and it refuses others.
+//
+// Thread-safe. Calls take no lock to read them; until the first Update that costs them a load.
+template <class O>
+class Settings {
+ public:
+  using Options = O;
+
+  // Throws std::invalid_argument with the text of Validate.
+  explicit Settings(Options options) : versions_(Plan(internal::Validated(std::move(options)))) {}
+
+  // All options anew: what is not given has its default. kInvalidArgument, with nothing changed,
+  // for what Validate refuses.
+  absl::Status Update(Options options) {
+    return internal::CommitNow(PrepareUpdate(std::move(options)));
+  }
+
+  // Those of now: to change one, change a copy of them.
+  Options options() const { return Traits::OptionsOf(*versions_.Read()); }
+
+  // For UpdateAll: see internal/changes.h.
+  absl::StatusOr<internal::Commit> PrepareUpdate(Options options) {
+    if (absl::Status status = Traits::Keep(Traits::OptionsOf(*versions_.Read()), options);
+        !status.ok()) {
+      return status;
+    }
+    if (absl::Status status = Validate(options); !status.ok()) return status;
+    return [this, next = internal::Versions<Plan>::Make(Plan(std::move(options)))]() mutable {
+      versions_.Replace(std::move(next));
+    };
+  }
+
+ private:
+  friend class internal::Live<Options>;
+
+  using Traits = internal::SettingsPlan<Options>;
+  using Plan = typename Traits::type;
+
+  internal::Versions<Plan> versions_;
+};
+
+namespace internal {
+
+// What a policy holds: options of its own, or Settings.
+template <class Options>
+class Live {
+ public:
+  using Plan = typename SettingsPlan<Options>::type;
+  using Pin = typename Versions<Plan>::Pin;
+
+  explicit Live(Options options) : own_(Validated(std::move(options))) {}
+  explicit Live(std::shared_ptr<Settings<Options>> settings)
+      : settings_(NotNull(std::move(settings))), own_(*settings_->versions_.Read()) {}
+
+  // For as long as the pin lives, which must be less than this.
+  ABSL_ATTRIBUTE_ALWAYS_INLINE Pin Read() const {
+    return ABSL_PREDICT_TRUE(settings_ == nullptr) ? Pin(own_) : settings_->versions_.Read();
+  }
+
+  // Null where they are its own.
+  const std::shared_ptr<Settings<Options>>& settings() const { return settings_; }
+  // The options; those that they would be after some changes.
+  Plan With(const Changes& changes) const {
+    const Options* const next = settings_ == nullptr ? nullptr : changes.Of(*settings_);
+    if (next == nullptr) return *Read();
+    Options kept = *next;
+    SettingsPlan<Options>::Keep(settings_->options(), kept).IgnoreError();
+    return Plan(std::move(kept));
+  }
+
+ private:
+  std::shared_ptr<Settings<Options>> settings_;
+  Plan own_;  // where there are no settings; else those of the beginning
+};
+
+}  // namespace internal
+}  // namespace holdfast
+
+#endif  // HOLDFAST_SETTINGS_H_

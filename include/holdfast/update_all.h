@@ -1,0 +1,65 @@
+// UpdateAll changes several objects of a stack together.
+//
+//   absl::Status changed = holdfast::UpdateAll(
+//       stack, holdfast::Change(limit, {.limit = 5s}),
+//       holdfast::Change(breaker, {.timeout = 3s, .interval = 20s}));
+#ifndef HOLDFAST_UPDATE_ALL_H_
+#define HOLDFAST_UPDATE_ALL_H_
+
+#include <absl/status/status.h>
+#include <absl/status/statusor.h>
+
+#include <memory>
+#include <utility>
+
+#include "holdfast/internal/changes.h"
+#include "holdfast/internal/stack_facts.h"
+#include "holdfast/internal/validate.h"
+#include "holdfast/stack.h"
+
+namespace holdfast {
+
+// New options of an object that has an Update: of Settings, of a breaker, of a bucket.
+template <class Object>
+class Change {
+ public:
+  // Throws std::invalid_argument for a null object.
+  Change(std::shared_ptr<Object> object, typename Object::Options options)
+      : object_(internal::NotNull(std::move(object))), options_(std::move(options)) {}
+
+ private:
+  template <class... Parts, class... Objects>
+  friend absl::Status UpdateAll(const Stack<Parts...>& stack, Change<Objects>... changes);
+
+  std::shared_ptr<Object> object_;
+  typename Object::Options options_;
+};
+
+// Makes all changes or none: none where an object's own Update would refuse its options, or
+// Validate(stack) what comes out. kInvalidArgument then, and also for an object that no policy of
+// the stack has, or that is to be changed twice. The objects may be in other stacks as well, which
+// nobody asks.
+//
+// Thread-safe. Calls that run meanwhile may find some of the changes made and others not yet; where
+// others change the same objects meanwhile, the last change of each holds.
+template <class... Parts, class... Objects>
+absl::Status UpdateAll(const Stack<Parts...>& stack, Change<Objects>... changes) {
+  static_assert(sizeof...(Objects) > 0, "UpdateAll(stack, Change(object, options), ...)");
+  absl::StatusOr<internal::Commit> commits[] = {
+      changes.object_->PrepareUpdate(changes.options_)...};
+  for (const auto& commit : commits) {
+    if (!commit.ok()) return commit.status();
+  }
+  internal::Changes after;
+  (after.Add(*changes.object_, changes.options_), ...);
+  if (absl::Status status = internal::ValidateStack(stack.Facts(after)); !status.ok()) {
+    return status;
+  }
+  if (absl::Status status = after.Check(); !status.ok()) return status;
+  for (auto& commit : commits) std::move (*commit)();
+  return absl::OkStatus();
+}
+
+}  // namespace holdfast
+
+#endif  // HOLDFAST_UPDATE_ALL_H_
