@@ -32,19 +32,20 @@ void LearntLimit::Failed(Call& call, const Attempt& attempt, absl::StatusCode co
   if (!gave_up && call.now() < attempt.deadline()) return;
   const std::uint64_t twice =
       std::min(2 * static_cast<std::uint64_t>(attempt.limit.count()), kRaised);
+  const Duration max = options_.Read()->max;
   std::uint64_t backoff = backoff_.load(std::memory_order_relaxed);
   std::uint64_t next = 0;
   do {
     next = WithMisfit(backoff);
     const bool holds = (backoff & kRaised) == (attempt.backoff & kRaised);
-    if (holds && attempt.limit < options_.max) next = (next & ~kRaised) | twice;
+    if (holds && attempt.limit < max) next = (next & ~kRaised) | twice;
   } while (!backoff_.compare_exchange_weak(backoff, next, std::memory_order_relaxed));
 }
 
 // Asked after the success was recorded: with few samples it is itself what the limit is learnt
 // from.
 void LearntLimit::Settle(TimePoint now, const Attempt& attempt) {
-  const bool fits = SaturatingSub(now, attempt.began) <= Learnt(now);
+  const bool fits = SaturatingSub(now, attempt.began) <= Learnt(now, *options_.Read());
   std::uint64_t backoff = backoff_.load(std::memory_order_relaxed);
   std::uint64_t next = 0;
   do {
@@ -59,12 +60,15 @@ std::uint64_t LearntLimit::WithMisfit(std::uint64_t backoff) {
   return debt * kOneDebt + (backoff & kRaised);
 }
 
-PolicyFacts LearntLimit::Facts() const {
+PolicyFacts LearntLimit::Facts(const Changes& changes) const {
+  const AdaptiveTimeoutOptions options = options_.With(changes);
+  const LatencyQuantile::Options* const next = changes.Of(*latencies_);
+  const double quantile = next == nullptr ? latencies_->quantile() : next->quantile;
   return {.settings = JoinSettings(
               {NameText(latencies_->name()),
-               absl::StrCat(options_.headroom, " x ", QuantileText(latencies_->quantile())),
-               absl::StrCat(DurationText(options_.min), " to ", DurationText(options_.max))}),
-          .timeout = options_.max};
+               absl::StrCat(options.headroom, " x ", QuantileText(quantile)),
+               absl::StrCat(DurationText(options.min), " to ", DurationText(options.max))}),
+          .timeout = options.max};
 }
 
 }  // namespace internal

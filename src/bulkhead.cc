@@ -22,9 +22,12 @@ absl::Status Validate(const BulkheadOptions& options) {
 }
 
 Verdict Bulkhead::Queue(Call& call, State& state) const {
-  if (queueless_) return Refuse(call);
   const internal::Refusals& refusals = semaphore_->refusals();
-  if (!state.waiter_ && !Enter(call, state)) return Verdict::Reject(refusals.exhausted);
+  if (!state.waiter_) {
+    const auto options = options_.Read();
+    if (Queueless(*options)) return Refuse(call);
+    if (!Enter(call, state, *options)) return Verdict::Reject(refusals.exhausted);
+  }
   // NOLINTNEXTLINE(bugprone-unchecked-optional-access): Enter makes it
   if (auto taken = state.waiter_->Take()) {
     if (!taken->ok()) return Verdict::Reject(taken->status());
@@ -51,16 +54,16 @@ bool Bulkhead::LeavesFree(Call& call) const {
   return kept > 0 && semaphore_->in_use() >= semaphore_->limit() - kept;
 }
 
-bool Bulkhead::Enter(Call& call, State& state) const {
+bool Bulkhead::Enter(Call& call, State& state, const BulkheadOptions& options) const {
   if (!state.waiter_.emplace().TryEnter(*semaphore_, call.waker(),
                                         {.priority = call.priority(),
-                                         .newest_first = options_.order == QueueOrder::kNewestFirst,
-                                         .max_queue = options_.max_queue,
+                                         .newest_first = options.order == QueueOrder::kNewestFirst,
+                                         .max_queue = options.max_queue,
                                          .now = call.now()})) {
     return false;
   }
-  Duration wait = options_.max_wait;
-  if (const auto& delay = options_.controlled_delay;
+  Duration wait = options.max_wait;
+  if (const auto& delay = options.controlled_delay;
       delay && state.waiter_->queue_age() > delay->interval) {
     wait = std::min<Duration>(wait, delay->target);
   }
@@ -80,19 +83,21 @@ void Bulkhead::Linger(Call& call, State& state) const {
   call.KeepForLeft(state.attempt_, admission);
 }
 
-PolicyFacts Bulkhead::Facts() const {
-  const std::int64_t limit = semaphore_->limit();
-  const bool bounded = options_.max_queue != BulkheadOptions().max_queue;
+PolicyFacts Bulkhead::Facts(const internal::Changes& changes) const {
+  const BulkheadOptions options = options_.With(changes);
+  const Semaphore::Options* const next = changes.Of(*semaphore_);
+  const std::int64_t limit = next == nullptr ? semaphore_->limit() : next->limit;
+  const bool bounded = options.max_queue != BulkheadOptions().max_queue;
   return {.settings = internal::JoinSettings(
               {internal::NameText(semaphore_->name()), absl::StrCat(limit, " at once"),
-               bounded ? absl::StrCat("queue of ", options_.max_queue) : "",
-               options_.order == QueueOrder::kNewestFirst ? "newest first" : "",
-               options_.controlled_delay
+               bounded ? absl::StrCat("queue of ", options.max_queue) : "",
+               options.order == QueueOrder::kNewestFirst ? "newest first" : "",
+               options.controlled_delay
                    ? absl::StrCat("sheds after ",
-                                  internal::DurationText(options_.controlled_delay->target))
+                                  internal::DurationText(options.controlled_delay->target))
                    : "",
-               options_.max_queue == 0 ? "" : internal::MaxWaitText(options_.max_wait)}),
-          .max_wait = queueless_ ? TimeSpan{} : options_.max_wait,
+               options.max_queue == 0 ? "" : internal::MaxWaitText(options.max_wait)}),
+          .max_wait = Queueless(options) ? TimeSpan{} : options.max_wait,
           .limit = limit};
 }
 

@@ -20,7 +20,20 @@ absl::Status Validate(const HedgeOptions& options) {
 
 namespace internal {
 
-HedgePlan::HedgePlan(HedgeOptions options) : options_(Validated(std::move(options))) {
+absl::Status SettingsPlan<HedgeOptions>::Keep(const HedgeOptions& present, HedgeOptions& next) {
+  if (!KeepObject(present.budget, next.budget)) {
+    return absl::InvalidArgumentError("Hedge: its budget has an Update of its own, and stays");
+  }
+  if (!KeepObject(present.latencies, next.latencies)) {
+    return absl::InvalidArgumentError("Hedge: its latencies have an Update of their own, and stay");
+  }
+  if (!KeepObject(present.pool, next.pool)) {
+    return absl::InvalidArgumentError("Hedge: its pool stays");
+  }
+  return absl::OkStatus();
+}
+
+HedgePlan::HedgePlan(HedgeOptions options) : options_(std::move(options)) {
   if (options_.budget == nullptr) options_.budget = RetryBudget::Default();
 }
 
@@ -41,12 +54,15 @@ void HedgePlan::BindClock(ClockBinder& binder) const {
   if (options_.latencies != nullptr) options_.latencies->BindClock(binder, "Hedge");
 }
 
-PolicyFacts HedgePlan::Facts() const {
+PolicyFacts HedgePlan::Facts(const Changes& changes) const {
+  (void)changes.Of(*options_.budget);  // it says nothing of what the budget has
   const LatencyQuantile* const learnt = options_.latencies.get();
-  const std::string delay = learnt == nullptr ? DurationText(options_.delay)
-                                              : absl::StrCat(QuantileText(learnt->quantile()),
-                                                             learnt->name().empty() ? "" : " of ",
-                                                             NameText(learnt->name()));
+  const auto* const next = learnt == nullptr ? nullptr : changes.Of(*learnt);
+  const std::string delay =
+      learnt == nullptr
+          ? DurationText(options_.delay)
+          : absl::StrCat(QuantileText(next == nullptr ? learnt->quantile() : next->quantile),
+                         learnt->name().empty() ? "" : " of ", NameText(learnt->name()));
   return {.settings = absl::StrCat("up to ", options_.max_hedges, " more, after ", delay,
                                    options_.max_hedges == 1 ? "" : " each"),
           .last_hedge =

@@ -25,15 +25,17 @@ void Pace::State::GiveBack() {
 Verdict Pace::Before(Call& call, State& state) const {
   const TimePoint now = call.now();
   if (state.pacer_ == nullptr) {
+    const auto options = options_.Read();
     const Duration left = SaturatingSub(call.latest_start(), now);
-    const Pacer::Place place = pacer_->Claim(now, std::min<Duration>(options_.max_wait, left));
+    const Pacer::Place place = pacer_->Claim(now, std::min<Duration>(options->max_wait, left));
     if (!place.taken) {
-      const bool late = place.ready_at != TimePoint::max() && left < options_.max_wait;
+      const bool late = place.ready_at != TimePoint::max() && left < options->max_wait;
       const internal::Refusals& refusals = pacer_->refusals();
       return Verdict::Reject(late ? refusals.deadline : refusals.exhausted, place.ready_at);
     }
-    if (place.ready_at <= now && !options_.refund_refused) return Verdict::Proceed();
+    if (place.ready_at <= now && !options->refund_refused) return Verdict::Proceed();
     state.place_ = place;
+    state.refundable_ = options->refund_refused;
     state.pacer_ = pacer_.get();
   }
   if (now < state.place_.ready_at) return Verdict::Wait(state.place_.ready_at);
@@ -41,8 +43,8 @@ Verdict Pace::Before(Call& call, State& state) const {
 }
 
 // What is acted on is not given back, as far as it isn't refundable.
-Verdict Pace::LetIn(Call& call, State& state) const {
-  if (options_.refund_refused) {
+Verdict Pace::LetIn(Call& call, State& state) {
+  if (state.refundable_) {
     state.let_in_ = &call;
     state.attempts_ = call.attempt();
   } else {
@@ -51,11 +53,15 @@ Verdict Pace::LetIn(Call& call, State& state) const {
   return Verdict::Proceed();
 }
 
-PolicyFacts Pace::Facts() const {
+PolicyFacts Pace::Facts(const internal::Changes& changes) const {
+  const PaceOptions options = options_.With(changes);
+  const Pacer::Options* const next = changes.Of(*pacer_);
+  const double rate = next == nullptr ? pacer_->rate() : next->rate;
+  const std::int64_t slack = next == nullptr ? pacer_->slack() : next->slack;
   return {.settings = internal::JoinSettings(
-              {internal::NameText(pacer_->name()), internal::RateText(pacer_->rate()),
-               absl::StrCat("slack ", pacer_->slack()), internal::MaxWaitText(options_.max_wait)}),
-          .max_wait = options_.max_wait};
+              {internal::NameText(pacer_->name()), internal::RateText(rate),
+               absl::StrCat("slack ", slack), internal::MaxWaitText(options.max_wait)}),
+          .max_wait = options.max_wait};
 }
 
 }  // namespace holdfast

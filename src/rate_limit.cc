@@ -20,64 +20,67 @@ namespace {
 
 class OneBucket final : public TokenSource {
  public:
-  OneBucket(std::shared_ptr<TokenBucket> bucket, bool refundable)
-      : bucket_(NotNull(std::move(bucket))),
-        whom_(refundable ? TakenFor::kRefundableCall : TakenFor::kCall) {}
+  explicit OneBucket(std::shared_ptr<TokenBucket> bucket) : bucket_(NotNull(std::move(bucket))) {}
 
-  Answer Take(const Call&, TimePoint now, std::int64_t n, Duration max_wait,
+  Answer Take(std::string_view, TimePoint now, std::int64_t n, Duration max_wait, bool refundable,
               Reservations& taken) override {
-    Reservation reservation = TokenWait::Reserve(*bucket_, now, n, max_wait, whom_);
+    const TakenFor whom = refundable ? TakenFor::kRefundableCall : TakenFor::kCall;
+    Reservation reservation = TokenWait::Reserve(*bucket_, now, n, max_wait, whom);
     const Answer answer{.at = reservation.too_late_at(),
                         .refused = reservation.ok() ? nullptr : &bucket_->refusals(),
                         .impossible = n < 0 || n > bucket_->burst()};
     if (reservation.ok()) taken.push_back(std::move(reservation));
     return answer;
   }
-  TimePoint Look(Call& call, std::int64_t, Reservations& taken) override {
+  TimePoint Look(Call& call, std::string_view, std::int64_t, Reservations& taken) override {
     return TokenWait::Watch(taken.front(), &call.waker());
   }
-  void Settle(const Call&, TimePoint now, std::int64_t n) override {
+  void Settle(std::string_view, TimePoint now, std::int64_t n) override {
     SettleBucket(*bucket_, now, n);
   }
-  std::string Describe() const override { return DescribeBucket(*bucket_); }
+  std::string Describe(const Changes& changes) const override {
+    return DescribeBucket(*bucket_, changes);
+  }
   void BindClock(ClockBinder& binder, std::string_view policy) override {
     bucket_->BindClock(binder, policy);
   }
 
  private:
   std::shared_ptr<TokenBucket> bucket_;
-  TakenFor whom_;
 };
 
-std::shared_ptr<TokenSource> AllOf(std::vector<std::shared_ptr<TokenBucket>> buckets,
-                                   bool refundable) {
-  if (buckets.size() == 1) {
-    return std::make_shared<OneBucket>(std::move(buckets.front()), refundable);
-  }
+std::shared_ptr<TokenSource> AllOf(std::vector<std::shared_ptr<TokenBucket>> buckets) {
+  if (buckets.size() == 1) return std::make_shared<OneBucket>(std::move(buckets.front()));
   return std::make_shared<SeveralBuckets>("RateLimit", std::move(buckets));
 }
 
-RateLimitTerms TermsOf(RateLimitOptions options) {
-  ThrowIfInvalid(Validate(options));
-  return {.max_wait = options.max_wait,
-          .cost = std::move(options.cost),
-          .dry_run = options.dry_run,
-          .refund_refused = options.refund_refused};
+std::shared_ptr<const TermsSource> TermsOf(Live<RateLimitOptions> options) {
+  return std::make_shared<LiveTerms<RateLimitOptions>>(std::move(options));
 }
 
 }  // namespace
 
+RateLimitTerms::RateLimitTerms(RateLimitOptions options)
+    : max_wait(options.max_wait),
+      cost(std::move(options.cost)),
+      dry_run(options.dry_run),
+      refund_refused(options.refund_refused) {}
+
+RateLimitOptions SettingsPlan<RateLimitOptions>::OptionsOf(const RateLimitTerms& terms) {
+  return {.max_wait = terms.max_wait,
+          .cost = terms.cost,
+          .dry_run = terms.dry_run,
+          .refund_refused = terms.refund_refused};
+}
+
 RateLimitPlan PlanFor(std::string_view policy, const std::shared_ptr<TokenBucket>& bucket,
-                      RateLimitOptions options) {
-  const bool refundable = options.refund_refused;
-  return {policy, std::make_shared<OneBucket>(bucket, refundable), TermsOf(std::move(options)),
-          bucket.get()};
+                      Live<RateLimitOptions> options) {
+  return {policy, std::make_shared<OneBucket>(bucket), TermsOf(std::move(options)), bucket.get()};
 }
 
 RateLimitPlan PlanForAll(std::string_view policy, std::vector<std::shared_ptr<TokenBucket>> buckets,
-                         RateLimitOptions options) {
-  const bool refundable = options.refund_refused;
-  return {policy, AllOf(std::move(buckets), refundable), TermsOf(std::move(options))};
+                         Live<RateLimitOptions> options) {
+  return {policy, AllOf(std::move(buckets)), TermsOf(std::move(options))};
 }
 
 }  // namespace internal

@@ -8,13 +8,20 @@
 #include "token_wait.h"
 
 namespace holdfast::internal {
+namespace {
+
+bool IsSimple(const RateLimitTerms& terms) {
+  return terms.cost == nullptr && !terms.refund_refused;
+}
+
+}  // namespace
 
 RateLimitPlan::RateLimitPlan(std::string_view policy, std::shared_ptr<TokenSource> source,
-                             RateLimitTerms terms, TokenBucket* single)
+                             std::shared_ptr<const TermsSource> terms, TokenBucket* single)
     : policy_(policy),
       source_(std::move(source)),
-      single_(terms.cost == nullptr && !terms.refund_refused ? single : nullptr),
-      terms_(std::move(terms)) {}
+      terms_(std::move(terms)),
+      single_(!terms_->changes() && IsSimple(*terms_->Read()) ? single : nullptr) {}
 
 // Before tokens are acted on all of them go back; and those of a call that was refused afterwards,
 // as far as that can be.
@@ -27,51 +34,62 @@ void RateLimitPlan::State::GiveBack() {
 }
 
 // Of what is acted on: there is nothing to give back, as far as that isn't refundable.
-void RateLimitPlan::State::LetGo(bool refundable) {
+void RateLimitPlan::State::LetGo() {
   if (looked_) {
     for (Reservation& reservation : taken_) TokenWait::Watch(reservation, nullptr);
   }
-  if (!refundable) return taken_.clear();
+  if (!refundable_) return taken_.clear();
   attempts_ = call_->attempt();
   let_in_ = !taken_.empty();
 }
 
 Verdict RateLimitPlan::TakeTokens(Call& call, State& state) const {
   if (state.call_ == nullptr) {
-    const TimePoint now = call.now();
-    const Duration time_left = SaturatingSub(call.latest_start(), now);
-    state.cost_ = terms_.cost == nullptr ? 1 : terms_.cost(std::as_const(call));
-    state.call_ = &call;
-    const TokenSource::Answer answer =
-        source_->Take(call, now, state.cost_, std::min(terms_.max_wait, time_left), state.taken_);
-    if (answer.refused != nullptr) return Refuse(call, state, answer, time_left);
-    state.ready_at_ = answer.at;
-    if (terms_.dry_run && answer.at > now) {
-      call.Waive(policy_, absl::OkStatus(), answer.at);
-      state.ready_at_ = now;
-    }
+    Verdict taken = Take(call, state, *terms_->Read());
+    if (taken.kind() == Verdict::Kind::kReject || state.cost_ < 0) return taken;
   }
   if (call.now() < *state.ready_at_) {
     state.looked_ = true;
-    state.ready_at_ = std::min(*state.ready_at_, source_->Look(call, state.cost_, state.taken_));
+    state.ready_at_ =
+        std::min(*state.ready_at_, source_->Look(call, state.key_, state.cost_, state.taken_));
   }
   if (call.now() < *state.ready_at_) return Verdict::Wait(*state.ready_at_);
-  state.LetGo(terms_.refund_refused);
+  state.LetGo();
   return Verdict::Proceed();
 }
 
-Verdict RateLimitPlan::Refuse(Call& call, State& state, const TokenSource::Answer& answer,
-                              Duration time_left) const {
+// Of a call that comes.
+Verdict RateLimitPlan::Take(Call& call, State& state, const RateLimitTerms& terms) const {
+  const TimePoint now = call.now();
+  const Duration time_left = SaturatingSub(call.latest_start(), now);
+  state.cost_ = terms.cost == nullptr ? 1 : terms.cost(std::as_const(call));
+  state.key_ = terms.key(call);
+  state.refundable_ = terms.refund_refused;
+  state.call_ = &call;
+  const TokenSource::Answer answer =
+      source_->Take(state.key_, now, state.cost_, std::min(terms.max_wait, time_left),
+                    state.refundable_, state.taken_);
+  if (answer.refused != nullptr) return Refuse(call, state, terms, answer, time_left);
+  state.ready_at_ = answer.at;
+  if (terms.dry_run && answer.at > now) {
+    call.Waive(policy_, absl::OkStatus(), answer.at);
+    state.ready_at_ = now;
+  }
+  return Verdict::Proceed();
+}
+
+Verdict RateLimitPlan::Refuse(Call& call, State& state, const RateLimitTerms& terms,
+                              const TokenSource::Answer& answer, Duration time_left) const {
   const Refusals& refusals = *answer.refused;
-  const bool late = answer.at != TimePoint::max() && time_left < terms_.max_wait;
+  const bool late = answer.at != TimePoint::max() && time_left < terms.max_wait;
   const absl::Status& refusal = answer.impossible ? refusals.impossible
                                 : late            ? refusals.deadline
                                                   : refusals.exhausted;
   // One that comes later may wait for the same tokens.
-  const bool too_long = SaturatingSub(answer.at, call.now()) > terms_.max_wait;
+  const bool too_long = SaturatingSub(answer.at, call.now()) > terms.max_wait;
   const bool waits = answer.waiting_helps && too_long && !late && answer.at != TimePoint::max();
-  const TimePoint retry_at = waits ? answer.at - terms_.max_wait : answer.at;
-  if (!terms_.dry_run) return Verdict::Reject(refusal, retry_at);
+  const TimePoint retry_at = waits ? answer.at - terms.max_wait : answer.at;
+  if (!terms.dry_run) return Verdict::Reject(refusal, retry_at);
   call.Waive(policy_, refusal, retry_at);
   state.cost_ = -1;
   return Verdict::Proceed();
@@ -79,14 +97,15 @@ Verdict RateLimitPlan::Refuse(Call& call, State& state, const TokenSource::Answe
 
 void RateLimitPlan::Settle(Call& call, const State& state, std::int64_t true_cost) const {
   const std::int64_t difference = std::max<std::int64_t>(true_cost, 0) - state.cost_;
-  if (state.cost_ >= 0 && difference != 0) source_->Settle(call, call.now(), difference);
+  if (state.cost_ >= 0 && difference != 0) source_->Settle(state.key_, call.now(), difference);
 }
 
-PolicyFacts RateLimitPlan::Facts() const {
-  return {.settings = JoinSettings({source_->Describe(), MaxWaitText(terms_.max_wait),
-                                    terms_.refund_refused ? "refunds what is refused" : "",
-                                    terms_.dry_run ? "dry run" : ""}),
-          .max_wait = terms_.dry_run ? Duration::zero() : terms_.max_wait};
+PolicyFacts RateLimitPlan::Facts(const Changes& changes) const {
+  const RateLimitTerms terms = terms_->With(changes);
+  return {.settings = JoinSettings({source_->Describe(changes), MaxWaitText(terms.max_wait),
+                                    terms.refund_refused ? "refunds what is refused" : "",
+                                    terms.dry_run ? "dry run" : ""}),
+          .max_wait = terms.dry_run ? Duration::zero() : terms.max_wait};
 }
 
 }  // namespace holdfast::internal

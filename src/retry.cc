@@ -73,7 +73,17 @@ class RetryPlan::Random {
   std::mt19937_64 gen_;
 };
 
-RetryPlan::RetryPlan(RetryOptions options) : options_(Validated(std::move(options))) {
+absl::Status SettingsPlan<RetryOptions>::Keep(const RetryOptions& present, RetryOptions& next) {
+  if (!KeepObject(present.budget, next.budget)) {
+    return absl::InvalidArgumentError("Retry: its budget has an Update of its own, and stays");
+  }
+  if (!KeepObject(present.pause, next.pause)) {
+    return absl::InvalidArgumentError("Retry: its pause stays");
+  }
+  return absl::OkStatus();
+}
+
+RetryPlan::RetryPlan(RetryOptions options) : options_(std::move(options)) {
   if (options_.budget == nullptr) options_.budget = RetryBudget::Default();
   if (options_.seed) random_ = std::make_shared<Random>(*options_.seed);
   timed_ = options_.max_elapsed != Duration::max() || options_.before_attempt != nullptr ||

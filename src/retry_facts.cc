@@ -38,7 +38,9 @@ Duration LongestBackoff(const Backoff& backoff, int attempts) {
 
 }  // namespace
 
-PolicyFacts RetryPlan::Facts() const {
+PolicyFacts RetryPlan::Facts(const Changes& changes) const {
+  (void)changes.Of(*options_.budget);  // it says nothing of what the budget has
+
   const Duration backoff = LongestBackoff(options_.backoff, options_.max_attempts);
   const RetryBudget& budget = *options_.budget;
   const bool bounded = options_.max_elapsed != Duration::max();

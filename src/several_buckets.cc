@@ -80,9 +80,8 @@ SeveralBuckets::SeveralBuckets(std::string_view policy,
   }
 }
 
-TokenSource::Answer SeveralBuckets::TakeWith(HeldBucket* first, const Call&, TimePoint now,
-                                             std::int64_t n, Duration max_wait,
-                                             Reservations& taken) {
+TokenSource::Answer SeveralBuckets::TakeWith(HeldBucket* first, TimePoint now, std::int64_t n,
+                                             Duration max_wait, Reservations& taken) {
   taken.reserve(buckets_.size() + 1);  // what is taken must not be lost for want of memory
   Answer answer{.at = now, .refused = nullptr};
   HoldAll(buckets_, now, first, first, [&](HeldBucket* all) {
@@ -120,14 +119,14 @@ TimePoint SeveralBuckets::LookWith(HeldBucket* first, Call& call, std::int64_t n
   return ready_at;
 }
 
-void SeveralBuckets::Settle(const Call&, TimePoint now, std::int64_t n) {
+void SeveralBuckets::Settle(std::string_view, TimePoint now, std::int64_t n) {
   for (const auto& bucket : buckets_) SettleBucket(*bucket, now, n);
 }
 
-std::string SeveralBuckets::Describe() const {
+std::string SeveralBuckets::Describe(const Changes& changes) const {
   std::vector<std::string> each;
   each.reserve(buckets_.size());
-  for (const auto& bucket : buckets_) each.push_back(DescribeBucket(*bucket));
+  for (const auto& bucket : buckets_) each.push_back(DescribeBucket(*bucket, changes));
   std::ranges::sort(each);  // the order here is that of their addresses
   return absl::StrJoin(each, " and ");
 }
@@ -141,9 +140,11 @@ void SettleBucket(TokenBucket& bucket, TimePoint now, std::int64_t n) {
   if (n < 0) bucket.RefundAt(now, -n);
 }
 
-std::string DescribeBucket(const TokenBucket& bucket) {
-  return JoinSettings(
-      {NameText(bucket.name()), RateText(bucket.rate()), absl::StrCat("burst ", bucket.burst())});
+std::string DescribeBucket(const TokenBucket& bucket, const Changes& changes) {
+  const TokenBucket::Options* const next = changes.Of(bucket);
+  const double rate = next == nullptr ? bucket.rate() : next->rate;
+  const std::int64_t burst = next == nullptr ? bucket.burst() : next->burst;
+  return JoinSettings({NameText(bucket.name()), RateText(rate), absl::StrCat("burst ", burst)});
 }
 
 }  // namespace holdfast::internal

@@ -69,22 +69,22 @@ class SeveralBuckets final : public TokenSource {
   // twice.
   SeveralBuckets(std::string_view policy, std::vector<std::shared_ptr<TokenBucket>> buckets);
 
-  Answer Take(const Call& call, TimePoint now, std::int64_t n, Duration max_wait,
+  Answer Take(std::string_view, TimePoint now, std::int64_t n, Duration max_wait, bool,
               Reservations& taken) override {
-    return TakeWith(nullptr, call, now, n, max_wait, taken);
+    return TakeWith(nullptr, now, n, max_wait, taken);
   }
-  TimePoint Look(Call& call, std::int64_t n, Reservations& taken) override {
+  TimePoint Look(Call& call, std::string_view, std::int64_t n, Reservations& taken) override {
     Watch(call, taken);
     return LookWith(nullptr, call, n, taken);
   }
-  void Settle(const Call& call, TimePoint now, std::int64_t n) override;
-  std::string Describe() const override;
+  void Settle(std::string_view key, TimePoint now, std::int64_t n) override;
+  std::string Describe(const Changes& changes) const override;
   void BindClock(ClockBinder& binder, std::string_view policy) override;
 
   // The same with one more that is held already, if it isn't null; what was taken of it comes first
   // in `taken`.
-  Answer TakeWith(HeldBucket* first, const Call& call, TimePoint now, std::int64_t n,
-                  Duration max_wait, Reservations& taken);
+  Answer TakeWith(HeldBucket* first, TimePoint now, std::int64_t n, Duration max_wait,
+                  Reservations& taken);
   TimePoint LookWith(HeldBucket* first, Call& call, std::int64_t n, Reservations& taken);
   // Before LookWith, with nothing held.
   static void Watch(Call& call, Reservations& taken);
@@ -95,8 +95,8 @@ class SeveralBuckets final : public TokenSource {
 
 // Takes `n` more tokens, or gives them back where that is negative.
 void SettleBucket(TokenBucket& bucket, TimePoint now, std::int64_t n);
-// In words, for Stack::Describe.
-std::string DescribeBucket(const TokenBucket& bucket);
+// In words, for Stack::Describe, as it is after the changes.
+std::string DescribeBucket(const TokenBucket& bucket, const Changes& changes);
 
 }  // namespace holdfast::internal
 

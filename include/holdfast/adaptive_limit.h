@@ -26,6 +26,7 @@
 #include "holdfast/internal/object_clock.h"
 #include "holdfast/internal/validate.h"
 #include "holdfast/policy_facts.h"
+#include "holdfast/settings.h"
 #include "holdfast/verdict.h"
 
 namespace holdfast {
@@ -92,6 +93,13 @@ class AdaptiveLimit : public internal::JudgedPolicy<Classify, internal::LimitAdm
       : internal::JudgedPolicy<Classify, internal::LimitAdmission>(std::move(classify)),
         limiter_(internal::NotNull(std::move(limiter))),
         bulkhead_(std::shared_ptr<Semaphore>(limiter_, &limiter_->semaphore_), options) {}
+  // The same with options that change; throws for null settings.
+  template <std::same_as<AdaptiveLimiter> L, std::same_as<Settings<BulkheadOptions>> S>
+  AdaptiveLimit(std::shared_ptr<L> limiter, std::shared_ptr<S> settings, Classify classify = {})
+      : internal::JudgedPolicy<Classify, internal::LimitAdmission>(std::move(classify)),
+        limiter_(internal::NotNull(std::move(limiter))),
+        bulkhead_(std::shared_ptr<Semaphore>(limiter_, &limiter_->semaphore_),
+                  std::move(settings)) {}
   explicit AdaptiveLimit(AdaptiveLimiter::Options limiter, BulkheadOptions options = {},
                          Classify classify = {})
       : AdaptiveLimit(std::make_shared<AdaptiveLimiter>(std::move(limiter)), options,
@@ -121,6 +129,11 @@ template <std::same_as<AdaptiveLimiter> L>
 AdaptiveLimit(std::shared_ptr<L>, BulkheadOptions = {}) -> AdaptiveLimit<>;
 template <std::same_as<AdaptiveLimiter> L, class Classify>
 AdaptiveLimit(std::shared_ptr<L>, BulkheadOptions, Classify) -> AdaptiveLimit<Classify>;
+template <std::same_as<AdaptiveLimiter> L, std::same_as<Settings<BulkheadOptions>> S>
+AdaptiveLimit(std::shared_ptr<L>, std::shared_ptr<S>) -> AdaptiveLimit<>;
+template <std::same_as<AdaptiveLimiter> L, std::same_as<Settings<BulkheadOptions>> S,
+          class Classify>
+AdaptiveLimit(std::shared_ptr<L>, std::shared_ptr<S>, Classify) -> AdaptiveLimit<Classify>;
 AdaptiveLimit(AdaptiveLimiter::Options, BulkheadOptions = {}) -> AdaptiveLimit<>;
 template <class Classify>
 AdaptiveLimit(AdaptiveLimiter::Options, BulkheadOptions, Classify) -> AdaptiveLimit<Classify>;

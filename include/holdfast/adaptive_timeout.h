@@ -27,6 +27,7 @@
 #include "holdfast/latency_quantile.h"
 #include "holdfast/policy_facts.h"
 #include "holdfast/result.h"
+#include "holdfast/settings.h"
 #include "holdfast/time.h"
 #include "holdfast/verdict.h"
 
@@ -56,14 +57,15 @@ class LearntLimit {
     TimePoint deadline() const { return SaturatingAdd(began, limit); }
   };
 
-  LearntLimit(std::shared_ptr<LatencyQuantile> latencies, AdaptiveTimeoutOptions options)
-      : latencies_(NotNull(std::move(latencies))), options_(Validated(options)) {}
+  LearntLimit(std::shared_ptr<LatencyQuantile> latencies, Live<AdaptiveTimeoutOptions> options)
+      : latencies_(NotNull(std::move(latencies))), options_(std::move(options)) {}
 
   void Begin(Call& call, Attempt& attempt) const {
     attempt.began = call.now();
     attempt.outer = call.deadline();
     attempt.backoff = backoff_.load(std::memory_order_relaxed);
-    attempt.limit = std::max(Learnt(attempt.began), Raised(attempt.backoff));
+    const auto options = options_.Read();
+    attempt.limit = std::max(Learnt(attempt.began, *options), Raised(attempt.backoff, *options));
   }
   void Succeeded(TimePoint now, const Attempt& attempt) {
     latencies_->RecordAt(now, SaturatingSub(now, attempt.began));
@@ -72,10 +74,12 @@ class LearntLimit {
   void Failed(Call& call, const Attempt& attempt, absl::StatusCode code);
 
   Duration LimitAt(TimePoint now) const {
-    return std::max(Learnt(now), Raised(backoff_.load(std::memory_order_relaxed)));
+    const auto options = options_.Read();
+    return std::max(Learnt(now, *options),
+                    Raised(backoff_.load(std::memory_order_relaxed), *options));
   }
 
-  PolicyFacts Facts() const;
+  PolicyFacts Facts(const Changes& changes) const;
 
   void BindClock(ClockBinder& binder, std::string_view policy) const {
     latencies_->BindClock(binder, policy);
@@ -90,23 +94,23 @@ class LearntLimit {
   static constexpr std::uint64_t kFitsPerMisfit = 5;
   static constexpr std::uint64_t kMaxDebt = 100;
 
-  Duration Learnt(TimePoint now) const {
+  Duration Learnt(TimePoint now, const AdaptiveTimeoutOptions& options) const {
     const Duration latency = latencies_->Read(now);
-    if (latency == LatencyQuantile::kNoValue) return options_.max;
-    const double limit = static_cast<double>(latency.count()) * options_.headroom;
-    if (limit >= static_cast<double>(options_.max.count())) return options_.max;
-    return std::max<Duration>(Duration(static_cast<Duration::rep>(limit)), options_.min);
+    if (latency == LatencyQuantile::kNoValue) return options.max;
+    const double limit = static_cast<double>(latency.count()) * options.headroom;
+    if (limit >= static_cast<double>(options.max.count())) return options.max;
+    return std::max<Duration>(Duration(static_cast<Duration::rep>(limit)), options.min);
   }
-  Duration Raised(std::uint64_t backoff) const {
+  static Duration Raised(std::uint64_t backoff, const AdaptiveTimeoutOptions& options) {
     const std::uint64_t raised = backoff & kRaised;
-    if (ABSL_PREDICT_FALSE(raised == kRaised)) return options_.max;
-    return std::min<Duration>(Duration(static_cast<Duration::rep>(raised)), options_.max);
+    if (ABSL_PREDICT_FALSE(raised == kRaised)) return options.max;
+    return std::min<Duration>(Duration(static_cast<Duration::rep>(raised)), options.max);
   }
   static std::uint64_t WithMisfit(std::uint64_t backoff);
   void Settle(TimePoint now, const Attempt& attempt);
 
   const std::shared_ptr<LatencyQuantile> latencies_;
-  const AdaptiveTimeoutOptions options_;
+  const Live<AdaptiveTimeoutOptions> options_;
   std::atomic<std::uint64_t> backoff_{0};
 };
 
@@ -143,9 +147,15 @@ class AdaptiveTimeout {
   // AdaptiveTimeout({}) means default options.
   template <std::same_as<LatencyQuantile> L>
   explicit AdaptiveTimeout(std::shared_ptr<L> latencies, AdaptiveTimeoutOptions options = {})
-      : limit_(std::make_shared<internal::LearntLimit>(std::move(latencies), options)) {}
+      : limit_(std::make_shared<internal::LearntLimit>(
+            std::move(latencies), internal::Live<AdaptiveTimeoutOptions>(options))) {}
   explicit AdaptiveTimeout(LatencyQuantile::Options latencies, AdaptiveTimeoutOptions options = {})
       : AdaptiveTimeout(std::make_shared<LatencyQuantile>(std::move(latencies)), options) {}
+  // The same with options that change; throws for null settings.
+  template <std::same_as<LatencyQuantile> L, std::same_as<Settings<AdaptiveTimeoutOptions>> S>
+  AdaptiveTimeout(std::shared_ptr<L> latencies, std::shared_ptr<S> settings)
+      : limit_(std::make_shared<internal::LearntLimit>(
+            std::move(latencies), internal::Live<AdaptiveTimeoutOptions>(std::move(settings)))) {}
 
   class State {
    public:
@@ -187,7 +197,7 @@ class AdaptiveTimeout {
   // What a call that came now would get.
   Duration LimitAt(TimePoint now) const { return limit_->LimitAt(now); }
 
-  PolicyFacts Facts() const { return limit_->Facts(); }
+  PolicyFacts Facts(const internal::Changes& changes = {}) const { return limit_->Facts(changes); }
 
   void BindClock(internal::ClockBinder& binder) const { limit_->BindClock(binder, kName); }
 

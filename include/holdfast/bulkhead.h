@@ -9,6 +9,7 @@
 #include <absl/status/status.h>
 
 #include <chrono>
+#include <concepts>
 #include <cstdint>
 #include <memory>
 #include <optional>
@@ -21,6 +22,7 @@
 #include "holdfast/internal/validate.h"
 #include "holdfast/policy_facts.h"
 #include "holdfast/semaphore.h"
+#include "holdfast/settings.h"
 #include "holdfast/verdict.h"
 
 namespace holdfast {
@@ -65,13 +67,20 @@ class Bulkhead {
 
   // Both throw std::invalid_argument for options that Validate refuses, and for a null semaphore.
   explicit Bulkhead(std::shared_ptr<Semaphore> semaphore, BulkheadOptions options = {})
-      : semaphore_(internal::NotNull(std::move(semaphore))),
-        options_(internal::Validated(options)),
-        queueless_(options.max_queue == 0 || options.max_wait == Duration::zero()) {}
+      : Bulkhead(std::move(semaphore), internal::Live<BulkheadOptions>(options)) {}
   explicit Bulkhead(Semaphore::Options semaphore, BulkheadOptions options = {})
       : Bulkhead(std::make_shared<Semaphore>(std::move(semaphore)), options) {}
+  // The same with options that change; throws for null settings. A template, so that {} means
+  // default options.
+  template <std::same_as<Settings<BulkheadOptions>> S>
+  Bulkhead(std::shared_ptr<Semaphore> semaphore, std::shared_ptr<S> settings)
+      : Bulkhead(std::move(semaphore), internal::Live<BulkheadOptions>(std::move(settings))) {}
 
   class State {
+   public:
+    State() {}  // NOLINT(modernize-use-equals-default): see UnsetTime
+
+   private:
     friend class Bulkhead;
     Permit permit_;
     std::optional<Semaphore::Waiter> waiter_;
@@ -82,7 +91,9 @@ class Bulkhead {
   };
 
   ABSL_ATTRIBUTE_ALWAYS_INLINE Verdict Before(Call& call, State& state) const {
-    if (state.waiter_ || Yields(call) || !semaphore_->TryTake(1)) return Queue(call, state);
+    if (state.waiter_ || (!simple_ && Yields(call)) || !semaphore_->TryTake(1)) {
+      return Queue(call, state);
+    }
     state.attempt_ = call.attempt();
     // Where it lies: to move it there would cost as much as to take it.
     state.permit_.semaphore_ = semaphore_.get();
@@ -98,25 +109,34 @@ class Bulkhead {
   // What runs on after the call stopped waiting for it still counts.
   void Linger(Call& call, State& state) const;
 
-  PolicyFacts Facts() const;
+  PolicyFacts Facts(const internal::Changes& changes = {}) const;
 
   void BindClock(internal::ClockBinder& binder) const { semaphore_->BindClock(binder, kName); }
 
  private:
+  Bulkhead(std::shared_ptr<Semaphore> semaphore, internal::Live<BulkheadOptions> options)
+      : semaphore_(internal::NotNull(std::move(semaphore))),
+        options_(std::move(options)),
+        simple_(!options_.changes() && !Queueless(options_.first())) {}
+
+  // Nobody may wait.
+  static bool Queueless(const BulkheadOptions& options) {
+    return options.max_queue == 0 || options.max_wait == Duration::zero();
+  }
   // Whether the permits that are left are for calls that matter more.
   bool Yields(Call& call) const {
-    if (!queueless_) return false;
+    if (!Queueless(*options_.Read())) return false;
     semaphore_->headroom_.Saw(call.priority());
     return semaphore_->headroom_.Matters(call.priority()) && LeavesFree(call);
   }
   bool LeavesFree(Call& call) const;
   Verdict Queue(Call& call, State& state) const;
   Verdict Refuse(Call& call) const;
-  bool Enter(Call& call, State& state) const;
+  bool Enter(Call& call, State& state, const BulkheadOptions& options) const;
 
   std::shared_ptr<Semaphore> semaphore_;
-  BulkheadOptions options_;
-  bool queueless_;  // nobody may wait
+  internal::Live<BulkheadOptions> options_;
+  bool simple_;  // calls may wait, and that never changes
 };
 
 }  // namespace holdfast

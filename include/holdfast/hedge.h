@@ -29,6 +29,7 @@
 #include "holdfast/repeatability.h"
 #include "holdfast/result.h"
 #include "holdfast/retry_budget.h"
+#include "holdfast/settings.h"
 #include "holdfast/thread_pool.h"
 #include "holdfast/time.h"
 #include "holdfast/verdict.h"
@@ -64,7 +65,7 @@ struct AskRequest {
 // The part of Hedge that knows no word.
 class HedgePlan {
  public:
-  explicit HedgePlan(HedgeOptions options);
+  explicit HedgePlan(HedgeOptions options);  // which are valid
 
   struct State {
     TimePoint sent = {};
@@ -75,8 +76,9 @@ class HedgePlan {
   }
   void Succeeded(Call& call, const State& state) const;
 
-  PolicyFacts Facts() const;
+  PolicyFacts Facts(const Changes& changes) const;
   void BindClock(ClockBinder& binder) const;
+  const HedgeOptions& options() const { return options_; }
   const std::shared_ptr<RetryBudget>& budget() const { return options_.budget; }
   ThreadPool* pool() const { return options_.pool.get(); }
   TimePoint NextBranch(TimePoint now, int sent) const;
@@ -85,6 +87,13 @@ class HedgePlan {
 
  private:
   HedgeOptions options_;
+};
+
+template <>
+struct SettingsPlan<HedgeOptions> {
+  using type = HedgePlan;
+  static const HedgeOptions& OptionsOf(const HedgePlan& plan) { return plan.options(); }
+  static absl::Status Keep(const HedgeOptions& present, HedgeOptions& next);
 };
 
 }  // namespace internal
@@ -132,43 +141,57 @@ class Hedge {
   // calls. What it throws passes to the caller.
   explicit Hedge(HedgeOptions options, Word word = {})
       : plan_(std::move(options)), word_(std::move(word)) {}
+  // The same with options that change; throws for null settings. A template, so that Hedge({})
+  // means default options.
+  template <std::same_as<Settings<HedgeOptions>> S>
+  explicit Hedge(std::shared_ptr<S> settings, Word word = {})
+      : plan_(std::move(settings)), word_(std::move(word)) {}
 
   using State = internal::HedgePlan::State;
 
   Verdict Before(Call& call, State& state) const {
-    plan_.Begin(call, state);
+    plan_.first().Begin(call, state);
     return Verdict::Proceed();
   }
 
   template <class R>
   Next After(Call& call, State& state, R& result) const {
-    if (ResultTraits<R>::StatusOf(result).ok() && !call.rejected()) plan_.Succeeded(call, state);
+    if (ResultTraits<R>::StatusOf(result).ok() && !call.rejected())
+      plan_.first().Succeeded(call, state);
     return Next::Done();
   }
 
-  PolicyFacts Facts() const { return plan_.Facts(); }
+  PolicyFacts Facts(const internal::Changes& changes = {}) const {
+    return plan_.With(changes).Facts(changes);
+  }
 
-  void BindClock(internal::ClockBinder& binder) const { plan_.BindClock(binder); }
+  void BindClock(internal::ClockBinder& binder) const { plan_.first().BindClock(binder); }
 
   // The one that it was given, or its own; never null.
-  const std::shared_ptr<RetryBudget>& budget() const { return plan_.budget(); }
+  const std::shared_ptr<RetryBudget>& budget() const { return plan_.first().budget(); }
 
   // For drivers (fork.h).
-  ThreadPool* pool() const { return plan_.pool(); }
-  TimePoint NextBranch(TimePoint now, int sent) const { return plan_.NextBranch(now, sent); }
+  ThreadPool* pool() const { return plan_.first().pool(); }
+  TimePoint NextBranch(TimePoint now, int sent) const {
+    return plan_.Read()->NextBranch(now, sent);
+  }
   bool MayBranch(const Call& call) const {
     // The word is not asked where it does not matter.
     return MayRunAtOnce(call) || (MayRunAtOnce(call, /*idempotent=*/true) && word_(call));
   }
-  bool TakeBranch(TimePoint now) const { return plan_.TakeBranch(now); }
-  void ReturnBranch() const { plan_.ReturnBranch(); }
+  bool TakeBranch(TimePoint now) const { return plan_.first().TakeBranch(now); }
+  void ReturnBranch() const { plan_.first().ReturnBranch(); }
 
  private:
-  internal::HedgePlan plan_;
+  internal::Live<HedgeOptions> plan_;
   [[no_unique_address]] Word word_;
 };
 
 Hedge(HedgeOptions) -> Hedge<>;
+template <std::same_as<Settings<HedgeOptions>> S>
+Hedge(std::shared_ptr<S>) -> Hedge<>;
+template <std::same_as<Settings<HedgeOptions>> S, class Word>
+Hedge(std::shared_ptr<S>, Word) -> Hedge<Word>;
 template <class Word>
 Hedge(HedgeOptions, Word) -> Hedge<Word>;
 

@@ -28,6 +28,7 @@
 #include "holdfast/internal/rate_limit_plan.h"
 #include "holdfast/key_function.h"
 #include "holdfast/keyed_token_bucket.h"
+#include "holdfast/settings.h"
 
 namespace holdfast {
 
@@ -47,12 +48,21 @@ absl::Status Validate(const KeyedRateLimitOptions& options);
 
 namespace internal {
 
+template <>
+struct SettingsPlan<KeyedRateLimitOptions> {
+  using type = RateLimitTerms;
+  static KeyedRateLimitOptions OptionsOf(const RateLimitTerms& terms);
+  static absl::Status Keep(const KeyedRateLimitOptions&, KeyedRateLimitOptions&) {
+    return absl::OkStatus();
+  }
+};
+
 RateLimitPlan PlanByKey(std::string_view policy, std::shared_ptr<KeyedTokenBucket> buckets,
-                        KeyedRateLimitOptions options);
+                        Live<KeyedRateLimitOptions> options);
 // Also throws for no bucket more, for a null one, and for one twice.
 RateLimitPlan PlanByKeyAndAll(std::string_view policy, std::shared_ptr<KeyedTokenBucket> buckets,
                               std::vector<std::shared_ptr<TokenBucket>> more,
-                              KeyedRateLimitOptions options);
+                              Live<KeyedRateLimitOptions> options);
 
 }  // namespace internal
 
@@ -71,7 +81,7 @@ class KeyedRateLimit : public internal::RateLimitPolicy<TrueCost> {
   // `true_cost` is as RateLimit's.
   explicit KeyedRateLimit(std::shared_ptr<KeyedTokenBucket> buckets,
                           KeyedRateLimitOptions options = {}, TrueCost true_cost = {})
-      : Base(internal::PlanByKey(kName, std::move(buckets), std::move(options)),
+      : Base(internal::PlanByKey(kName, std::move(buckets), Live(std::move(options))),
              std::move(true_cost)) {}
   explicit KeyedRateLimit(KeyedTokenBucket::Options buckets, KeyedRateLimitOptions options = {},
                           TrueCost true_cost = {})
@@ -83,15 +93,30 @@ class KeyedRateLimit : public internal::RateLimitPolicy<TrueCost> {
   KeyedRateLimit(std::shared_ptr<KeyedTokenBucket> buckets, Buckets for_all,
                  KeyedRateLimitOptions options = {}, TrueCost true_cost = {})
       : Base(internal::PlanByKeyAndAll(kName, std::move(buckets), std::move(for_all),
-                                       std::move(options)),
+                                       Live(std::move(options))),
              std::move(true_cost)) {}
   KeyedRateLimit(std::shared_ptr<KeyedTokenBucket> buckets, std::shared_ptr<TokenBucket> for_all,
                  KeyedRateLimitOptions options = {}, TrueCost true_cost = {})
       : KeyedRateLimit(std::move(buckets), std::vector{std::move(for_all)}, std::move(options),
                        std::move(true_cost)) {}
+  // The same with options that change, among them the key of calls that come later; they throw for
+  // null settings.
+  template <std::same_as<Settings<KeyedRateLimitOptions>> S>
+  KeyedRateLimit(std::shared_ptr<KeyedTokenBucket> buckets, std::shared_ptr<S> settings,
+                 TrueCost true_cost = {})
+      : Base(internal::PlanByKey(kName, std::move(buckets), Live(std::move(settings))),
+             std::move(true_cost)) {}
+  template <std::same_as<Settings<KeyedRateLimitOptions>> S>
+  KeyedRateLimit(std::shared_ptr<KeyedTokenBucket> buckets,
+                 std::vector<std::shared_ptr<TokenBucket>> for_all, std::shared_ptr<S> settings,
+                 TrueCost true_cost = {})
+      : Base(internal::PlanByKeyAndAll(kName, std::move(buckets), std::move(for_all),
+                                       Live(std::move(settings))),
+             std::move(true_cost)) {}
 
  private:
   using Base = internal::RateLimitPolicy<TrueCost>;
+  using Live = internal::Live<KeyedRateLimitOptions>;
 };
 
 KeyedRateLimit(std::shared_ptr<KeyedTokenBucket>) -> KeyedRateLimit<>;
@@ -113,6 +138,14 @@ KeyedRateLimit(std::shared_ptr<KeyedTokenBucket>, std::shared_ptr<TokenBucket>,
 template <class TrueCost>
 KeyedRateLimit(std::shared_ptr<KeyedTokenBucket>, std::shared_ptr<TokenBucket>,
                KeyedRateLimitOptions, TrueCost) -> KeyedRateLimit<TrueCost>;
+template <std::same_as<Settings<KeyedRateLimitOptions>> S>
+KeyedRateLimit(std::shared_ptr<KeyedTokenBucket>, std::shared_ptr<S>) -> KeyedRateLimit<>;
+template <std::same_as<Settings<KeyedRateLimitOptions>> S, class TrueCost>
+KeyedRateLimit(std::shared_ptr<KeyedTokenBucket>, std::shared_ptr<S>, TrueCost)
+    -> KeyedRateLimit<TrueCost>;
+template <std::same_as<Settings<KeyedRateLimitOptions>> S>
+KeyedRateLimit(std::shared_ptr<KeyedTokenBucket>, std::vector<std::shared_ptr<TokenBucket>>,
+               std::shared_ptr<S>) -> KeyedRateLimit<>;
 KeyedRateLimit(KeyedTokenBucket::Options) -> KeyedRateLimit<>;
 KeyedRateLimit(KeyedTokenBucket::Options, KeyedRateLimitOptions) -> KeyedRateLimit<>;
 template <class TrueCost>

@@ -6,9 +6,12 @@
 #ifndef HOLDFAST_NESTED_RETRY_H_
 #define HOLDFAST_NESTED_RETRY_H_
 
+#include <concepts>
+#include <memory>
 #include <utility>
 
 #include "holdfast/retry.h"
+#include "holdfast/settings.h"
 
 namespace holdfast {
 
@@ -22,7 +25,13 @@ class NestedRetry : public Retry<T...> {
   // As Retry's.
   explicit NestedRetry(RetryOptions options, T... check_and_prepare)
       : Retry<T...>(std::move(options), std::move(check_and_prepare)...) {}
+  template <std::same_as<Settings<RetryOptions>> S>
+  explicit NestedRetry(std::shared_ptr<S> settings, T... check_and_prepare)
+      : Retry<T...>(std::move(settings), std::move(check_and_prepare)...) {}
 };
+
+template <std::same_as<Settings<RetryOptions>> S, class... T>
+NestedRetry(std::shared_ptr<S>, T...) -> NestedRetry<T...>;
 
 }  // namespace holdfast
 

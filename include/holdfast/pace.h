@@ -8,6 +8,7 @@
 #include <absl/base/attributes.h>
 #include <absl/status/status.h>
 
+#include <concepts>
 #include <memory>
 #include <string_view>
 #include <utility>
@@ -17,6 +18,7 @@
 #include "holdfast/internal/validate.h"
 #include "holdfast/pacer.h"
 #include "holdfast/policy_facts.h"
+#include "holdfast/settings.h"
 #include "holdfast/verdict.h"
 
 namespace holdfast {
@@ -42,9 +44,14 @@ class Pace {
 
   // Both throw std::invalid_argument for options that Validate refuses, and for a null pacer.
   explicit Pace(std::shared_ptr<Pacer> pacer, PaceOptions options = {})
-      : pacer_(internal::NotNull(std::move(pacer))), options_(internal::Validated(options)) {}
+      : pacer_(internal::NotNull(std::move(pacer))), options_(options) {}
   explicit Pace(Pacer::Options pacer, PaceOptions options = {})
       : Pace(std::make_shared<Pacer>(std::move(pacer)), options) {}
+  // The same with options that change; throws for null settings. A template, so that {} means
+  // default options.
+  template <std::same_as<Settings<PaceOptions>> S>
+  Pace(std::shared_ptr<Pacer> pacer, std::shared_ptr<S> settings)
+      : pacer_(internal::NotNull(std::move(pacer))), options_(std::move(settings)) {}
 
   class State {
    public:
@@ -59,6 +66,7 @@ class Pace {
     Pacer* pacer_ = nullptr;  // while the time of the place has not come, or it is refundable
     Call* let_in_ = nullptr;  // with a refundable place
     Pacer::Place place_;      // if there is a pacer
+    bool refundable_;         // likewise
     int attempts_;            // of the call, before it was let in
   };
 
@@ -69,15 +77,15 @@ class Pace {
     return Next::Done();
   }
 
-  PolicyFacts Facts() const;
+  PolicyFacts Facts(const internal::Changes& changes = {}) const;
 
   void BindClock(internal::ClockBinder& binder) const { pacer_->BindClock(binder, kName); }
 
  private:
-  Verdict LetIn(Call& call, State& state) const;
+  static Verdict LetIn(Call& call, State& state);
 
   std::shared_ptr<Pacer> pacer_;
-  PaceOptions options_;
+  internal::Live<PaceOptions> options_;
 };
 
 }  // namespace holdfast

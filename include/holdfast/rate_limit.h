@@ -24,6 +24,7 @@
 
 #include "holdfast/call.h"
 #include "holdfast/internal/rate_limit_plan.h"
+#include "holdfast/settings.h"
 #include "holdfast/token_bucket.h"
 
 namespace holdfast {
@@ -53,12 +54,18 @@ absl::Status Validate(const RateLimitOptions& options);
 
 namespace internal {
 
-// Both throw std::invalid_argument for options that Validate refuses, and for a null bucket; the
-// second also for none, and for one twice.
+template <>
+struct SettingsPlan<RateLimitOptions> {
+  using type = RateLimitTerms;
+  static RateLimitOptions OptionsOf(const RateLimitTerms& terms);
+  static absl::Status Keep(const RateLimitOptions&, RateLimitOptions&) { return absl::OkStatus(); }
+};
+
+// Both throw std::invalid_argument for a null bucket; the second also for none, and for one twice.
 RateLimitPlan PlanFor(std::string_view policy, const std::shared_ptr<TokenBucket>& bucket,
-                      RateLimitOptions options);
+                      Live<RateLimitOptions> options);
 RateLimitPlan PlanForAll(std::string_view policy, std::vector<std::shared_ptr<TokenBucket>> buckets,
-                         RateLimitOptions options);
+                         Live<RateLimitOptions> options);
 
 }  // namespace internal
 
@@ -81,14 +88,25 @@ class RateLimit : public internal::RateLimitPolicy<TrueCost> {
   // result keeps its cost.
   explicit RateLimit(const std::shared_ptr<TokenBucket>& bucket, RateLimitOptions options = {},
                      TrueCost true_cost = {})
-      : Base(internal::PlanFor(kName, bucket, std::move(options)), std::move(true_cost)) {}
+      : Base(internal::PlanFor(kName, bucket, Live(std::move(options))), std::move(true_cost)) {}
   explicit RateLimit(TokenBucket::Options bucket, RateLimitOptions options = {},
                      TrueCost true_cost = {})
       : RateLimit(std::make_shared<TokenBucket>(std::move(bucket)), std::move(options),
                   std::move(true_cost)) {}
   explicit RateLimit(std::vector<std::shared_ptr<TokenBucket>> buckets,
                      RateLimitOptions options = {}, TrueCost true_cost = {})
-      : Base(internal::PlanForAll(kName, std::move(buckets), std::move(options)),
+      : Base(internal::PlanForAll(kName, std::move(buckets), Live(std::move(options))),
+             std::move(true_cost)) {}
+  // The same with options that change; they throw for null settings. Templates, so that {} means
+  // default options.
+  template <std::same_as<Settings<RateLimitOptions>> S>
+  RateLimit(const std::shared_ptr<TokenBucket>& bucket, std::shared_ptr<S> settings,
+            TrueCost true_cost = {})
+      : Base(internal::PlanFor(kName, bucket, Live(std::move(settings))), std::move(true_cost)) {}
+  template <std::same_as<Settings<RateLimitOptions>> S>
+  RateLimit(std::vector<std::shared_ptr<TokenBucket>> buckets, std::shared_ptr<S> settings,
+            TrueCost true_cost = {})
+      : Base(internal::PlanForAll(kName, std::move(buckets), Live(std::move(settings))),
              std::move(true_cost)) {}
   template <std::same_as<std::shared_ptr<TokenBucket>>... More>
     requires(sizeof...(More) > 0)
@@ -97,6 +115,7 @@ class RateLimit : public internal::RateLimitPolicy<TrueCost> {
 
  private:
   using Base = internal::RateLimitPolicy<TrueCost>;
+  using Live = internal::Live<RateLimitOptions>;
 };
 
 RateLimit(std::shared_ptr<TokenBucket>) -> RateLimit<>;
@@ -106,6 +125,12 @@ RateLimit(std::shared_ptr<TokenBucket>, RateLimitOptions, TrueCost) -> RateLimit
 template <std::same_as<std::shared_ptr<TokenBucket>>... More>
   requires(sizeof...(More) > 0)
 RateLimit(std::shared_ptr<TokenBucket>, More...) -> RateLimit<>;
+template <std::same_as<Settings<RateLimitOptions>> S>
+RateLimit(std::shared_ptr<TokenBucket>, std::shared_ptr<S>) -> RateLimit<>;
+template <std::same_as<Settings<RateLimitOptions>> S, class TrueCost>
+RateLimit(std::shared_ptr<TokenBucket>, std::shared_ptr<S>, TrueCost) -> RateLimit<TrueCost>;
+template <std::same_as<Settings<RateLimitOptions>> S>
+RateLimit(std::vector<std::shared_ptr<TokenBucket>>, std::shared_ptr<S>) -> RateLimit<>;
 
 }  // namespace holdfast
 

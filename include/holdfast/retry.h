@@ -33,6 +33,7 @@
 #include "holdfast/result.h"
 #include "holdfast/retry_budget.h"
 #include "holdfast/retry_pause.h"
+#include "holdfast/settings.h"
 #include "holdfast/verdict.h"
 
 namespace holdfast {
@@ -219,7 +220,7 @@ namespace internal {
 // The part of Retry that knows neither the result nor the check.
 class RetryPlan {
  public:
-  explicit RetryPlan(RetryOptions options);
+  explicit RetryPlan(RetryOptions options);  // which are valid
 
   // What a budget was charged for a retry. It goes back if the executor is not run for that:
   // whatever refuses, stops or throws before it.
@@ -247,6 +248,8 @@ class RetryPlan {
   };
 
   struct State {
+    State() {}  // NOLINT(modernize-use-equals-default): see UnsetTime
+
     int attempts = 0;         // that have ended
     int runs = 0;             // of the executor, before the present one; known with hooks
     UnsetTime began;          // when the call came; known where it matters
@@ -279,7 +282,7 @@ class RetryPlan {
   };
 
   template <class R>
-  void Succeeded(Call& call, State& state, const R& result) const {
+  ABSL_ATTRIBUTE_ALWAYS_INLINE void Succeeded(Call& call, State& state, const R& result) const {
     RetryBudget* const budget = options_.budget.get();
     if (call.MayRepay(budget)) budget->Deposit();
     if (ABSL_PREDICT_FALSE(timed_)) {
@@ -307,7 +310,8 @@ class RetryPlan {
   Next Go(Call& call, State& state, const Ending& ending, TimePoint at) const;
   void Refuse(Call& call, State& state, const Ending& ending) const;
 
-  PolicyFacts Facts() const;
+  PolicyFacts Facts(const Changes& changes) const;
+  const RetryOptions& options() const { return options_; }
   const std::shared_ptr<RetryBudget>& budget() const { return options_.budget; }
 
  private:
@@ -332,6 +336,13 @@ class RetryPlan {
 };
 
 struct NoPreparation {};
+
+template <>
+struct SettingsPlan<RetryOptions> {
+  using type = RetryPlan;
+  static const RetryOptions& OptionsOf(const RetryPlan& plan) { return plan.options(); }
+  static absl::Status Keep(const RetryOptions& present, RetryOptions& next);
+};
 
 }  // namespace internal
 
@@ -360,11 +371,21 @@ class Retry {
   // caller.
   explicit Retry(RetryOptions options, CheckRetry check = {}, Prepare prepare = {})
       : plan_(std::move(options)), check_(std::move(check)), prepare_(std::move(prepare)) {}
+  // The same with options that change; throws for null settings. A template, so that Retry({})
+  // means default options.
+  template <std::same_as<Settings<RetryOptions>> S>
+  explicit Retry(std::shared_ptr<S> settings, CheckRetry check = {}, Prepare prepare = {})
+      : plan_(std::move(settings)), check_(std::move(check)), prepare_(std::move(prepare)) {}
 
-  using State = internal::RetryPlan::State;
+  struct State : internal::RetryPlan::State {
+    State() {}  // NOLINT(modernize-use-equals-default): see UnsetTime
+
+    internal::Live<RetryOptions>::Pin plan;  // one for all attempts; none where it never changes
+  };
 
   ABSL_ATTRIBUTE_ALWAYS_INLINE Verdict Before(Call& call, State& state) const {
-    return plan_.Begin(call, state);
+    if (ABSL_PREDICT_FALSE(plan_.changes())) return BeginPinned(call, state);
+    return plan_.first().Begin(call, state);
   }
 
   template <class R>
@@ -372,8 +393,8 @@ class Retry {
     if constexpr (std::same_as<CheckRetry, RetryTransient>) {
       if (ResultTraits<R>::StatusOf(result).ok()) return Succeed(call, state, result);
     }
-    if (ABSL_PREDICT_FALSE(plan_.IsFinal(call))) {
-      plan_.Refused(call, state, EndingOf(result));
+    if (ABSL_PREDICT_FALSE(PlanOf(state).IsFinal(call))) {
+      PlanOf(state).Refused(call, state, EndingOf(result));
       return Next::Done();
     }
     const RetryDecision decision = check_(std::as_const(call), std::as_const(result));
@@ -383,19 +404,29 @@ class Retry {
   }
 
   // Each further attempt begins (machine.h).
-  void BeforeAgain(Call& call, State& state) const { plan_.StartAgain(call, state); }
+  void BeforeAgain(Call& call, State& state) const { PlanOf(state).StartAgain(call, state); }
 
-  PolicyFacts Facts() const { return plan_.Facts(); }
+  PolicyFacts Facts(const internal::Changes& changes = {}) const {
+    return plan_.With(changes).Facts(changes);
+  }
 
-  void BindClock(internal::ClockBinder& binder) const { plan_.budget()->BindClock(binder, kName); }
+  void BindClock(internal::ClockBinder& binder) const { budget()->BindClock(binder, kName); }
 
   // The one that it was given, or its own; never null.
-  const std::shared_ptr<RetryBudget>& budget() const { return plan_.budget(); }
+  const std::shared_ptr<RetryBudget>& budget() const { return plan_.first().budget(); }
 
  private:
+  ABSL_ATTRIBUTE_NOINLINE Verdict BeginPinned(Call& call, State& state) const {
+    if (!state.plan) state.plan = plan_.Read();
+    return state.plan->Begin(call, state);
+  }
+  ABSL_ATTRIBUTE_ALWAYS_INLINE const internal::RetryPlan& PlanOf(const State& state) const {
+    return ABSL_PREDICT_TRUE(!state.plan) ? plan_.first() : *state.plan;
+  }
+
   template <class R>
   ABSL_ATTRIBUTE_ALWAYS_INLINE Next Succeed(Call& call, State& state, const R& result) const {
-    plan_.Succeeded(call, state, result);
+    PlanOf(state).Succeeded(call, state, result);
     return Next::Done();
   }
 
@@ -412,33 +443,40 @@ class Retry {
   template <class R>
   Next Decide(Call& call, State& state, const R& result, const RetryDecision& decision) {
     const internal::RetryPlan::Ending ending = EndingOf(result);
-    if (plan_.SharesPause() && !ending.status.ok()) {
-      if (const auto asked = ResultTraits<R>::RetryAfter(result)) plan_.Pause(call, *asked);
+    const internal::RetryPlan& plan = PlanOf(state);
+    if (plan.SharesPause() && !ending.status.ok()) {
+      if (const auto asked = ResultTraits<R>::RetryAfter(result)) plan.Pause(call, *asked);
     }
     if (!decision.again()) {
       if (ending.status.ok()) return Succeed(call, state, result);
-      plan_.Failed(call, state, ending, decision.why());
+      plan.Failed(call, state, ending, decision.why());
       return Next::Done();
     }
     const auto at =
-        plan_.Again(call, state, ending, decision.delay(), ResultTraits<R>::RetryAfter(result));
+        plan.Again(call, state, ending, decision.delay(), ResultTraits<R>::RetryAfter(result));
     if (!at) return Next::Done();
     if constexpr (!std::same_as<Prepare, internal::NoPreparation>) {
       const absl::Status prepared = prepare_(call, result);
       if (!prepared.ok()) {
-        plan_.Refuse(call, state, ending);
+        plan.Refuse(call, state, ending);
         return Next::Done();
       }
     }
-    return plan_.Go(call, state, ending, *at);
+    return plan.Go(call, state, ending, *at);
   }
 
-  internal::RetryPlan plan_;
+  internal::Live<RetryOptions> plan_;
   CheckRetry check_;
   [[no_unique_address]] Prepare prepare_;
 };
 
 Retry(RetryOptions) -> Retry<>;
+template <std::same_as<Settings<RetryOptions>> S>
+Retry(std::shared_ptr<S>) -> Retry<>;
+template <std::same_as<Settings<RetryOptions>> S, class CheckRetry>
+Retry(std::shared_ptr<S>, CheckRetry) -> Retry<CheckRetry>;
+template <std::same_as<Settings<RetryOptions>> S, class CheckRetry, class Prepare>
+Retry(std::shared_ptr<S>, CheckRetry, Prepare) -> Retry<CheckRetry, Prepare>;
 template <class CheckRetry>
 Retry(RetryOptions, CheckRetry) -> Retry<CheckRetry>;
 template <class CheckRetry, class Prepare>

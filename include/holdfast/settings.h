@@ -33,6 +33,13 @@ struct SettingsPlan {
   static absl::Status Keep(const Options&, Options&) { return absl::OkStatus(); }
 };
 
+// An object among the options: `next` becomes `present` if it is null. False if it is another one.
+template <class T>
+bool KeepObject(const std::shared_ptr<T>& present, std::shared_ptr<T>& next) {
+  if (next == nullptr) next = present;
+  return next == present;
+}
+
 template <class Options>
 class Live;
 
@@ -103,8 +110,9 @@ class Live {
     return ABSL_PREDICT_TRUE(settings_ == nullptr) ? Pin(own_) : settings_->versions_.Read();
   }
 
-  // Null where they are its own.
-  const std::shared_ptr<Settings<Options>>& settings() const { return settings_; }
+  bool changes() const { return settings_ != nullptr; }
+  // Those of the beginning: what can't change in them is still as it is there.
+  const Plan& first() const { return own_; }
   // The options; those that they would be after some changes.
   Plan With(const Changes& changes) const {
     const Options* const next = settings_ == nullptr ? nullptr : changes.Of(*settings_);
@@ -116,7 +124,7 @@ class Live {
 
  private:
   std::shared_ptr<Settings<Options>> settings_;
-  Plan own_;  // where there are no settings; else those of the beginning
+  Plan own_;  // those of the beginning, where there are settings
 };
 
 }  // namespace internal

@@ -11,6 +11,7 @@
 #define HOLDFAST_TIMEOUT_H_
 
 #include <absl/base/attributes.h>
+#include <absl/base/optimization.h>
 #include <absl/status/status.h>
 
 #include <algorithm>
@@ -21,6 +22,7 @@
 
 #include "holdfast/call.h"
 #include "holdfast/internal/changes.h"
+#include "holdfast/internal/unset_time.h"
 #include "holdfast/internal/validate.h"
 #include "holdfast/policy_facts.h"
 #include "holdfast/settings.h"
@@ -76,14 +78,15 @@ class Timeout {
 
   class State {
    public:
+    State() {}  // NOLINT(modernize-use-equals-default): see UnsetTime
     ~State() {
-      if (call_ != nullptr) call_->set_deadline(outer_);
+      if (call_ != nullptr) call_->set_deadline(*outer_);
     }
 
    private:
     friend class Timeout;
     Call* call_ = nullptr;
-    TimePoint outer_ = {};  // the deadline to put back
+    internal::UnsetTime outer_;  // the deadline to put back
   };
 
   ABSL_ATTRIBUTE_ALWAYS_INLINE Verdict Before(Call& call, State& state) const {
@@ -118,7 +121,11 @@ class Timeout {
  private:
   struct NoPool {};
 
-  Duration limit() const { return options_.Read()->limit; }
+  ABSL_ATTRIBUTE_ALWAYS_INLINE Duration limit() const {
+    if (ABSL_PREDICT_FALSE(options_.changes())) return PresentLimit();
+    return options_.first().limit;
+  }
+  ABSL_ATTRIBUTE_NOINLINE Duration PresentLimit() const { return options_.Read()->limit; }
 
   internal::Live<TimeoutOptions> options_;
   [[no_unique_address]] std::conditional_t<kWalksAway, std::shared_ptr<ThreadPool>, NoPool> pool_;

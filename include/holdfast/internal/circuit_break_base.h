@@ -18,7 +18,7 @@ namespace holdfast::internal {
 // there was none.
 class CircuitBreakAdmission {
  public:
-  CircuitBreakAdmission() = default;
+  CircuitBreakAdmission() {}  // NOLINT(modernize-use-equals-default): see UnsetTime
   CircuitBreakAdmission(const CircuitBreakAdmission&) = delete;
   CircuitBreakAdmission& operator=(const CircuitBreakAdmission&) = delete;
   ABSL_ATTRIBUTE_ALWAYS_INLINE ~CircuitBreakAdmission() {

@@ -15,16 +15,63 @@
 #include <utility>
 
 #include "holdfast/call.h"
+#include "holdfast/internal/changes.h"
 #include "holdfast/internal/object_clock.h"
 #include "holdfast/internal/refusals.h"
 #include "holdfast/internal/unset_time.h"
+#include "holdfast/internal/versions.h"
+#include "holdfast/key_function.h"
 #include "holdfast/policy_facts.h"
 #include "holdfast/reservation.h"
+#include "holdfast/settings.h"
 #include "holdfast/time.h"
 #include "holdfast/token_bucket.h"
 #include "holdfast/verdict.h"
 
+namespace holdfast {
+
+struct RateLimitOptions;
+struct KeyedRateLimitOptions;
+
+}  // namespace holdfast
+
 namespace holdfast::internal {
+
+// The options that every rate limit has, as RateLimitOptions and KeyedRateLimitOptions say them.
+struct RateLimitTerms {
+  explicit RateLimitTerms(RateLimitOptions options);
+  explicit RateLimitTerms(KeyedRateLimitOptions options);
+
+  Duration max_wait;
+  std::function<std::int64_t(const Call&)> cost;
+  bool dry_run;
+  bool refund_refused;
+  KeyFunction key;  // null where there are no keys
+};
+
+// Where the terms come from. Thread-safe.
+class TermsSource {
+ public:
+  using Pin = Versions<RateLimitTerms>::Pin;
+
+  virtual ~TermsSource() = default;
+  virtual Pin Read() const = 0;
+  virtual RateLimitTerms With(const Changes& changes) const = 0;
+  virtual bool changes() const = 0;
+};
+
+template <class Options>
+class LiveTerms final : public TermsSource {
+ public:
+  explicit LiveTerms(Live<Options> options) : options_(std::move(options)) {}
+
+  Pin Read() const override { return options_.Read(); }
+  RateLimitTerms With(const Changes& changes) const override { return options_.With(changes); }
+  bool changes() const override { return options_.changes(); }
+
+ private:
+  Live<Options> options_;
+};
 
 // Of one call; of most it is one.
 using Reservations = absl::InlinedVector<Reservation, 1>;
@@ -41,38 +88,30 @@ class TokenSource {
 
   virtual ~TokenSource() = default;
   // Takes `n` tokens for a call, if they come within `max_wait`; what can be given back is added to
-  // `taken`, also what comes at once where it is a source of refundable tokens.
-  virtual Answer Take(const Call& call, TimePoint now, std::int64_t n, Duration max_wait,
-                      Reservations& taken) = 0;
+  // `taken`, and if it is to be refundable also what comes at once.
+  virtual Answer Take(std::string_view key, TimePoint now, std::int64_t n, Duration max_wait,
+                      bool refundable, Reservations& taken) = 0;
   // When a call may go that waits for the `n` tokens it has taken, which may be earlier by now; its
   // waker is rung where that changes, until TokenWait lets go of `taken`.
-  virtual TimePoint Look(Call& call, std::int64_t n, Reservations& taken) = 0;
+  virtual TimePoint Look(Call& call, std::string_view key, std::int64_t n, Reservations& taken) = 0;
   // Takes `n` more, or gives them back where that is negative, for a call whose cost is known now.
-  virtual void Settle(const Call& call, TimePoint now, std::int64_t n) = 0;
-  // In words, for Stack::Describe.
-  virtual std::string Describe() const = 0;
+  virtual void Settle(std::string_view key, TimePoint now, std::int64_t n) = 0;
+  // In words, for Stack::Describe, as it is after the changes.
+  virtual std::string Describe(const Changes& changes) const = 0;
   // See object_clock.h.
   virtual void BindClock(ClockBinder& binder, std::string_view policy) = 0;
-};
-
-// The options that every rate limit has, as RateLimitOptions says them; known to be valid.
-struct RateLimitTerms {
-  Duration max_wait;
-  std::function<std::int64_t(const Call&)> cost;
-  bool dry_run;
-  bool refund_refused;
 };
 
 // The part of a rate limit that knows neither the result nor where tokens come from.
 class RateLimitPlan {
  public:
   // `single`: the one bucket that is all of the source, if it is one.
-  RateLimitPlan(std::string_view policy, std::shared_ptr<TokenSource> source, RateLimitTerms terms,
-                TokenBucket* single = nullptr);
+  RateLimitPlan(std::string_view policy, std::shared_ptr<TokenSource> source,
+                std::shared_ptr<const TermsSource> terms, TokenBucket* single = nullptr);
 
   class State {
    public:
-    State() = default;
+    State() {}  // NOLINT(modernize-use-equals-default): see UnsetTime
     State(const State&) = delete;
     State& operator=(const State&) = delete;
     ~State() {
@@ -84,7 +123,7 @@ class RateLimitPlan {
     template <class TrueCost>
     friend class RateLimitPolicy;
     void GiveBack();
-    void LetGo(bool refundable);
+    void LetGo();
     // Of a call that was let in, with refundable tokens: a policy below refused it, or it was
     // stopped there, before any attempt ran.
     bool RefusedBelow() const {
@@ -93,10 +132,12 @@ class RateLimitPlan {
     }
 
     Call* call_ = nullptr;   // null until tokens are taken in advance
+    std::string_view key_;   // likewise; empty where there are no keys
     Reservations taken_;     // while their time has not come, or they are refundable
     UnsetTime ready_at_;     // of tokens taken in advance
     std::int64_t cost_ = 1;  // tokens taken; -1 for a dry run's that was not to be
     int attempts_;           // of the call, before it was let in with refundable tokens
+    bool refundable_;        // if they were taken in advance
     bool looked_ = false;    // the source has the call's waker
     bool let_in_ = false;    // with refundable tokens
   };
@@ -109,19 +150,20 @@ class RateLimitPlan {
   }
   void Settle(Call& call, const State& state, std::int64_t true_cost) const;
 
-  PolicyFacts Facts() const;
+  PolicyFacts Facts(const Changes& changes) const;
   void BindClock(ClockBinder& binder) const { source_->BindClock(binder, policy_); }
 
  private:
   bool TryAllow(TimePoint now) const { return single_->TryAllow(now, 1) == true; }
   Verdict TakeTokens(Call& call, State& state) const;
-  Verdict Refuse(Call& call, State& state, const TokenSource::Answer& answer,
-                 Duration time_left) const;
+  Verdict Take(Call& call, State& state, const RateLimitTerms& terms) const;
+  Verdict Refuse(Call& call, State& state, const RateLimitTerms& terms,
+                 const TokenSource::Answer& answer, Duration time_left) const;
 
   std::string_view policy_;
   std::shared_ptr<TokenSource> source_;
+  std::shared_ptr<const TermsSource> terms_;
   TokenBucket* single_;  // the source, where each call takes one token of one bucket
-  RateLimitTerms terms_;
 };
 
 struct CostAsTaken {};
@@ -146,7 +188,7 @@ class RateLimitPolicy {
     return Next::Done();
   }
 
-  PolicyFacts Facts() const { return plan_.Facts(); }
+  PolicyFacts Facts(const Changes& changes = {}) const { return plan_.Facts(changes); }
 
   void BindClock(ClockBinder& binder) const { plan_.BindClock(binder); }
 

@@ -7,7 +7,8 @@
 namespace holdfast::internal {
 
 // For what every call has and few use. A TimePoint begins as zero, and to write that is a good part
-// of what a policy costs that lets a call through.
+// of what a policy costs that lets a call through. (So is every member of a policy's State, unless
+// that has a constructor of its own: the machine value-initializes it.)
 class UnsetTime {
  public:
   UnsetTime() {}  // NOLINT(modernize-use-equals-default): that would be zero where it is `{}`
