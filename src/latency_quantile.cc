@@ -3,6 +3,7 @@
 #include <absl/strings/str_cat.h>
 
 #include <cmath>
+#include <utility>
 
 #include "holdfast/internal/validate.h"
 
@@ -32,13 +33,38 @@ absl::Status Validate(const LatencyQuantile::Options& options) {
 }
 
 LatencyQuantile::LatencyQuantile(Options options)
-    : quantile_(options.quantile),
-      half_window_(std::max(options.window / 2, Duration(1))),
-      min_samples_(static_cast<std::uint64_t>(options.min_samples)),
-      name_(options.name),
-      clock_(options.clock) {
-  internal::ThrowIfInvalid(Validate(options));
-  compute_at_.store(min_samples_, std::memory_order_relaxed);
+    : options_(internal::Validated(std::move(options))),
+      name_(options_.name),
+      clock_(options_.clock) {
+  compute_at_.store(static_cast<std::uint64_t>(options_.min_samples), std::memory_order_relaxed);
+}
+
+LatencyQuantile::Options LatencyQuantile::options() const {
+  const std::lock_guard lock(mutex_);
+  Options options = options_;
+  options.clock = clock_.given();
+  return options;
+}
+
+absl::StatusOr<internal::Commit> LatencyQuantile::PrepareUpdate(Options options) {
+  if (absl::Status status = internal::CheckSame("LatencyQuantile", name_, options.name,
+                                                clock_.given(), options.clock);
+      !status.ok()) {
+    return status;
+  }
+  options.name = name_;
+  if (absl::Status status = Validate(options); !status.ok()) return status;
+  return [this, options = std::move(options)]() mutable { Change(std::move(options)); };
+}
+
+void LatencyQuantile::Change(Options options) {
+  const std::lock_guard lock(mutex_);
+  const bool same = options.quantile == options_.quantile && options.window == options_.window &&
+                    options.min_samples == options_.min_samples;
+  if (same) return;
+  options_ = std::move(options);
+  Compute();
+  if (half_began_) TurnAt(SaturatingAdd(*half_began_, half_window()));
 }
 
 Duration LatencyQuantile::UpperEnd(std::size_t bucket) {
@@ -61,11 +87,15 @@ void LatencyQuantile::Turn(TimePoint now) {
   newer_.store(1 - newer, std::memory_order_relaxed);
   // After a pause both are too old, and halves are counted from now on. So they are at the first
   // call.
-  const bool paused = SaturatingSub(now, end) >= half_window_;
+  const bool paused = SaturatingSub(now, end) >= half_window();
   if (paused) forget(halves_[newer]);
   Compute();
-  turns_at_.store(SaturatingAdd(paused ? now : end, half_window_).time_since_epoch().count(),
-                  std::memory_order_release);
+  half_began_ = paused ? now : end;
+  TurnAt(SaturatingAdd(*half_began_, half_window()));
+}
+
+void LatencyQuantile::TurnAt(TimePoint time) {
+  turns_at_.store(time.time_since_epoch().count(), std::memory_order_release);
 }
 
 void LatencyQuantile::ComputeIfDue() {
@@ -79,14 +109,15 @@ void LatencyQuantile::Compute() {
   const std::uint64_t recorded = recorded_.load(std::memory_order_acquire);
   std::uint64_t total = 0;
   for (std::size_t bucket = 0; bucket < kBuckets; ++bucket) total += CountIn(bucket);
-  if (total < min_samples_) {
+  const auto min_samples = static_cast<std::uint64_t>(options_.min_samples);
+  if (total < min_samples) {
     value_.store(kNoValue.count(), std::memory_order_relaxed);
-    compute_at_.store(recorded + (min_samples_ - total), std::memory_order_relaxed);
+    compute_at_.store(recorded + (min_samples - total), std::memory_order_relaxed);
     return;
   }
   // As HdrHistogram does, from just below: 0.07 * 100 is more than 7 in floating point.
   const double rank =
-      std::max(std::ceil(std::nextafter(quantile_, 0.0) * static_cast<double>(total)), 1.0);
+      std::max(std::ceil(std::nextafter(options_.quantile, 0.0) * static_cast<double>(total)), 1.0);
   std::size_t bucket = 0;
   std::uint64_t seen = CountIn(0);
   while (static_cast<double>(seen) < rank && bucket + 1 < kBuckets) seen += CountIn(++bucket);

@@ -26,6 +26,9 @@ std::int64_t FloorDiv(Int128 dividend, Int128 divisor) {
   return static_cast<std::int64_t>(std::min<Int128>(floor, kForever));
 }
 
+// Never the least of all numbers, which stands for none: FloorDiv goes no further than kForever.
+std::int64_t RoundedUp(Int128 dividend, Int128 divisor) { return -FloorDiv(-dividend, divisor); }
+
 struct Scale {
   std::int64_t interval;
   std::int64_t span_units;
@@ -64,44 +67,83 @@ absl::Status Validate(const Pacer::Options& options) {
   return absl::OkStatus();
 }
 
+Pacer::Row::Row(const Options& options, std::uint64_t row_number)
+    : rate(options.rate), slack(options.slack), number(row_number) {
+  const Scale scale =
+      rate == kInfiniteRate ? Scale{0, static_cast<std::int64_t>(kSpan)} : ScaleFor(rate);
+  interval = scale.interval;
+  span_units = scale.span_units;
+}
+
+// Before anybody else finds it.
+Pacer::Row::Row(Row&& other) noexcept
+    : rate(other.rate),
+      slack(other.slack),
+      number(other.number),
+      interval(other.interval),
+      span_units(other.span_units),
+      fresh(other.fresh),
+      last(other.last.load(std::memory_order_relaxed)) {}
+
+void Pacer::Row::Begin(const Row& before, std::int64_t place) const {
+  const std::int64_t here =
+      place == kUnused
+          ? kUnused
+          : std::min(RoundedUp(Int128{place} * span_units, before.span_units), kClosed - 1);
+  const bool none_since = place == before.fresh || before.interval == 0;
+  fresh = none_since ? here : kUnused;
+  last.store(here, std::memory_order_relaxed);
+}
+
+std::int64_t Pacer::Row::UnitsAt(TimePoint now) const {
+  return RoundedUp(Int128{now.time_since_epoch().count()} * span_units, kSpan);
+}
+
+TimePoint Pacer::Row::TimeOf(std::int64_t units) const {
+  return TimePoint(Duration(FloorDiv(units * kSpan, span_units)));
+}
+
+std::int64_t Pacer::Row::After(std::int64_t place) const {
+  if (place == kUnused) return kUnused;
+  return static_cast<std::int64_t>(std::min<Int128>(Int128{place} + interval, kForever));
+}
+
 Pacer::Pacer(Options options)
-    : rate_(options.rate),
-      slack_(options.slack),
+    : rows_(Row(internal::Validated(options), 0)),
       name_(options.name),
       clock_(options.clock),
-      refusals_(RejectionKind::kRateLimited, "Pace", options.name, "place") {
-  internal::ThrowIfInvalid(Validate(options));
-  if (rate_ == kInfiniteRate) return;
-  const Scale scale = ScaleFor(rate_);
-  interval_ = scale.interval;
-  span_units_ = scale.span_units;
-}
-
-std::int64_t Pacer::UnitsAt(TimePoint now) const {
-  return -FloorDiv(-Int128{now.time_since_epoch().count()} * span_units_, kSpan);
-}
-
-TimePoint Pacer::TimeOf(std::int64_t units) const {
-  return TimePoint(Duration(FloorDiv(units * kSpan, span_units_)));
-}
+      refusals_(RejectionKind::kRateLimited, "Pace", options.name, "place") {}
 
 Pacer::Place Pacer::Claim(TimePoint now, Duration max_wait) {
-  if (interval_ == 0) return {.taken = true, .ready_at = now, .before = kUnused, .after = kUnused};
-  const std::int64_t here = UnitsAt(now);
-  std::int64_t next = next_.load(std::memory_order_relaxed);
   for (;;) {
-    const TimePoint ready_at = next < here ? now : TimeOf(next);
-    if (ready_at == TimePoint::max() || SaturatingSub(ready_at, now) > max_wait) {
-      return {.taken = false, .ready_at = ready_at, .before = next, .after = next};
+    const Place place = ClaimIn(*rows_.Read(), now, max_wait);
+    if (place.before != kClosed) return place;
+    const std::lock_guard wait_for_the_next_row(mutex_);
+  }
+}
+
+// Of a row that is closed, what it found is kClosed.
+Pacer::Place Pacer::ClaimIn(const Row& row, TimePoint now, Duration max_wait) {
+  Place place{
+      .taken = true, .ready_at = now, .row = row.number, .before = kUnused, .after = kUnused};
+  if (row.interval == 0) return place;
+  const std::int64_t here = row.UnitsAt(now);
+  place.before = row.last.load(std::memory_order_relaxed);
+  while (place.before != kClosed) {
+    const std::int64_t next = row.After(place.before);
+    place.ready_at = next < here ? now : row.TimeOf(next);
+    if (place.ready_at == TimePoint::max() || SaturatingSub(place.ready_at, now) > max_wait) {
+      place.taken = false;
+      return place;
     }
-    const Int128 kept = next == kUnused ? 0 : Int128{slack_} * interval_;
-    const Int128 place = std::max<Int128>(next, here - kept);
-    const auto after = static_cast<std::int64_t>(std::min<Int128>(place + interval_, kForever));
-    if (next_.compare_exchange_weak(next, after, std::memory_order_relaxed,
-                                    std::memory_order_relaxed)) {
-      return {.taken = true, .ready_at = ready_at, .before = next, .after = after};
+    const Int128 kept = place.before == row.fresh ? 0 : Int128{row.slack} * row.interval;
+    place.after = static_cast<std::int64_t>(std::max<Int128>(next, here - kept));
+    if (row.last.compare_exchange_weak(place.before, place.after, std::memory_order_relaxed,
+                                       std::memory_order_relaxed)) {
+      break;
     }
   }
+  return place;
 }
 
 std::optional<TimePoint> Pacer::TryTakeAt(TimePoint now, TimeSpan max_wait) {
@@ -123,9 +165,38 @@ absl::Status Pacer::Take(const WaitOptions& options) {
 }
 
 void Pacer::GiveBack(const Place& place) {
+  const auto row = rows_.Read();
+  if (row->number != place.row || row->interval == 0) return;
   std::int64_t expected = place.after;
-  next_.compare_exchange_strong(expected, place.before, std::memory_order_relaxed,
-                                std::memory_order_relaxed);
+  row->last.compare_exchange_strong(expected, place.before, std::memory_order_relaxed,
+                                    std::memory_order_relaxed);
+}
+
+Pacer::Options Pacer::options() const {
+  const auto row = rows_.Read();
+  return {.rate = row->rate, .slack = row->slack, .name = name_, .clock = clock_.given()};
+}
+
+absl::StatusOr<internal::Commit> Pacer::PrepareUpdate(Options options) {
+  if (absl::Status status =
+          internal::CheckSame("Pacer", name_, options.name, clock_.given(), options.clock);
+      !status.ok()) {
+    return status;
+  }
+  options.name = name_;
+  if (absl::Status status = Validate(options); !status.ok()) return status;
+  const std::uint64_t number = numbers_.fetch_add(1, std::memory_order_relaxed);
+  return [this, next = internal::Versions<Row>::Make(Row(options, number))]() mutable {
+    Continue(std::move(next));
+  };
+}
+
+void Pacer::Continue(internal::Versions<Row>::Next next) {
+  const std::lock_guard lock(mutex_);
+  const auto row = rows_.Read();
+  if (row->rate == next->value.rate && row->slack == next->value.slack) return;
+  next->value.Begin(*row, row->last.exchange(kClosed, std::memory_order_relaxed));
+  rows_.Replace(std::move(next));
 }
 
 }  // namespace holdfast

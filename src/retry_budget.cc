@@ -15,6 +15,12 @@ __extension__ using Uint128 = unsigned __int128;
 
 constexpr std::int64_t kSecond = 1'000'000'000;  // in nanoseconds
 
+bool Same(const RetryBudget::Options& a, const RetryBudget::Options& b) {
+  return a.capacity == b.capacity && a.per_success == b.per_success &&
+         a.min_retries_per_second == b.min_retries_per_second && a.throttled == b.throttled &&
+         a.timed_out == b.timed_out;
+}
+
 }  // namespace
 
 absl::Status Validate(const RetryBudget::Options& options) {
@@ -41,18 +47,26 @@ absl::Status Validate(const RetryBudget::Options& options) {
   return absl::OkStatus();
 }
 
-RetryBudget::RetryBudget(Options options) : clock_(options.clock) {
-  internal::ThrowIfInvalid(Validate(options));
-  name_ = std::move(options.name);
+RetryBudget::RetryBudget(Options options)
+    : options_(internal::Validated(std::move(options))),
+      name_(options_.name),
+      clock_(options_.clock) {
+  SetAmounts(options_);
+  balance_.store(capacity(), std::memory_order_relaxed);
+  earned_until_.store(TimePoint::min().time_since_epoch().count(), std::memory_order_relaxed);
+}
+
+void RetryBudget::SetAmounts(const Options& options) {
   const auto amount = [](double retries) {
     return static_cast<std::int64_t>(std::llround(retries * static_cast<double>(kOneRetry)));
   };
-  capacity_ = options.capacity * kOneRetry;
-  deposit_ = amount(options.per_success);
-  per_second_ = amount(options.min_retries_per_second);
-  costs_ = {kOneRetry, amount(options.throttled), amount(options.timed_out)};
-  balance_.store(capacity_, std::memory_order_relaxed);
-  earned_until_.store(TimePoint::min().time_since_epoch().count(), std::memory_order_relaxed);
+  capacity_.store(options.capacity * kOneRetry, std::memory_order_release);
+  deposit_.store(amount(options.per_success), std::memory_order_relaxed);
+  per_second_.store(amount(options.min_retries_per_second), std::memory_order_release);
+  const std::int64_t costs[] = {kOneRetry, amount(options.throttled), amount(options.timed_out)};
+  for (std::size_t i = 0; i < costs_.size(); ++i) {
+    costs_[i].store(costs[i], std::memory_order_relaxed);
+  }
 }
 
 std::shared_ptr<RetryBudget> RetryBudget::Default() {
@@ -66,41 +80,46 @@ std::shared_ptr<RetryBudget> RetryBudget::Unlimited() {
                                                       .min_retries_per_second = 0,
                                                       .throttled = 0,
                                                       .timed_out = 0});
-  budget->costs_ = {};
+  budget->costs_[static_cast<std::size_t>(RetryClass::kTransient)].store(0,
+                                                                         std::memory_order_relaxed);
   budget->unlimited_ = true;
   return budget;
 }
 
 bool RetryBudget::TryWithdraw(RetryClass why) {
-  return TryWithdrawAt(per_second_ == 0 ? TimePoint::min() : clock_.Now(), why);
+  return TryWithdrawAt(per_second() == 0 ? TimePoint::min() : clock_.Now(), why);
 }
 
 bool RetryBudget::TryWithdrawAt(TimePoint now, RetryClass why) {
   const std::int64_t cost = CostOf(why);
   if (cost == 0) return true;
-  if (per_second_ != 0) Earn(now);
+  Earn(now);
   std::int64_t balance = balance_.load(std::memory_order_relaxed);
-  while (balance >= cost) {
-    if (balance_.compare_exchange_weak(balance, balance - cost, std::memory_order_relaxed)) {
+  for (;;) {
+    const std::int64_t usable = std::min(balance, capacity());
+    if (usable < cost) return false;
+    if (balance_.compare_exchange_weak(balance, usable - cost, std::memory_order_relaxed)) {
       return true;
     }
   }
-  return false;
 }
 
 // Whole millionths, and the time that they took, rounded up by less than a nanosecond: the rest is
 // earned later.
 RetryBudget::Earned RetryBudget::EarnedBy(TimePoint now, TimePoint since) const {
-  if (per_second_ == 0 || now <= since || since == TimePoint::min()) return {};
+  const std::int64_t per_second = this->per_second();
+  if (per_second == 0 || now <= since || since == TimePoint::min()) return {};
   const Duration passed = SaturatingSub(now, since);
-  const auto rate = static_cast<Uint128>(per_second_);
+  const auto rate = static_cast<Uint128>(per_second);
   const Uint128 amount = rate * static_cast<std::uint64_t>(passed.count()) / kSecond;
-  if (amount >= static_cast<std::uint64_t>(capacity_)) return {capacity_, passed};
+  const std::int64_t most = capacity();
+  if (amount >= static_cast<std::uint64_t>(most)) return {most, passed};
   return {static_cast<std::int64_t>(amount),
           Duration(static_cast<Duration::rep>((amount * kSecond + rate - 1) / rate))};
 }
 
 void RetryBudget::Earn(TimePoint now) {
+  if (per_second() == 0) return;
   TimePoint::rep until = earned_until_.load(std::memory_order_relaxed);
   for (;;) {
     const TimePoint since{Duration(until)};
@@ -115,15 +134,59 @@ void RetryBudget::Earn(TimePoint now) {
   }
 }
 
+RetryBudget::Options RetryBudget::options() const {
+  const std::lock_guard lock(mutex_);
+  Options options = options_;
+  options.clock = clock_.given();
+  return options;
+}
+
+absl::StatusOr<internal::Commit> RetryBudget::PrepareUpdate(Options options) {
+  if (unlimited_) {
+    return absl::InvalidArgumentError("RetryBudget: one that is Unlimited can't change");
+  }
+  if (absl::Status status =
+          internal::CheckSame("RetryBudget", name_, options.name, clock_.given(), options.clock);
+      !status.ok()) {
+    return status;
+  }
+  options.name = name_;
+  if (absl::Status status = Validate(options); !status.ok()) return status;
+  return [this, options = std::move(options)]() mutable { Change(std::move(options)); };
+}
+
+void RetryBudget::Change(Options options) {
+  const std::lock_guard lock(mutex_);
+  if (Same(options, options_)) return;
+  SettleAt(clock_.Now());
+  std::int64_t balance = balance_.load(std::memory_order_relaxed);
+  while (balance > capacity() &&
+         !balance_.compare_exchange_weak(balance, capacity(), std::memory_order_relaxed)) {
+  }
+  SetAmounts(options);
+  options_ = std::move(options);
+}
+
+// Has the time until now earn what it does, and no more. So a balance that was full, and earned
+// nothing, goes on from now as well.
+void RetryBudget::SettleAt(TimePoint now) {
+  Earn(now);
+  TimePoint::rep until = earned_until_.load(std::memory_order_relaxed);
+  const TimePoint::rep present = now.time_since_epoch().count();
+  while (until < present &&
+         !earned_until_.compare_exchange_weak(until, present, std::memory_order_relaxed)) {
+  }
+}
+
 double RetryBudget::balance() const {
-  return BalanceAt(per_second_ == 0 ? TimePoint::min() : clock_.Now());
+  return BalanceAt(per_second() == 0 ? TimePoint::min() : clock_.Now());
 }
 
 double RetryBudget::BalanceAt(TimePoint now) const {
   if (unlimited_) return std::numeric_limits<double>::infinity();
   const TimePoint since{Duration(earned_until_.load(std::memory_order_relaxed))};
   const std::int64_t balance = balance_.load(std::memory_order_relaxed);
-  return static_cast<double>(std::min(capacity_, balance + EarnedBy(now, since).amount)) /
+  return static_cast<double>(std::min(capacity(), balance + EarnedBy(now, since).amount)) /
          static_cast<double>(kOneRetry);
 }
 

@@ -47,6 +47,21 @@ absl::StatusOr<Permit> Semaphore::Acquire(std::int64_t n, const WaitOptions& opt
 
 void Semaphore::SetLimit(std::int64_t limit) {
   internal::ThrowIfInvalid(Validate(Options{.limit = limit, .name = name_}));
+  ChangeLimit(limit);
+}
+
+absl::StatusOr<internal::Commit> Semaphore::PrepareUpdate(Options options) {
+  if (absl::Status status =
+          internal::CheckSame("Semaphore", name_, options.name, clock_.given(), options.clock);
+      !status.ok()) {
+    return status;
+  }
+  options.name = name_;
+  if (absl::Status status = Validate(options); !status.ok()) return status;
+  return [this, limit = options.limit] { ChangeLimit(limit); };
+}
+
+void Semaphore::ChangeLimit(std::int64_t limit) {
   const std::lock_guard lock(mutex_);
   constexpr std::uint64_t kRest = (std::uint64_t{1} << kLimitShift) - 1;
   std::uint64_t word = word_.load(std::memory_order_relaxed);

@@ -389,6 +389,27 @@ void TokenBucket::SetLimitsAt(TimePoint now, double rate, std::int64_t burst,
   hold.Settle(rate, burst, inheritance);
 }
 
+TokenBucket::Options TokenBucket::options() const {
+  const std::lock_guard lock(mutex_);  // the two belong together
+  return {.rate = rate(), .burst = burst(), .name = name_, .clock = clock_.given()};
+}
+
+absl::StatusOr<internal::Commit> TokenBucket::PrepareUpdate(Options options) {
+  if (absl::Status status =
+          internal::CheckSame("TokenBucket", name_, options.name, clock_.given(), options.clock);
+      !status.ok()) {
+    return status;
+  }
+  options.name = name_;
+  if (absl::Status status = Validate(options); !status.ok()) return status;
+  return [this, rate = options.rate, burst = options.burst] {
+    TokenHold hold(*this, Now());
+    if (rate != this->rate() || burst != this->burst()) {
+      hold.Settle(rate, burst, Inheritance::kAsIs);
+    }
+  };
+}
+
 Duration Reservation::Delay() const { return ok() ? DelayFrom(from_->Now()) : Duration::max(); }
 
 Duration Reservation::DelayFrom(TimePoint now) const {

@@ -11,6 +11,7 @@
 
 #include <absl/base/optimization.h>
 #include <absl/status/status.h>
+#include <absl/status/statusor.h>
 
 #include <algorithm>
 #include <array>
@@ -22,7 +23,9 @@
 #include <mutex>
 #include <optional>
 #include <string>
+#include <utility>
 
+#include "holdfast/internal/changes.h"
 #include "holdfast/internal/object_clock.h"
 #include "holdfast/time.h"
 
@@ -78,7 +81,20 @@ class LatencyQuantile {
     return value == kNoValue ? std::nullopt : std::optional<Duration>(value);
   }
 
-  double quantile() const { return quantile_; }
+  // Replaces the options, all of them, while calls run. The samples stay, and the value is at once
+  // what the new options make of them. A new window is as if it had been this long since the
+  // present half of it began: so of a shorter one that half may be over, as after a pause. Name and
+  // clock stay: left out they are as before, and others are refused. kInvalidArgument, with nothing
+  // changed, for what Validate refuses.
+  absl::Status Update(Options options) {
+    return internal::CommitNow(PrepareUpdate(std::move(options)));
+  }
+  // Those of now: to change one, change a copy of them.
+  Options options() const;
+  // For UpdateAll: see internal/changes.h.
+  absl::StatusOr<internal::Commit> PrepareUpdate(Options options);
+
+  double quantile() const { return options().quantile; }
   const std::string& name() const { return name_; }
 
   // For stacks: see internal/object_clock.h.
@@ -118,17 +134,21 @@ class LatencyQuantile {
   }
   void Turn(TimePoint now);
   void ComputeIfDue();
+  void Change(Options options);
+  void TurnAt(TimePoint time);
   // With the mutex held.
   void Compute();
+  Duration half_window() const { return std::max<Duration>(options_.window / 2, Duration(1)); }
   std::uint64_t CountIn(std::size_t bucket) const;
 
-  // The mutex is held by whoever forgets a half or computes the value; the others only add to
-  // counters. `recorded_` is added to after the bucket, with release, and read with acquire before
-  // the buckets are summed: so the thread that finds the value due sums every sample up to then.
-  // `turns_at_` is stored with release after a turn is complete, so that who finds it in the future
-  // reads a value, and a half to add to, at least as new. All else may be a little older than it
-  // could be, and that is harmless: a thread that read `newer_` just before a turn adds its sample
-  // to what is now the older half, one that slept through two turns may see it forgotten at once.
+  // The mutex is held by whoever forgets a half, computes the value or changes the options; the
+  // others only add to counters. `recorded_` is added to after the bucket, with release, and read
+  // with acquire before the buckets are summed: so the thread that finds the value due sums every
+  // sample up to then. `turns_at_` is stored with release after a turn is complete, so that who
+  // finds it in the future reads a value, and a half to add to, at least as new. All else may be a
+  // little older than it could be, and that is harmless: a thread that read `newer_` just before a
+  // turn adds its sample to what is now the older half, one that slept through two turns may see it
+  // forgotten at once.
   std::atomic<TimePoint::rep> turns_at_{TimePoint::min().time_since_epoch().count()};
   std::atomic<Duration::rep> value_{kNoValue.count()};
   std::atomic<std::size_t> newer_{0};
@@ -137,10 +157,9 @@ class LatencyQuantile {
   ABSL_CACHELINE_ALIGNED std::atomic<std::uint64_t> recorded_{0};
   ABSL_CACHELINE_ALIGNED std::array<Histogram, 2> halves_{};
 
-  std::mutex mutex_;
-  const double quantile_;
-  const Duration half_window_;
-  const std::uint64_t min_samples_;
+  mutable std::mutex mutex_;
+  Options options_;                      // as they were given; guarded by the mutex
+  std::optional<TimePoint> half_began_;  // the newer one; so is this
   const std::string name_;
   internal::ObjectClock clock_;
 };

@@ -10,15 +10,20 @@
 #define HOLDFAST_PACER_H_
 
 #include <absl/status/status.h>
+#include <absl/status/statusor.h>
 
 #include <atomic>
 #include <cstdint>
 #include <limits>
+#include <mutex>
 #include <optional>
 #include <string>
+#include <utility>
 
+#include "holdfast/internal/changes.h"
 #include "holdfast/internal/object_clock.h"
 #include "holdfast/internal/refusals.h"
+#include "holdfast/internal/versions.h"
 #include "holdfast/time.h"
 #include "holdfast/token_bucket.h"
 
@@ -37,8 +42,12 @@ namespace holdfast {
 //     truncated, to whole nanoseconds;
 //   - a row that begins anew, after an idle time, counts from `now`, or from less than two
 //     nanoseconds after it where an interval is no whole number of them;
-//   - a `now` older than one already seen brings no place back.
-// Thread-safe and lock-free.
+//   - a `now` older than one already seen brings no place back;
+//   - where options change, the row goes on: each place is as far behind the one before as the
+//     interval is when it is taken, also if that one was taken before the change (or further, by
+//     less than two nanoseconds for each change). So what is taken under the same options keeps to
+//     the first of these bounds, whatever was taken before.
+// Thread-safe. It takes no lock, except while another thread is just changing the options.
 class Pacer {
  public:
   struct Options {
@@ -73,8 +82,24 @@ class Pacer {
   // otherwise it stays empty: those behind it keep their times.
   absl::Status Take(const WaitOptions& options = {});
 
-  double rate() const { return rate_; }
-  std::int64_t slack() const { return slack_; }
+  // Replaces the options, all of them, while calls run. Places that are taken keep their times,
+  // also where somebody still waits; those that come after them have the new rate, and no more than
+  // the new slack is kept, which counts new intervals also of the time before. A place that was
+  // taken before can't be given back any more: it stays empty. After an infinite rate the row
+  // begins anew, behind what was taken before that.
+  //
+  // Name and clock stay: left out they are as before, and others are refused. kInvalidArgument,
+  // with nothing changed, for what Validate refuses.
+  absl::Status Update(Options options) {
+    return internal::CommitNow(PrepareUpdate(std::move(options)));
+  }
+  // Those of now: to change one, change a copy of them.
+  Options options() const;
+  // For UpdateAll: see internal/changes.h.
+  absl::StatusOr<internal::Commit> PrepareUpdate(Options options);
+
+  double rate() const { return rows_.Read()->rate; }
+  std::int64_t slack() const { return rows_.Read()->slack; }
   const std::string& name() const { return name_; }
 
   // For stacks: see internal/object_clock.h.
@@ -86,38 +111,65 @@ class Pacer {
  private:
   friend class Pace;
 
+  // What a word says instead of a place: nobody has taken one, and nobody is to.
+  static constexpr std::int64_t kUnused = std::numeric_limits<std::int64_t>::min();
+  static constexpr std::int64_t kClosed = std::numeric_limits<std::int64_t>::max();
+
   struct Place {
     bool taken;
     TimePoint ready_at;   // when to act; if not taken, when it would have been
+    std::uint64_t row;    // the number of its row
     std::int64_t before;  // the word that it found
     std::int64_t after;   // and left
   };
 
-  // The state is one word, `next_`: the next place, unless slack has no room for one that old. It
-  // lies on an axis of absolute time, which has its zero where the clock has and `interval_` units
+  // Places under the same options. Its state is one word, `last`: the place that was taken last,
+  // behind which the next one is by `interval`, unless slack has no room for one that old. It lies
+  // on an axis of absolute time, which has its zero where the clock has and `interval` units
   // between two places: as many as an interval has whole nanoseconds. So a unit is a nanosecond or
   // little more, all that a TimePoint can say fits the word, nothing wraps, and there is nothing to
   // settle after a long idle time. Times become units, and units times, by one exact 128-bit
-  // product and quotient of the absolute value: that is why nothing adds up.
+  // product and quotient of the absolute value: that is why nothing adds up. (With an infinite rate
+  // a unit is a nanosecond, and the word says what was taken before.)
   //
   // Every operation on the word is relaxed. It is all there is to agree on: a compare-and-swap that
-  // succeeds proves that the decision was made from what is there, the other fields never change,
-  // and nothing else is handed over with a place. The word rises with each place taken and falls
-  // only where the last one is given back, like a stack: while it says what a place left it at,
-  // that place is the last one, and to put back what it found is as if it had never been taken.
-  static constexpr std::int64_t kUnused = std::numeric_limits<std::int64_t>::min();
+  // succeeds proves that the decision was made from what is there, the other fields don't change
+  // once the row can be found, and nothing else is handed over with a place. The word rises with
+  // each place taken and falls only where the last one is given back, like a stack: while it says
+  // what a place left it at, that place is the last one, and to put back what it found is as if it
+  // had never been taken.
+  //
+  // Who changes the options takes the word out, under the mutex, and leaves kClosed: so each place
+  // is in the row from before or behind it in the new one, which begins with that word and is there
+  // when the mutex is let go. Who finds kClosed waits for that.
+  struct Row {
+    Row(const Options& options, std::uint64_t row_number);
+    Row(Row&& other) noexcept;
 
+    // Goes on from a row that was closed at `place`.
+    void Begin(const Row& before, std::int64_t place) const;
+
+    std::int64_t UnitsAt(TimePoint now) const;   // rounded up
+    TimePoint TimeOf(std::int64_t units) const;  // truncated; TimePoint::max() for what is beyond
+    std::int64_t After(std::int64_t place) const;
+
+    const double rate;
+    const std::int64_t slack;
+    const std::uint64_t number;
+    std::int64_t interval = 0;             // in units; 0: an infinite rate
+    std::int64_t span_units = 0;           // in as much time as pacer.cc calls kSpan
+    mutable std::int64_t fresh = kUnused;  // the word for which there is no slack yet
+    mutable std::atomic<std::int64_t> last{kUnused};
+  };
   Place Claim(TimePoint now, Duration max_wait);
+  static Place ClaimIn(const Row& row, TimePoint now, Duration max_wait);
   void GiveBack(const Place& place);
-  std::int64_t UnitsAt(TimePoint now) const;   // rounded up
-  TimePoint TimeOf(std::int64_t units) const;  // truncated; TimePoint::max() for what is beyond
+  void Continue(internal::Versions<Row>::Next next);
 
-  std::atomic<std::int64_t> next_{kUnused};
+  internal::Versions<Row> rows_;
+  std::mutex mutex_;                       // of whoever changes the options
+  std::atomic<std::uint64_t> numbers_{1};  // of rows; a mere count, hence relaxed
 
-  const double rate_;
-  const std::int64_t slack_;
-  std::int64_t interval_ = 0;    // in units; 0: an infinite rate
-  std::int64_t span_units_ = 0;  // in as much time as pacer.cc calls kSpan
   const std::string name_;
   internal::ObjectClock clock_;
   const internal::Refusals refusals_;

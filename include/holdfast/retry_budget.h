@@ -9,6 +9,7 @@
 #define HOLDFAST_RETRY_BUDGET_H_
 
 #include <absl/status/status.h>
+#include <absl/status/statusor.h>
 
 #include <algorithm>
 #include <array>
@@ -16,8 +17,11 @@
 #include <cstddef>
 #include <cstdint>
 #include <memory>
+#include <mutex>
 #include <string>
+#include <utility>
 
+#include "holdfast/internal/changes.h"
 #include "holdfast/internal/object_clock.h"
 #include "holdfast/time.h"
 
@@ -71,11 +75,26 @@ class RetryBudget {
   // A `now` older than one already seen earns nothing.
   bool TryWithdrawAt(TimePoint now, RetryClass why = RetryClass::kTransient);
 
-  // Gives back what was withdrawn for a retry that was not made.
+  // Gives back what was withdrawn for a retry that was not made: what such a retry costs now, where
+  // an Update has changed that.
   void Refund(RetryClass why = RetryClass::kTransient) { Add(CostOf(why)); }
 
   // Repays for one success. Reads no clock.
-  void Deposit() { Add(deposit_); }
+  void Deposit() { Add(deposit_.load(std::memory_order_relaxed)); }
+
+  // Replaces the options, all of them, while calls run. The balance stays, as far as a new capacity
+  // has room for it: a larger one grants nothing at once. The time until now has earned at the old
+  // rate. Name and clock stay: left out they are as before, and others are refused.
+  // kInvalidArgument, with nothing changed, for what Validate refuses; and for a budget that is
+  // Unlimited, which has no options.
+  absl::Status Update(Options options) {
+    return internal::CommitNow(PrepareUpdate(std::move(options)));
+  }
+  // Those of now: to change one, change a copy of them. One that is Unlimited has those of a budget
+  // that holds nothing.
+  Options options() const;
+  // For UpdateAll: see internal/changes.h.
+  absl::StatusOr<internal::Commit> PrepareUpdate(Options options);
 
   // Retries there are, fractions included; infinity for one that is Unlimited.
   double balance() const;
@@ -98,30 +117,47 @@ class RetryBudget {
     Duration took{0};
   };
 
+  void SetAmounts(const Options& options);
+  void Change(Options options);
+  void SettleAt(TimePoint now);
+
   Earned EarnedBy(TimePoint now, TimePoint since) const;
   void Earn(TimePoint now);
 
-  std::int64_t CostOf(RetryClass why) const { return costs_[static_cast<std::size_t>(why)]; }
+  std::int64_t capacity() const { return capacity_.load(std::memory_order_acquire); }
+  std::int64_t per_second() const { return per_second_.load(std::memory_order_acquire); }
+  std::int64_t CostOf(RetryClass why) const {
+    return costs_[static_cast<std::size_t>(why)].load(std::memory_order_relaxed);
+  }
 
   void Add(std::int64_t amount) {
+    const std::int64_t most = capacity();
     std::int64_t balance = balance_.load(std::memory_order_relaxed);
-    while (balance < capacity_ &&
-           !balance_.compare_exchange_weak(balance, std::min(capacity_, balance + amount),
+    while (balance < most &&
+           !balance_.compare_exchange_weak(balance, std::min(most, balance + amount),
                                            std::memory_order_relaxed)) {
     }
   }
 
-  // Amounts are in millionths of a retry. Relaxed throughout: the numbers are all there is to agree
-  // on. Who moves earned_until_ on adds what that time earned, so no time is paid for twice; until
-  // it is added another thread may find too little, which refuses a retry and mints none.
+  // Amounts are in millionths of a retry. Relaxed, but for two: the numbers are all there is to
+  // agree on. Who moves earned_until_ on adds what that time earned, so no time is paid for twice;
+  // until it is added another thread may find too little, which refuses a retry and mints none.
+  //
+  // A balance that was more than a smaller capacity, or is put back beside that change, counts as
+  // what there is room for; what is beyond goes before the capacity grows again. New rates and
+  // capacities are stored with release after earned_until_ was moved on, and read with acquire
+  // before that is moved again: who reads them can't have them pay for the time before.
   std::atomic<std::int64_t> balance_;
   std::atomic<TimePoint::rep> earned_until_;  // min(): nothing was withdrawn yet, so it is full
-  std::int64_t capacity_;
-  std::int64_t deposit_;
-  std::int64_t per_second_;
-  std::array<std::int64_t, 3> costs_;  // by class
+  std::atomic<std::int64_t> capacity_;
+  std::atomic<std::int64_t> deposit_;
+  std::atomic<std::int64_t> per_second_;
+  std::array<std::atomic<std::int64_t>, 3> costs_;  // by class
+
+  mutable std::mutex mutex_;  // of whoever changes the options
+  Options options_;           // as they were given
   bool unlimited_ = false;
-  std::string name_;
+  const std::string name_;
   internal::ObjectClock clock_;
 };
 

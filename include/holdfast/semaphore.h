@@ -21,6 +21,7 @@
 #include <string>
 #include <utility>
 
+#include "holdfast/internal/changes.h"
 #include "holdfast/internal/headroom.h"
 #include "holdfast/internal/object_clock.h"
 #include "holdfast/internal/refusals.h"
@@ -103,6 +104,17 @@ class Semaphore {
   // now fit are served. Throws std::invalid_argument for what Options would refuse.
   void SetLimit(std::int64_t limit);
 
+  // Replaces the options, all of them, while calls run: the limit, as SetLimit does. Name and clock
+  // stay: left out they are as before, and others are refused. kInvalidArgument, with nothing
+  // changed, for what Validate refuses.
+  absl::Status Update(Options options) {
+    return internal::CommitNow(PrepareUpdate(std::move(options)));
+  }
+  // Those of now: to change one, change a copy of them.
+  Options options() const { return {.limit = limit(), .name = name_, .clock = clock_.given()}; }
+  // For UpdateAll: see internal/changes.h.
+  absl::StatusOr<internal::Commit> PrepareUpdate(Options options);
+
   std::int64_t limit() const { return Limit(word_.load(std::memory_order_acquire)); }
   std::int64_t in_use() const { return InUse(word_.load(std::memory_order_acquire)); }
   std::int64_t queued() const;  // waiters, not permits
@@ -161,6 +173,7 @@ class Semaphore {
     if ((before & kWaiting) != 0) ServeWaiters();
   }
 
+  void ChangeLimit(std::int64_t limit);
   void ServeWaiters();
   void ServeWaitersLocked();
   Waiter* NextLocked() const;

@@ -11,6 +11,7 @@
 #define HOLDFAST_TOKEN_BUCKET_H_
 
 #include <absl/status/status.h>
+#include <absl/status/statusor.h>
 
 #include <atomic>
 #include <cstdint>
@@ -19,7 +20,9 @@
 #include <mutex>
 #include <optional>
 #include <string>
+#include <utility>
 
+#include "holdfast/internal/changes.h"
 #include "holdfast/internal/object_clock.h"
 #include "holdfast/internal/refusals.h"
 #include "holdfast/reservation.h"
@@ -128,6 +131,17 @@ class TokenBucket final : internal::Promiser {
   }
   void SetLimitsAt(TimePoint now, double rate, std::int64_t burst,
                    Inheritance inheritance = Inheritance::kAsIs);
+
+  // Replaces the options, all of them, while calls run: rate and burst, as SetLimits does with
+  // Inheritance::kAsIs. Name and clock stay: left out they are as before, and others are refused.
+  // kInvalidArgument, with nothing changed, for what Validate refuses.
+  absl::Status Update(Options options) {
+    return internal::CommitNow(PrepareUpdate(std::move(options)));
+  }
+  // Those of now: to change one, change a copy of them.
+  Options options() const;
+  // For UpdateAll: see internal/changes.h.
+  absl::StatusOr<internal::Commit> PrepareUpdate(Options options);
 
   double rate() const { return rate_.load(std::memory_order_acquire); }
   std::int64_t burst() const { return burst_.load(std::memory_order_acquire); }
