@@ -41,7 +41,10 @@ PolicyFacts FactsOf(const CircuitBreaker::Options& options, const std::string& w
 
 }  // namespace
 
-PolicyFacts CircuitBreaker::Facts() const { return FactsOf(options_, NameText(options_.name)); }
+PolicyFacts CircuitBreaker::Facts(const internal::Changes& changes) const {
+  const Options* const next = changes.Of(*this);
+  return FactsOf(next == nullptr ? options() : *next, NameText(name_));
+}
 
 PolicyFacts KeyedCircuitBreaker::Facts() const {
   std::string whose = JoinSettings(

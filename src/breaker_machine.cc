@@ -6,16 +6,39 @@
 
 namespace holdfast::internal {
 
-BreakerMachine::BreakerMachine(const CircuitBreaker::Options& options, BreakerLane& lane)
-    : options_(options),
-      judges_slow_(std::ranges::any_of(options.rules, &TripRule::needs_slow_call)),
-      lane_(lane),
-      tally_(options),
-      // A rolling window of one bucket is a fixed one, of its period.
-      fixed_window_(tally_.rolling() ? TimeSpan()
-                                     : std::max(options.interval, options.bucket_period)),
-      out_(judges_slow_ ? std::make_unique<CallsOut>(options.slow_call) : nullptr) {
+BreakerMachine::Counters::Counters(const BreakerPlan& plan)
+    : tally(plan.options),
+      out(plan.judges_slow ? std::make_unique<CallsOut>(plan.options.slow_call) : nullptr) {}
+
+BreakerMachine::BreakerMachine(const BreakerPlan& plan, Counters counters, BreakerLane& lane)
+    : plan_(&plan), lane_(lane), tally_(std::move(counters.tally)), out_(std::move(counters.out)) {
   Begin(Phase::kClosed, TimePoint::min());
+}
+
+void BreakerMachine::GoOnBy(const BreakerPlan& plan, Counters& counters) {
+  const bool counts_on = plan.CountsAs(*plan_);
+  if (!counts_on) Fold();
+  plan_ = &plan;
+  if (counts_on) return;
+  const std::uint64_t run = tally_.totals().consecutive_failures;
+  std::swap(tally_, counters.tally);
+  std::swap(out_, counters.out);
+  switch (phase_) {
+    case Phase::kClosed:  // as at first: a window of time begins with the first look
+      Begin(Phase::kClosed, TimePoint::min());
+      return tally_.ContinueRun(run);
+    case Phase::kProbing:
+    case Phase::kRamping:
+      return Begin(Phase::kProbing, began_);
+    case Phase::kOpen:
+      tally_.Clear(began_, first_era_);
+      if (out_ != nullptr) out_->Clear(first_era_);
+  }
+}
+
+// A rolling window of one bucket is a fixed one, of its period.
+Duration BreakerMachine::FixedWindow() const {
+  return tally_.rolling() ? TimeSpan() : std::max(options().interval, options().bucket_period);
 }
 
 void BreakerMachine::Advance(TimePoint now) {
@@ -27,6 +50,7 @@ void BreakerMachine::Advance(TimePoint now) {
   }
   latest_ = std::max(latest_, now);
   if (mode_ == BreakerMode::kForcedOpen) return;
+  if (phase_ == Phase::kProbing && ProbesSuffice()) GoOnFromProbes(now);
   if (phase_ == Phase::kProbing && !probes_.empty() && now > probes_.begin()->second) {
     Open(probes_.begin()->second, TripCause::kProbeHung, Counts());  // as if it had failed then
   }
@@ -51,7 +75,7 @@ BreakerMachine::Answer BreakerMachine::Admit(TimePoint now, Duration lease, std:
       return Answer::kOpen;
     case Phase::kProbing: {
       const std::uint64_t spoken_for = tally_.totals().successes + probes_.size();
-      if (spoken_for >= static_cast<std::uint64_t>(options_.max_requests)) return Answer::kNoPlace;
+      if (spoken_for >= static_cast<std::uint64_t>(options().max_requests)) return Answer::kNoPlace;
       // The earliest lease is the first one's, though `now` may be older than the last one's.
       const TimePoint end = SaturatingAdd(std::max(now, began_), lease);
       probes_.emplace_hint(probes_.end(), era_ + 1,
@@ -129,18 +153,32 @@ std::optional<BreakerMachine::Question> BreakerMachine::RecordProbe(std::uint64_
                                                                     bool slow) {
   probes_.erase(era);
   tally_.Record(first_era_, outcome, slow);
-  if (outcome == Outcome::kFailure || (outcome == Outcome::kSuccess && slow && judges_slow_)) {
+  if (outcome == Outcome::kFailure ||
+      (outcome == Outcome::kSuccess && slow && plan_->judges_slow)) {
     Open(now, TripCause::kProbeFailed, Counts());
-  } else if (tally_.totals().successes >= static_cast<std::uint64_t>(options_.max_requests)) {
-    Begin(options_.ramp.empty() ? Phase::kClosed : Phase::kRamping, now);
+  } else if (ProbesSuffice()) {
+    GoOnFromProbes(now);
   }
   return std::nullopt;
 }
 
-void BreakerMachine::TripBy(const TripRule& rule, const Question& question, TimePoint now) {
+bool BreakerMachine::ProbesSuffice() const {
+  return tally_.totals().successes >= static_cast<std::uint64_t>(options().max_requests);
+}
+
+void BreakerMachine::GoOnFromProbes(TimePoint now) {
+  Begin(options().ramp.empty() ? Phase::kClosed : Phase::kRamping, now);
+}
+
+void BreakerMachine::TripBy(const BreakerPlan& plan, const BreakerPlan::Rule& rule,
+                            const Question& question, TimePoint now) {
   if (question.generation != first_era_ || !Deciding()) return;
+  if (&plan != plan_) {
+    asks_ = true;
+    return;
+  }
   Open(now, TripCause::kRule, question.counts);
-  last_rule_ = &rule;
+  last_rule_ = rule.name;
 }
 
 BreakerState BreakerMachine::StateOf(Phase phase) {
@@ -158,7 +196,7 @@ BreakerState BreakerMachine::StateOf(Phase phase) {
 
 std::optional<Trip> BreakerMachine::last_trip() const {
   std::optional<Trip> trip = last_trip_;
-  if (trip && last_rule_ != nullptr) trip->rule = last_rule_->name;
+  if (trip && last_rule_ != nullptr) trip->rule = *last_rule_;
   return trip;
 }
 
@@ -214,7 +252,7 @@ void BreakerMachine::Restore(const BreakerSnapshot& snapshot, TimePoint now, Dur
       Begin(Phase::kProbing, now);
       break;
     case BreakerState::kOpen: {
-      const Duration most = options_.open_time ? std::chrono::hours(24) : options_.timeout;
+      const Duration most = options().open_time ? std::chrono::hours(24) : options().timeout;
       const Duration rest =
           snapshot.open_for - std::clamp<Duration>(elapsed, Duration::zero(), snapshot.open_for);
       Begin(Phase::kOpen, now);
@@ -255,17 +293,17 @@ void BreakerMachine::BeginGeneration(Phase phase, TimePoint now) {
   }
   if (phase != Phase::kClosed) return;
   openings_ = 0;
-  if (fixed_window_ > Duration::zero()) ends_at_ = SaturatingAdd(now, fixed_window_);
+  if (FixedWindow() > Duration::zero()) ends_at_ = SaturatingAdd(now, FixedWindow());
   BeginEra(now);
   OpenLane();
 }
 
 void BreakerMachine::BeginStep(std::size_t step, TimePoint now) {
   step_ = step;
-  share_ = std::max<std::int64_t>(std::llround(options_.ramp[step] * kWholeCall), 1);
+  share_ = std::max<std::int64_t>(std::llround(options().ramp[step] * kWholeCall), 1);
   credit_ = kWholeCall - share_;
   proven_ = false;
-  ends_at_ = SaturatingAdd(now, options_.ramp_step);
+  ends_at_ = SaturatingAdd(now, options().ramp_step);
 }
 
 void BreakerMachine::Open(TimePoint now, TripCause cause, const BreakerCounts& counts) {
@@ -277,8 +315,8 @@ void BreakerMachine::Open(TimePoint now, TripCause cause, const BreakerCounts& c
   last_rule_ = nullptr;
   Begin(Phase::kOpen, now);
   openings_ = last_trip_->openings;
-  unasked_ = !by_hand && options_.open_time != nullptr;
-  RefuseUntil(by_hand ? TimePoint::max() : SaturatingAdd(now, options_.timeout));
+  unasked_ = !by_hand && options().open_time != nullptr;
+  RefuseUntil(by_hand ? TimePoint::max() : SaturatingAdd(now, options().timeout));
 }
 
 void BreakerMachine::RefuseUntil(TimePoint until) {
@@ -290,7 +328,7 @@ void BreakerMachine::RefuseUntil(TimePoint until) {
 // A step begins when somebody looks: so none is passed over while nobody calls.
 void BreakerMachine::Climb(TimePoint now) {
   if (now <= ends_at_ || !proven_) return;
-  if (step_ + 1 < options_.ramp.size()) {
+  if (step_ + 1 < options().ramp.size()) {
     BeginStep(step_ + 1, now);
   } else {
     Begin(Phase::kClosed, now);
@@ -299,7 +337,7 @@ void BreakerMachine::Climb(TimePoint now) {
 
 void BreakerMachine::MoveWindow(TimePoint now) {
   // A window of time begins with the first look, whatever clock that is of.
-  const bool anew = began_ == TimePoint::min() ? options_.interval > Duration::zero()
+  const bool anew = began_ == TimePoint::min() ? options().interval > Duration::zero()
                                                : phase_ == Phase::kClosed && now > ends_at_;
   if (anew) {
     lane_.Shut();
@@ -317,7 +355,7 @@ void BreakerMachine::MoveWindow(TimePoint now) {
     tally_.Roll(era);
     era_ = era;
     BeginEra(now);
-    asks_ = AnyHung();
+    asks_ = asks_ || AnyHung();
   } else if (out_ != nullptr && latest_ > out_->NoneBefore()) {
     const std::uint64_t hung = out_->hung();
     lane_.Shut();
@@ -342,13 +380,13 @@ TimePoint BreakerMachine::NextLook() const {
 
 void BreakerMachine::BeginEra(TimePoint now) {
   if (out_ == nullptr) return;
-  era_ends_at_ = tally_.rolling() ? tally_.end() : SaturatingAdd(now, options_.slow_call);
+  era_ends_at_ = tally_.rolling() ? tally_.end() : SaturatingAdd(now, options().slow_call);
   if (phase_ == Phase::kClosed) era_ends_at_ = std::min(era_ends_at_, ends_at_);
   out_->BeginEra(era_, now, era_ends_at_);
 }
 
 void BreakerMachine::OpenLane() {
-  lane_.Open(era_, began_ == TimePoint::min() && options_.interval > Duration::zero()
+  lane_.Open(era_, began_ == TimePoint::min() && options().interval > Duration::zero()
                        ? TimePoint::min()
                        : std::min({tally_.end(), ends_at_, NextLook()}));
 }

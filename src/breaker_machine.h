@@ -10,6 +10,7 @@
 #include <string>
 #include <vector>
 
+#include "breaker_plan.h"
 #include "breaker_tally.h"
 #include "calls_out.h"
 #include "holdfast/circuit_breaker.h"
@@ -33,8 +34,21 @@ class BreakerMachine {
     BreakerCounts counts;
   };
 
-  // `options` and `lane` must outlive it.
-  BreakerMachine(const CircuitBreaker::Options& options, BreakerLane& lane);
+  // What it counts in, by a plan.
+  struct Counters {
+    explicit Counters(const BreakerPlan& plan);
+
+    BreakerTally tally;
+    std::unique_ptr<CallsOut> out;  // null unless the plan judges_slow
+  };
+
+  // `lane` must outlive it, and `plan` until there is another.
+  BreakerMachine(const BreakerPlan& plan, Counters counters, BreakerLane& lane);
+
+  // Goes on by `plan`, without a look at the time, so that it has nothing to tell. Where that
+  // counts otherwise it takes `counters`, made for the plan, and leaves its own there.
+  void GoOnBy(const BreakerPlan& plan, Counters& counters);
+  const BreakerPlan& plan() const { return *plan_; }
 
   // It stops at an opening whose time nobody has asked for. May throw for want of memory, and then
   // nothing has happened; after it changes of state need none.
@@ -52,8 +66,10 @@ class BreakerMachine {
   // Once, where calls have been out for too long and nothing has ended that would bring it up;
   // after it, Advance again.
   std::optional<Question> TakeQuestion();
-  // Unless another generation has begun.
-  void TripBy(const TripRule& rule, const Question& question, TimePoint now);
+  // Unless another generation has begun. If another plan was made while this one's rules were
+  // asked, its own are to be: there is a question again.
+  void TripBy(const BreakerPlan& plan, const BreakerPlan::Rule& rule, const Question& question,
+              TimePoint now);
 
   BreakerState state() const { return StateOf(phase_); }
   TimePoint retry_at() const { return SaturatingAdd(ends_at_, Duration(1)); }  // while it is open
@@ -89,23 +105,26 @@ class BreakerMachine {
   std::uint64_t EraAt(TimePoint now) const;
   void BeginEra(TimePoint now);
   TimePoint NextLook() const;
+  Duration FixedWindow() const;  // 0: none
   bool AnyHung() const { return out_ != nullptr && out_->hung() > 0; }
   void AdmitOne();
   BreakerCounts Tallied();  // since the last Fold
+  bool ProbesSuffice() const;
+  void GoOnFromProbes(TimePoint now);
   bool RampAdmits();
   bool RampFails(Outcome outcome);
   std::optional<Question> RecordProbe(std::uint64_t era, TimePoint now, Outcome outcome, bool slow);
   void Fold();
   void OpenLane();
 
-  const CircuitBreaker::Options& options_;
-  const bool judges_slow_;  // a slow probe fails, and a call that is out for too long is slow
+  const CircuitBreaker::Options& options() const { return plan_->options; }
+
+  const BreakerPlan* plan_;
   BreakerLane& lane_;
-  BreakerTally tally_;                   // without what the lane has counted since the last Fold
-  const Duration fixed_window_;          // 0: none
-  const std::unique_ptr<CallsOut> out_;  // while closed or of the ramp; null unless judges_slow_
-  TimePoint era_ends_at_;                // if there is that
-  bool asks_ = false;                    // calls that are out may be a reason to open
+  BreakerTally tally_;             // without what the lane has counted since the last Fold
+  std::unique_ptr<CallsOut> out_;  // while closed or of the ramp; null unless judges_slow
+  TimePoint era_ends_at_;          // if there is that
+  bool asks_ = false;              // calls that are out, or new rules, may be a reason to open
 
   BreakerMode mode_ = BreakerMode::kAutomatic;
   Phase phase_ = Phase::kClosed;
@@ -116,7 +135,7 @@ class BreakerMachine {
   std::uint64_t openings_ = 0;   // since it was last closed
   bool unasked_ = false;         // for how long it is open now
   std::optional<Trip> last_trip_;  // without its rule
-  const TripRule* last_rule_ = nullptr;
+  std::shared_ptr<const std::string> last_rule_;
   TimePoint latest_ = TimePoint::min();  // that anybody came at
 
   std::map<std::uint64_t, TimePoint> probes_;  // in flight: the end of each one's lease, in order

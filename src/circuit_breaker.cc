@@ -57,24 +57,11 @@ std::string WhatIsWrong(const CircuitBreaker::Options& options) {
   return "";
 }
 
-CircuitBreaker::Options Normal(CircuitBreaker::Options options) {
-  options = internal::Validated(std::move(options));
-  if (options.ready_to_trip != nullptr) {
-    options.rules.push_back({.name = "ready_to_trip", .tripped = options.ready_to_trip});
-  }
-  if (options.rules.empty()) options.rules.push_back(ConsecutiveFailures(6));
-  return options;
-}
-
-// Null if none says that it is time.
-const TripRule* Tripped(const std::vector<TripRule>& rules, const BreakerCounts& counts) {
-  for (const TripRule& rule : rules) {
-    try {
-      if (rule.tripped(counts)) return &rule;
-    } catch (...) {  // NOLINT(bugprone-empty-catch): then it has said no
-    }
-  }
-  return nullptr;
+// How long a probe may take where its call may take `longest`.
+Duration LeaseOf(const CircuitBreaker::Options& options, Duration longest) {
+  if (options.probe_lease > Duration::zero()) return options.probe_lease;
+  if (longest == Duration::max()) longest = std::chrono::minutes(1);
+  return std::max<Duration>(options.timeout, longest);
 }
 
 }  // namespace
@@ -86,7 +73,7 @@ absl::Status Validate(const CircuitBreaker::Options& options) {
 }
 
 // Holds the mutex, with the machine at `now`, and lets go of it wherever somebody has to be asked
-// or told.
+// or told, by the options of that moment.
 class CircuitBreaker::Turn {
  public:
   Turn(CircuitBreaker& breaker, TimePoint now) : breaker_(breaker), lock_(breaker.mutex_) {
@@ -103,15 +90,24 @@ class CircuitBreaker::Turn {
   internal::BreakerMachine* operator->() const { return breaker_.machine_.get(); }
 
  private:
+  // Lets go of the mutex. The plan of then lives as long as the turn, or until it lets go again.
+  const internal::BreakerPlan& LetGo() {
+    auto plan = breaker_.plan_.Read();
+    lock_.unlock();
+    plan_ =
+        std::move(plan);  // which takes the one before: there may be functions of the user's in it
+    return *plan_;
+  }
+
   // False if it has not opened.
   bool AskOpenTime() {
     const std::optional<std::uint64_t> opening = breaker_.machine_->TakeOpening();
     if (!opening) return false;
     const std::uint64_t generation = breaker_.machine_->generation();
-    Duration open_for = breaker_.options_.timeout;
-    lock_.unlock();
+    const Options& options = LetGo().options;
+    Duration open_for = options.timeout;
     try {
-      open_for = breaker_.options_.open_time(*opening);
+      open_for = options.open_time(*opening);
     } catch (...) {  // NOLINT(bugprone-empty-catch): then it is `timeout`
     }
     lock_.lock();
@@ -123,10 +119,10 @@ class CircuitBreaker::Turn {
   bool AskRules(TimePoint now) {
     const auto question = breaker_.machine_->TakeQuestion();
     if (!question) return false;
-    lock_.unlock();
-    const TripRule* const rule = Tripped(breaker_.options_.rules, question->counts);
+    const internal::BreakerPlan& plan = LetGo();
+    const internal::BreakerPlan::Rule* const rule = plan.Tripped(question->counts);
     lock_.lock();
-    if (rule != nullptr) breaker_.machine_->TripBy(*rule, *question, now);
+    if (rule != nullptr) breaker_.machine_->TripBy(plan, *rule, *question, now);
     return true;
   }
 
@@ -135,12 +131,11 @@ class CircuitBreaker::Turn {
   void Tell() {
     if (breaker_.telling_) return;
     breaker_.telling_ = true;
-    const auto& tell = breaker_.options_.on_state_change;
     while (const auto change = breaker_.machine_->TakeChange()) {
-      if (tell == nullptr) continue;
-      lock_.unlock();
+      if (breaker_.machine_->plan().options.on_state_change == nullptr) continue;
+      const internal::BreakerPlan& plan = LetGo();
       try {
-        tell(breaker_.name(), change->from, change->to);
+        plan.options.on_state_change(breaker_.name(), change->from, change->to);
       } catch (...) {  // NOLINT(bugprone-empty-catch): an observer can't change what it observes
       }
       lock_.lock();
@@ -149,22 +144,66 @@ class CircuitBreaker::Turn {
   }
 
   CircuitBreaker& breaker_;
+  internal::Versions<internal::BreakerPlan>::Pin plan_;  // outlives the lock
   std::unique_lock<std::mutex> lock_;
 };
 
 CircuitBreaker::CircuitBreaker(Options options)
-    : options_(Normal(std::move(options))),
-      needs_end_time_(options_.interval > Duration::zero() ||
-                      options_.slow_call > Duration::zero()),
-      open_([this] {
-        return Refuse(RejectionKind::kCircuitOpen, options_.name, "the circuit is open");
-      }),
-      no_place_(Refuse(RejectionKind::kTooManyProbes, options_.name,
+    : name_(options.name),
+      plan_(internal::BreakerPlan(internal::Validated(std::move(options)))),
+      open_([this] { return Refuse(RejectionKind::kCircuitOpen, name_, "the circuit is open"); }),
+      no_place_(Refuse(RejectionKind::kTooManyProbes, name_,
                        "half-open, and no more are admitted for now")),
-      machine_(std::make_unique<internal::BreakerMachine>(options_, lane_)),
-      clock_(options_.clock) {}
+      machine_(std::make_unique<internal::BreakerMachine>(
+          *plan_.Read(), internal::BreakerMachine::Counters(*plan_.Read()), lane_)),
+      clock_(plan_.Read()->options.clock) {
+  ReadByCalls(plan_.Read()->options);
+}
 
 CircuitBreaker::~CircuitBreaker() = default;
+
+void CircuitBreaker::ReadByCalls(const Options& options) {
+  constexpr Duration kZero = Duration::zero();
+  needs_end_time_.store(options.interval > kZero || options.slow_call > kZero,
+                        std::memory_order_relaxed);
+  slow_call_.store(options.slow_call.count(), std::memory_order_relaxed);
+  classifies_.store(options.classify != nullptr, std::memory_order_relaxed);
+}
+
+CircuitBreaker::Options CircuitBreaker::options() const { return plan_.Read()->options; }
+
+absl::StatusOr<internal::Commit> CircuitBreaker::PrepareUpdate(Options options) {
+  using internal::BreakerMachine, internal::BreakerPlan;
+  if (absl::Status status =
+          internal::CheckSame("CircuitBreaker", name_, options.name, clock_.given(), options.clock);
+      !status.ok()) {
+    return status;
+  }
+  options.name = name_;
+  options.clock = plan_.Read()->options.clock;
+  if (absl::Status status = Validate(options); !status.ok()) return status;
+  BreakerPlan plan(std::move(options));
+  BreakerMachine::Counters counters(plan);
+  auto next = internal::Versions<BreakerPlan>::Make(std::move(plan));
+  // What it replaces ends with the commit, and so with nothing locked.
+  internal::Versions<BreakerPlan>::Pin before;
+  return [this, next = std::move(next), counters = std::move(counters),
+          before = std::move(before)]() mutable {
+    const std::lock_guard lock(mutex_);
+    before = plan_.Read();
+    plan_.Replace(std::move(next));
+    const auto now = plan_.Read();
+    ReadByCalls(now->options);
+    machine_->GoOnBy(*now, counters);
+  };
+}
+
+Outcome CircuitBreaker::ClassifyOtherwise(const absl::Status& status) const {
+  const auto plan = plan_.Read();
+  if (plan->options.classify != nullptr) return plan->options.classify(status);
+  if (status.ok()) return Outcome::kSuccess;
+  return absl::IsCancelled(status) || RejectionOf(status) ? Outcome::kIgnored : Outcome::kFailure;
+}
 
 CircuitBreaker::Refusal CircuitBreaker::AdmitOtherwise(TimePoint now, Ticket& ticket,
                                                        Duration longest) {
@@ -174,7 +213,7 @@ CircuitBreaker::Refusal CircuitBreaker::AdmitOtherwise(TimePoint now, Ticket& ti
   }
   Turn turn(*this, now);
   Refusal refusal = {.spread = lane_.open_for(), .waived = turn->dry_run()};
-  switch (turn->Admit(now, LeaseOf(longest), ticket.era_)) {
+  switch (turn->Admit(now, LeaseOf(turn->plan().options, longest), ticket.era_)) {
     case internal::BreakerMachine::Answer::kAdmitted:
       ticket.breaker_ = this;
       ticket.admitted_at_ = now;
@@ -190,12 +229,6 @@ CircuitBreaker::Refusal CircuitBreaker::AdmitOtherwise(TimePoint now, Ticket& ti
   return refusal;
 }
 
-Duration CircuitBreaker::LeaseOf(Duration longest) const {
-  if (options_.probe_lease > Duration::zero()) return options_.probe_lease;
-  if (longest == Duration::max()) longest = std::chrono::minutes(1);
-  return std::max<Duration>(options_.timeout, longest);
-}
-
 void CircuitBreaker::RecordOtherwise(const Ticket& ticket, TimePoint now, Outcome outcome) {
   std::optional<internal::BreakerMachine::Question> question;
   {
@@ -203,8 +236,9 @@ void CircuitBreaker::RecordOtherwise(const Ticket& ticket, TimePoint now, Outcom
     question = turn->Record(ticket.era_, now, outcome, IsSlow(ticket, now));
   }
   if (!question) return;
-  if (const TripRule* rule = Tripped(options_.rules, question->counts)) {
-    Turn(*this, now)->TripBy(*rule, *question, now);
+  const auto plan = plan_.Read();
+  if (const auto* const rule = plan->Tripped(question->counts)) {
+    Turn(*this, now)->TripBy(*plan, *rule, *question, now);
   }
 }
 

@@ -4,11 +4,14 @@
 #include <absl/status/statusor.h>
 
 #include <algorithm>
+#include <array>
 #include <cstddef>
 #include <cstdint>
 #include <deque>
+#include <limits>
 #include <map>
 #include <optional>
+#include <tuple>
 #include <utility>
 #include <vector>
 
@@ -21,10 +24,6 @@ namespace {
 
 using namespace std::chrono_literals;
 
-constexpr Duration kTimeout = 5s;  // times the number of the opening
-constexpr Duration kLease = 3s;
-constexpr Duration kRampStep = 4s;
-
 struct Settings {
   std::int64_t max_requests = 1;
   Duration interval = 0s;
@@ -32,10 +31,49 @@ struct Settings {
   std::int64_t last_calls = 0;
   std::vector<double> ramp = {};
   Duration slow_call = 0s;
+  Duration timeout = 5s;  // times the number of the opening
+  Duration lease = 3s;
+  Duration ramp_step = 4s;
+  std::uint64_t run = 3;  // of failures, that trips
+
+  bool Trips(const BreakerCounts& counts) const {
+    return counts.consecutive_failures >= run || counts.failures >= 5 || counts.slow >= 6;
+  }
+  bool CountsAs(const Settings& other) const {
+    const auto shape = [](const Settings& s) {
+      return std::tuple(s.interval, s.period, s.last_calls, s.slow_call);
+    };
+    return shape(*this) == shape(other);
+  }
 };
 
-bool Trips(const BreakerCounts& counts) {
-  return counts.consecutive_failures >= 3 || counts.failures >= 5 || counts.slow >= 6;
+const std::array<Settings, 13> kSettings = {
+    Settings{.max_requests = 1},
+    Settings{.max_requests = 3},
+    Settings{.max_requests = 2, .interval = 6s},
+    Settings{.max_requests = 2, .interval = 6s, .period = 2s},
+    Settings{.max_requests = 1, .interval = 3s, .period = 1s, .ramp = {0.5}},
+    Settings{.max_requests = 2, .last_calls = 4},
+    Settings{.max_requests = 3, .last_calls = 1},
+    Settings{.max_requests = 1, .ramp = {0.25, 0.5, 1}},
+    Settings{.max_requests = 2, .slow_call = 2s},
+    Settings{.max_requests = 2, .interval = 9s, .slow_call = 1s},
+    Settings{.max_requests = 2, .interval = 6s, .period = 2s, .slow_call = 3s},
+    Settings{.max_requests = 2, .last_calls = 4, .slow_call = 1s},
+    Settings{.max_requests = 1, .ramp = {0.5, 1}, .slow_call = 2s}};
+
+// Others, that mostly count as before.
+Settings Other(Settings settings, std::uint32_t how) {
+  if (how % 4 == 0) settings = kSettings[how / 4 % kSettings.size()];
+  how /= 64;
+  const std::vector<std::vector<double>> ramps = {{}, {0.5}, {1, 0.25}, {0.25, 0.5, 1}};
+  settings.max_requests = 1 + how % 3;
+  settings.ramp = ramps[how / 3 % 4];
+  settings.timeout = 1s * (3 + how / 12 % 3);
+  settings.lease = 1s * (2 + how / 36 % 3);
+  settings.ramp_step = 1s * (3 + how / 108 % 2);
+  settings.run = 2 + how / 216 % 3;
+  return settings;
 }
 
 class Model {
@@ -52,7 +90,7 @@ class Model {
     const bool admits = Admits();
     if (!admits) return {.ok = mode_ == BreakerMode::kMetricsOnly, .call = std::nullopt};
     // Leases end in the order in which they began, though clocks may have been read in another.
-    TimePoint lease_end = std::max(now, began_) + kLease;
+    TimePoint lease_end = std::max(now, began_) + settings_.lease;
     for (const CallRecord* probe : Out()) lease_end = std::max(lease_end, probe->lease_end);
     calls_.push_back({.generation = generation_,
                       .age = age_,
@@ -76,7 +114,7 @@ class Model {
         return Open(now);
       }
       if (Successes() >= settings_.max_requests) {
-        Begin(settings_.ramp.empty() ? Phase::kClosed : Phase::kRamping, now);
+        GoOnFromProbes(now);
       }
       return;
     }
@@ -88,7 +126,7 @@ class Model {
     if (mode_ == BreakerMode::kForcedClosed) return;
     const bool ramp_fails = phase_ == Phase::kRamping && RampFails();
     const bool asks = outcome == Outcome::kFailure || call.slow;
-    if (ramp_fails || (asks && Trips(Counted()))) Open(now);
+    if (ramp_fails || (asks && settings_.Trips(Counted()))) Open(now);
   }
 
   BreakerState State(TimePoint now) {
@@ -152,6 +190,18 @@ class Model {
     if (phase_ == Phase::kOpen) ends_at_ = ends_at;
   }
 
+  // Without a look at the time.
+  void Update(const Settings& settings) {
+    const bool counts_on = settings.CountsAs(settings_);
+    const std::uint64_t run = RunOfFailures();
+    settings_ = settings;
+    if (counts_on || phase_ == Phase::kOpen) return;
+    if (phase_ != Phase::kClosed) return Begin(Phase::kProbing, began_);
+    Begin(Phase::kClosed, TimePoint::min());
+    failures_before_ = run;
+    looked_ = false;
+  }
+
   void Reset(TimePoint now) {
     Advance(now);
     mode_ = BreakerMode::kAutomatic;
@@ -197,7 +247,9 @@ class Model {
     if (moves) eras_.push_back(EraEnd(now));
     while (aged_ < eras_.size() && latest_ > eras_[aged_] + settings_.slow_call) ++aged_;
     const bool asks = moves ? Hung() > 0 : Hung() > hung;
-    if (asks && mode_ != BreakerMode::kForcedClosed && Trips(Counted())) Open(latest_);
+    if (asks && mode_ != BreakerMode::kForcedClosed && settings_.Trips(Counted())) {
+      Open(latest_);
+    }
   }
 
   bool Rolling() const { return settings_.period > 0s; }
@@ -260,7 +312,7 @@ class Model {
         return Successes() + static_cast<std::int64_t>(Out().size()) < settings_.max_requests;
       case Phase::kRamping: {
         // The first, and from then on their share; and one for each that was ignored.
-        const double share = 1 + settings_.ramp[step_] * asked_++;
+        const double share = 1 + share_ * asked_++;
         if (admitted_ >= static_cast<int>(share + 1e-9) + ignored_) return false;
         ++admitted_;
         return true;
@@ -274,13 +326,14 @@ class Model {
   void Advance(TimePoint now) {
     latest_ = std::max(latest_, now);
     if (mode_ == BreakerMode::kForcedOpen) return;
+    if (phase_ == Phase::kProbing && Successes() >= settings_.max_requests) GoOnFromProbes(now);
     if (phase_ == Phase::kProbing && !Out().empty()) {
       const TimePoint hung_at = Out().front()->lease_end;
       if (now > hung_at) Open(hung_at);
     }
     if (phase_ == Phase::kOpen && now > ends_at_) Begin(Phase::kProbing, now);
     if (phase_ == Phase::kRamping && now > ends_at_ && proven_) {
-      if (step_ + 1 == settings_.ramp.size()) {
+      if (step_ + 1 >= settings_.ramp.size()) {
         Begin(Phase::kClosed, now);
       } else {
         BeginStep(step_ + 1, now);
@@ -290,16 +343,20 @@ class Model {
     const bool begins = phase_ == Phase::kClosed && settings_.interval > 0s &&
                         (!looked_ || (!Rolling() && now > began_ + settings_.interval));
     if (begins) {
-      const std::uint64_t run = looked_ ? RunOfFailures() : 0;
+      const std::uint64_t run = RunOfFailures();
       anew = looked_;
       BeginGeneration(Phase::kClosed, now);
       failures_before_ = run;
     }
-    looked_ = true;
+    looked_ = looked_ || now > TimePoint{};  // which is what a ticket that is dropped says
     if (Rolling() && (phase_ == Phase::kClosed || phase_ == Phase::kRamping)) {
       age_ = std::max<std::int64_t>(age_, (now - began_) / settings_.period);
     }
     MoveEras(now, anew);
+  }
+
+  void GoOnFromProbes(TimePoint now) {
+    Begin(settings_.ramp.empty() ? Phase::kClosed : Phase::kRamping, now);
   }
 
   void Open(TimePoint now) {
@@ -307,7 +364,7 @@ class Model {
     const int openings = openings_ + 1;
     Begin(Phase::kOpen, now);
     openings_ = openings;
-    ends_at_ = now + kTimeout * openings_;
+    ends_at_ = now + settings_.timeout * openings_;
   }
 
   void Begin(Phase phase, TimePoint now) {
@@ -332,7 +389,8 @@ class Model {
     step_ = step;
     asked_ = admitted_ = ignored_ = 0;
     proven_ = false;
-    ends_at_ = now + kRampStep;
+    share_ = settings_.ramp[step];
+    ends_at_ = now + settings_.ramp_step;
   }
 
   Settings settings_;
@@ -347,7 +405,8 @@ class Model {
   int outcomes_ = 0;
   std::uint64_t failures_before_ = 0;  // in a row, when a fixed window ended
   std::size_t step_ = 0;               // of the ramp
-  int asked_ = 0;                      // in this step
+  double share_ = 0;
+  int asked_ = 0;  // in this step
   int admitted_ = 0;
   int ignored_ = 0;
   bool proven_ = false;  // a call succeeded in it
@@ -361,13 +420,19 @@ class Model {
 // Only so many successes of probes of one generation close a breaker that decides by itself.
 class ClosingWatch {
  public:
-  explicit ClosingWatch(std::int64_t needed) : needed_(needed) {}
+  explicit ClosingWatch(std::int64_t needed) { Need(needed); }
+
+  void Need(std::int64_t needed) {
+    needed_ = needed;
+    least_ = std::min(least_, needed);
+  }
 
   void Told(BreakerState to) {
-    if (to == BreakerState::kClosed && !by_hand) RC_ASSERT(successes >= needed_);
+    if (to == BreakerState::kClosed && !by_hand) RC_ASSERT(successes >= least_);
     if (to == BreakerState::kHalfOpen) {
       ++half_opens;
       successes = 0;
+      least_ = needed_;
     }
   }
 
@@ -376,7 +441,8 @@ class ClosingWatch {
   std::int64_t successes = 0;  // of calls admitted since it is half-open
 
  private:
-  std::int64_t needed_;
+  std::int64_t needed_ = 0;
+  std::int64_t least_ = std::numeric_limits<std::int64_t>::max();  // needed since it is half-open
 };
 
 class ManualClock final : public Clock {
@@ -397,27 +463,10 @@ struct Flight {
 class Run {
  public:
   explicit Run(const Settings& settings)
-      : model_(settings),
+      : settings_(settings),
+        model_(settings),
         watch_(settings.max_requests),
-        breaker_(
-            {.max_requests = settings.max_requests,
-             .interval = settings.interval,
-             .bucket_period = settings.period,
-             .last_calls = settings.last_calls,
-             .open_time = [](std::uint64_t openings) { return kTimeout * openings; },
-             .probe_lease = kLease,
-             .ramp = settings.ramp,
-             .ramp_step = kRampStep,
-             .ready_to_trip = Trips,
-             .rules = settings.slow_call > 0s
-                          ? std::vector<TripRule>{{.name = "slow",
-                                                   .tripped = [](const auto&) { return false; },
-                                                   .needs_slow_call = true}}
-                          : std::vector<TripRule>{},
-             .slow_call = settings.slow_call,
-             .on_state_change = [this](std::string_view, BreakerState,
-                                       BreakerState to) { changes_.push_back(to); },
-             .clock = &clock_}) {}
+        breaker_(OptionsFor(settings)) {}
 
   void Step(std::uint32_t step) {
     const std::uint32_t what = step % 16;
@@ -436,6 +485,8 @@ class Run {
       Throw();
     } else if (more % 8 == 0) {
       ByHand(more / 8);
+    } else if (more % 8 < 4) {
+      Update(more / 8);
     }
     clock_.now = now_;
     // Not each time: looking brings changes about.
@@ -443,6 +494,33 @@ class Run {
   }
 
  private:
+  CircuitBreaker::Options OptionsFor(const Settings& settings) {
+    const TripRule slow = {.name = "slow",
+                           .tripped = [](const BreakerCounts&) { return false; },
+                           .needs_slow_call = true};
+    return {.max_requests = settings.max_requests,
+            .interval = settings.interval,
+            .bucket_period = settings.period,
+            .last_calls = settings.last_calls,
+            .open_time = [settings](std::uint64_t openings) { return settings.timeout * openings; },
+            .probe_lease = settings.lease,
+            .ramp = settings.ramp,
+            .ramp_step = settings.ramp_step,
+            .ready_to_trip = [settings](const auto& counts) { return settings.Trips(counts); },
+            .rules = settings.slow_call > 0s ? std::vector{slow} : std::vector<TripRule>{},
+            .slow_call = settings.slow_call,
+            .on_state_change = [this](std::string_view, BreakerState,
+                                      BreakerState to) { changes_.push_back(to); },
+            .clock = &clock_};
+  }
+
+  void Update(std::uint32_t how) {
+    settings_ = Other(settings_, how);
+    RC_ASSERT(breaker_.Update(OptionsFor(settings_)).ok());
+    model_.Update(settings_);
+    watch_.Need(settings_.max_requests);
+  }
+
   void Admit(TimePoint now) {
     auto ticket = breaker_.AdmitAt(now);
     const Model::Admission admission = model_.Admit(now);
@@ -513,6 +591,7 @@ class Run {
     Look();
   }
 
+  Settings settings_;
   Model model_;
   ClosingWatch watch_;
   std::vector<BreakerState> changes_;
@@ -523,18 +602,7 @@ class Run {
 };
 
 TEST_CASE("a breaker does what the model does, whatever is done to it") {
-  const Settings settings = GENERATE(
-      Settings{.max_requests = 1}, Settings{.max_requests = 3},
-      Settings{.max_requests = 2, .interval = 6s},
-      Settings{.max_requests = 2, .interval = 6s, .period = 2s},
-      Settings{.max_requests = 1, .interval = 3s, .period = 1s, .ramp = {0.5}},
-      Settings{.max_requests = 2, .last_calls = 4}, Settings{.max_requests = 3, .last_calls = 1},
-      Settings{.max_requests = 1, .ramp = {0.25, 0.5, 1}},
-      Settings{.max_requests = 2, .slow_call = 2s},
-      Settings{.max_requests = 2, .interval = 9s, .slow_call = 1s},
-      Settings{.max_requests = 2, .interval = 6s, .period = 2s, .slow_call = 3s},
-      Settings{.max_requests = 2, .last_calls = 4, .slow_call = 1s},
-      Settings{.max_requests = 1, .ramp = {0.5, 1}, .slow_call = 2s});
+  const Settings settings = GENERATE(from_range(kSettings));
   std::size_t steps_made = 0;
   test::Property(15, [&] {
     const auto steps = *rc::gen::resize(200, rc::gen::arbitrary<std::vector<std::uint32_t>>());

@@ -16,6 +16,7 @@
 
 #include "holdfast/call.h"
 #include "holdfast/circuit_breaker.h"
+#include "holdfast/internal/changes.h"
 #include "holdfast/internal/circuit_break_base.h"
 #include "holdfast/internal/object_clock.h"
 #include "holdfast/internal/validate.h"
@@ -54,7 +55,9 @@ class CircuitBreak : public internal::CircuitBreakBase<Classify> {
     return state.Ask(call, *breaker_, kName);
   }
 
-  PolicyFacts Facts() const { return breaker_->Facts(); }
+  PolicyFacts Facts(const internal::Changes& changes = {}) const {
+    return breaker_->Facts(changes);
+  }
 
   void BindClock(internal::ClockBinder& binder) const { breaker_->BindClock(binder, kName); }
 

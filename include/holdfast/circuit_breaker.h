@@ -14,6 +14,7 @@
 #include <absl/status/status.h>
 #include <absl/status/statusor.h>
 
+#include <atomic>
 #include <chrono>
 #include <cstdint>
 #include <functional>
@@ -29,9 +30,11 @@
 #include "holdfast/breaker_snapshot.h"
 #include "holdfast/breaker_state.h"
 #include "holdfast/internal/breaker_lane.h"
+#include "holdfast/internal/changes.h"
 #include "holdfast/internal/object_clock.h"
 #include "holdfast/internal/striped_status.h"
 #include "holdfast/internal/success_times.h"
+#include "holdfast/internal/versions.h"
 #include "holdfast/policy_facts.h"
 #include "holdfast/rejection.h"
 #include "holdfast/result.h"
@@ -45,6 +48,7 @@ class CircuitBreaker;
 namespace internal {
 class BreakerMachine;
 class CircuitBreakAdmission;
+struct BreakerPlan;
 }  // namespace internal
 
 // Proof of admission; move-only. The first Done counts; destroyed without one it is neutral: it
@@ -160,6 +164,23 @@ class CircuitBreaker {
   CircuitBreaker& operator=(const CircuitBreaker&) = delete;
   ~CircuitBreaker();
 
+  // Replaces the options, all of them, while calls run. State, mode, counts and the run of failures
+  // go on, and the new rules, times and probes hold from the next outcome, opening, probe or step
+  // of the ramp on: an open breaker stays open until the time that it was given, and probes that
+  // are out keep their leases. Only where it counts otherwise, because interval, bucket_period,
+  // last_calls, slow_call, or whether a rule needs slow_call has changed, what was counted is
+  // dropped, but for the run of failures of a closed breaker, and with it what calls in flight come
+  // to; a half-open one begins to probe anew. Name and clock stay: left out they are as before, and
+  // others are refused. kInvalidArgument, with nothing changed, for that and for what Validate
+  // refuses.
+  absl::Status Update(Options options) {
+    return internal::CommitNow(PrepareUpdate(std::move(options)));
+  }
+  // Those of now: to change one, change a copy of them.
+  Options options() const;
+  // For UpdateAll: see internal/changes.h.
+  absl::StatusOr<internal::Commit> PrepareUpdate(Options options);
+
   // Runs f() if admitted and counts how it went, by `classify`; a refusal comes as f's own result
   // type. An exception is a failure and passes on.
   template <class F>
@@ -205,12 +226,12 @@ class CircuitBreaker {
 
   Outcome Classify(const absl::Status& status) const;
 
-  const std::string& name() const { return options_.name; }
-  PolicyFacts Facts() const;  // of a CircuitBreak with it
+  const std::string& name() const { return name_; }
+  PolicyFacts Facts(const internal::Changes& changes = {}) const;  // of a CircuitBreak with it
 
   // For stacks: see internal/object_clock.h.
   void BindClock(internal::ClockBinder& binder, std::string_view policy) {
-    binder.Bind(policy, options_.name, clock_);
+    binder.Bind(policy, name_, clock_);
   }
 
  private:
@@ -238,12 +259,12 @@ class CircuitBreaker {
   }
   // `longest`: how long the call may take, Duration::max() where nothing bounds it.
   Refusal AdmitOtherwise(TimePoint now, Ticket& ticket, Duration longest = Duration::zero());
-  Duration LeaseOf(Duration longest) const;
 
   // True if the success was counted where it does not matter when it came: there is no window of
   // time, and no call is slow.
   bool TrySucceedUntimed(Ticket& ticket) {
-    if (needs_end_time_ || !lane_.TrySucceed(TimePoint::min(), ticket.era_)) return false;
+    if (needs_end_time_.load(std::memory_order_relaxed)) return false;
+    if (!lane_.TrySucceed(TimePoint::min(), ticket.era_)) return false;
     ticket.breaker_ = nullptr;
     return true;
   }
@@ -255,12 +276,21 @@ class CircuitBreaker {
   }
   void RecordOtherwise(const Ticket& ticket, TimePoint now, Outcome outcome);
   bool IsSlow(const Ticket& ticket, TimePoint now) const {
-    return options_.slow_call > Duration::zero() &&
-           SaturatingSub(now, ticket.admitted_at_) > options_.slow_call;
+    const Duration slow_call(slow_call_.load(std::memory_order_relaxed));
+    return slow_call > Duration::zero() && SaturatingSub(now, ticket.admitted_at_) > slow_call;
   }
+  Outcome ClassifyOtherwise(const absl::Status& status) const;
+  void ReadByCalls(const Options& options);
 
-  const Options options_;
-  const bool needs_end_time_;
+  const std::string name_;
+  // Replaced with the mutex held; so who has it needs no pin but to let go of it.
+  internal::Versions<internal::BreakerPlan> plan_;
+  // Of the options, what calls read that are let through. Relaxed: those that say how to count
+  // change before the lane is opened (release) for an era that counts so, and who counts in it has
+  // seen that (acquire); and how to classify may change a moment sooner or later.
+  std::atomic<bool> needs_end_time_;
+  std::atomic<Duration::rep> slow_call_;
+  std::atomic<bool> classifies_;
   const internal::StripedStatus open_;  // the refusals
   const absl::Status no_place_;
 
@@ -299,10 +329,9 @@ inline absl::StatusOr<Ticket> CircuitBreaker::AdmitAt(TimePoint now) {
 }
 
 inline Outcome CircuitBreaker::Classify(const absl::Status& status) const {
-  if (ABSL_PREDICT_FALSE(options_.classify != nullptr)) return options_.classify(status);
-  if (ABSL_PREDICT_TRUE(status.ok())) return Outcome::kSuccess;
-  return status.code() == absl::StatusCode::kCancelled || RejectionOf(status) ? Outcome::kIgnored
-                                                                              : Outcome::kFailure;
+  const bool as_given = classifies_.load(std::memory_order_relaxed);
+  return ABSL_PREDICT_TRUE(!as_given && status.ok()) ? Outcome::kSuccess
+                                                     : ClassifyOtherwise(status);
 }
 
 template <class F>
