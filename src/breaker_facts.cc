@@ -46,12 +46,14 @@ PolicyFacts CircuitBreaker::Facts(const internal::Changes& changes) const {
   return FactsOf(next == nullptr ? options() : *next, NameText(name_));
 }
 
-PolicyFacts KeyedCircuitBreaker::Facts() const {
+PolicyFacts KeyedCircuitBreaker::Facts(const internal::Changes& changes) const {
+  const Options* const next = changes.Of(*this);
+  const Options would_have = next == nullptr ? options() : *next;
   std::string whose = JoinSettings(
-      {NameText(options_.name), absl::StrCat("up to ", CountText(options_.max_keys, "key"))});
+      {NameText(name_), absl::StrCat("up to ", CountText(would_have.max_keys, "key"))});
   // Those of a key may be anything.
-  if (options_.options_for != nullptr) return {.settings = std::move(whose)};
-  return FactsOf(options_.breaker, whose);
+  if (would_have.options_for != nullptr) return {.settings = std::move(whose)};
+  return FactsOf(would_have.breaker, whose);
 }
 
 }  // namespace holdfast

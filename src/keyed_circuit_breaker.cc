@@ -18,7 +18,7 @@ namespace {
 
 constexpr char kPolicy[] = "KeyedCircuitBreak";
 constexpr std::int64_t kMostKeys = std::int64_t{1} << 30;
-constexpr std::int64_t kMostLooks = 8;
+constexpr std::size_t kMostLooks = 8;
 
 absl::Status NoRoom(const std::string& name) {
   return MakeRejection(
@@ -31,6 +31,12 @@ absl::Status NoRoom(const std::string& name) {
 bool ClosedByItself(CircuitBreaker& breaker, std::optional<TimePoint> now) {
   if (breaker.mode() != BreakerMode::kAutomatic) return false;
   return (now ? breaker.StateAt(*now) : breaker.state()) == BreakerState::kClosed;
+}
+
+// Of a key's breaker, as far as they are given.
+CircuitBreaker::Options OptionsOf(const KeyedCircuitBreaker::Options& options,
+                                  std::string_view key) {
+  return options.options_for == nullptr ? options.breaker : options.options_for(key);
 }
 
 // That the breakers are on, as far as it is given.
@@ -61,8 +67,9 @@ class KeyedCircuitBreaker::Table {
   struct Entry {
     std::string key;
     std::shared_ptr<CircuitBreaker> breaker;
-    bool kept = false;        // it is in kept_
-    bool handed_out = false;  // since it was last looked at
+    std::uint64_t version = 0;  // of the options that the breaker has, or an earlier one
+    bool kept = false;          // it is in kept_
+    bool handed_out = false;    // since it was last looked at
   };
   using Entries = std::list<Entry>;
 
@@ -88,21 +95,38 @@ class KeyedCircuitBreaker::Table {
     const auto it = index_.find(internal::ToAbsl(key));
     return it == index_.end() ? nullptr : HandOut(it->second);
   }
-  std::shared_ptr<CircuitBreaker> Use(std::string_view key) {
+  const Entry* Use(std::string_view key) {
     const auto it = index_.find(internal::ToAbsl(key));
     if (it == index_.end()) return nullptr;
     MoveTo(recent_, it->second);
-    return HandOut(it->second);
+    it->second->handed_out = true;
+    return &*it->second;
   }
 
-  // The next key in turn, if nobody holds it, of the kept ones or of the others.
-  Candidate Look(bool of_kept) {
+  // Changes the options of a key's breaker, if that is still there and has no later ones.
+  void Apply(std::string_view key, const CircuitBreaker& breaker, std::uint64_t its_version,
+             internal::Commit& commit) {
+    const auto it = index_.find(internal::ToAbsl(key));
+    if (it == index_.end()) return;
+    Entry& entry = *it->second;
+    if (entry.breaker.get() != &breaker || entry.version >= its_version) return;
+    std::move(commit)();
+    entry.version = its_version;
+  }
+
+  // Goes on to the next key in turn, if nobody holds it, of the kept ones or of the others. Lets go
+  // of the mutex to ask it.
+  void Look(Lock& lock, bool of_kept, std::optional<TimePoint> now, Candidate& candidate) {
+    candidate = {};
     Entries& list = (of_kept && !kept_.empty()) || recent_.empty() ? kept_ : recent_;
     const Entries::iterator entry = std::prev(list.end());
     MoveTo(kept_, entry);
-    if (entry->breaker.use_count() > 1) return {};
+    if (entry->breaker.use_count() > 1) return;
     entry->handed_out = false;
-    return {.entry = entry, .breaker = entry->breaker};
+    candidate = {.entry = entry, .breaker = entry->breaker};
+    lock.unlock();
+    candidate.closed = ClosedByItself(*candidate.breaker, now);
+    lock.lock();
   }
 
   // Nobody had it since before it was asked, so it is still closed. Nor has anybody got it from a
@@ -124,6 +148,7 @@ class KeyedCircuitBreaker::Table {
   }
 
   std::mutex mutex;
+  std::uint64_t version = 0;  // of the options
 
  private:
   void MoveTo(Entries& list, Entries::iterator entry) {
@@ -143,9 +168,12 @@ class KeyedCircuitBreaker::Table {
 };
 
 KeyedCircuitBreaker::KeyedCircuitBreaker(Options options)
-    : options_(internal::Validated(std::move(options))),
-      clock_(ClockOf(options_)),
-      no_room_(NoRoom(options_.name)),
+    : name_(options.name),
+      options_(internal::Validated(std::move(options))),
+      max_keys_(options_.Read()->max_keys),
+      when_full_(options_.Read()->when_full),
+      clock_(ClockOf(*options_.Read())),
+      no_room_(NoRoom(name_)),
       table_(std::make_unique<Table>()) {}
 
 KeyedCircuitBreaker::~KeyedCircuitBreaker() = default;
@@ -158,40 +186,141 @@ std::shared_ptr<CircuitBreaker> KeyedCircuitBreaker::GetOrMake(std::string_view 
   // Destroyed with nothing locked: there may be functions of the user's in them.
   Table::Entries made;
   Table::Candidate candidate;
-  const std::int64_t most_looks = std::min(kMostLooks, options_.max_keys);
-  std::int64_t looks = 0;
-  std::unique_lock lock(table_->mutex);
+  Lock lock(table_->mutex);
+  const auto most_keys = [this] { return static_cast<std::size_t>(max_keys()); };
+  const std::size_t most_looks = std::min(kMostLooks, std::max(table_->size(), most_keys()));
+  std::size_t looks = 0;
   while (true) {
-    if (auto known = table_->Use(key)) return known;
-    const bool full = table_->size() >= static_cast<std::size_t>(options_.max_keys);
+    if (auto known = UseKnown(key, lock)) return known;
+    const bool full = table_->size() >= most_keys();
     if (full && !Table::MayBeForgotten(candidate)) {
       if (looks == most_looks) return nullptr;
-      candidate = table_->Look(/*of_kept=*/looks++ == 0);
-      if (candidate.breaker == nullptr) continue;
+      table_->Look(lock, /*of_kept=*/looks++ == 0, now, candidate);
+    } else if (made.empty() || made.front().version != table_->version) {
+      const std::uint64_t version = table_->version;
       lock.unlock();
-      candidate.closed = ClosedByItself(*candidate.breaker, now);
-      lock.lock();
-    } else if (made.empty()) {
-      lock.unlock();
-      made.push_back({.key = std::string(key), .breaker = Make(key)});
+      made.clear();
+      made.push_back({.key = std::string(key), .breaker = Make(key), .version = version});
       lock.lock();
     } else {
       auto breaker = table_->Add(made);
       if (full) table_->Forget(candidate);
+      ForgetMore(lock, most_looks - looks, now);
       return breaker;
     }
   }
 }
 
+// Null for a key that isn't there.
+std::shared_ptr<CircuitBreaker> KeyedCircuitBreaker::UseKnown(std::string_view key, Lock& lock) {
+  while (const Table::Entry* const known = table_->Use(key)) {
+    auto breaker = known->breaker;
+    const std::uint64_t version = table_->version;
+    if (known->version == version) return breaker;
+    lock.unlock();
+    UpdateKey(key, *breaker, version);
+    lock.lock();
+  }
+  return nullptr;
+}
+
+// Where there are more keys than there may be by now.
+void KeyedCircuitBreaker::ForgetMore(Lock& lock, std::size_t looks, std::optional<TimePoint> now) {
+  for (; looks > 0 && table_->size() > static_cast<std::size_t>(max_keys()); --looks) {
+    Table::Candidate candidate;
+    table_->Look(lock, /*of_kept=*/false, now, candidate);
+    if (!Table::MayBeForgotten(candidate)) continue;
+    table_->Forget(candidate);
+    lock.unlock();
+    candidate = {};
+    lock.lock();
+  }
+}
+
 std::shared_ptr<CircuitBreaker> KeyedCircuitBreaker::Make(std::string_view key) const {
-  CircuitBreaker::Options options =
-      options_.options_for == nullptr ? options_.breaker : options_.options_for(key);
+  CircuitBreaker::Options options = OptionsOf(*options_.Read(), key);
   if (options.name.empty()) {
-    options.name = options_.name.empty() ? std::string(key)
-                                         : absl::StrCat(options_.name, "/", internal::ToAbsl(key));
+    options.name =
+        name_.empty() ? std::string(key) : absl::StrCat(name_, "/", internal::ToAbsl(key));
   }
   if (options.clock == nullptr) options.clock = clock_.given();
   return std::make_shared<CircuitBreaker>(std::move(options));
+}
+
+struct KeyedCircuitBreaker::KeyUpdate {
+  std::string key;
+  std::weak_ptr<CircuitBreaker> breaker;  // which may be forgotten meanwhile
+  internal::Commit commit;
+};
+
+absl::StatusOr<internal::Commit> KeyedCircuitBreaker::PrepareUpdate(Options options) {
+  if (absl::Status status = KeepNameAndClock(options); !status.ok()) return status;
+  if (absl::Status status = Validate(options); !status.ok()) return status;
+  std::vector<KeyUpdate> known;
+  for (std::string& key : keys()) {
+    CircuitBreaker::Options its_options = OptionsOf(options, key);
+    const std::shared_ptr<CircuitBreaker> breaker = Find(key);
+    if (breaker == nullptr) continue;
+    auto commit = breaker->PrepareUpdate(std::move(its_options));
+    if (!commit.ok()) return commit.status();
+    known.push_back({.key = std::move(key), .breaker = breaker, .commit = *std::move(commit)});
+  }
+  auto next = internal::Versions<Options>::Make(std::move(options));
+  // What it replaces ends with the commit, and so with nothing locked.
+  internal::Versions<Options>::Pin before;
+  return [this, next = std::move(next), before = std::move(before),
+          known = std::move(known)]() mutable { Apply(std::move(next), before, known); };
+}
+
+absl::Status KeyedCircuitBreaker::KeepNameAndClock(Options& next) const {
+  const auto now = options_.Read();
+  constexpr std::string_view kThis = "KeyedCircuitBreaker";
+  Clock* const clock = clock_.given();
+  if (absl::Status status = internal::CheckSame(kThis, name_, next.name, clock, next.clock);
+      !status.ok()) {
+    return status;
+  }
+  if (next.breaker.clock == nullptr) next.breaker.clock = now->breaker.clock;
+  if (absl::Status status = internal::CheckSame(kThis, now->breaker.name, next.breaker.name, clock,
+                                                next.options_for ? nullptr : next.breaker.clock);
+      !status.ok()) {
+    return status;
+  }
+  next.name = name_;
+  next.clock = now->clock;
+  next.breaker.name = now->breaker.name;
+  return absl::OkStatus();
+}
+
+// From the new version on, who uses a key that doesn't have it yet gives it to it; so for none does
+// it matter who comes first, nor whether it was there when the update was prepared.
+void KeyedCircuitBreaker::Apply(internal::Versions<Options>::Next next,
+                                internal::Versions<Options>::Pin& before,
+                                std::vector<KeyUpdate>& known) {
+  Lock lock(table_->mutex);
+  before = options_.Read();
+  options_.Replace(std::move(next));
+  const std::uint64_t version = ++table_->version;
+  max_keys_.store(options_.Read()->max_keys, std::memory_order_relaxed);
+  when_full_.store(options_.Read()->when_full, std::memory_order_relaxed);
+  lock.unlock();
+  for (KeyUpdate& update : known) {
+    const std::shared_ptr<CircuitBreaker> breaker = update.breaker.lock();
+    if (breaker == nullptr) continue;
+    lock.lock();
+    table_->Apply(update.key, *breaker, version, update.commit);
+    lock.unlock();
+    update.commit = nullptr;  // and with it what the breaker had, before the breaker
+  }
+}
+
+// To the options of that version or a later one.
+void KeyedCircuitBreaker::UpdateKey(std::string_view key, CircuitBreaker& breaker,
+                                    std::uint64_t version) {
+  auto commit = breaker.PrepareUpdate(OptionsOf(*options_.Read(), key));
+  internal::ThrowIfInvalid(commit.status());
+  const std::lock_guard lock(table_->mutex);
+  table_->Apply(key, breaker, version, *commit);
 }
 
 void KeyedCircuitBreaker::BindClock(internal::ClockBinder& binder, std::string_view policy) {

@@ -20,6 +20,7 @@
 
 #include "holdfast/call.h"
 #include "holdfast/circuit_breaker.h"
+#include "holdfast/internal/changes.h"
 #include "holdfast/internal/circuit_break_base.h"
 #include "holdfast/internal/object_clock.h"
 #include "holdfast/internal/validate.h"
@@ -79,7 +80,9 @@ class KeyedCircuitBreak : public internal::CircuitBreakBase<Classify> {
     return state.AskByKey(call, *breakers_, key, kName);
   }
 
-  PolicyFacts Facts() const { return breakers_->Facts(); }
+  PolicyFacts Facts(const internal::Changes& changes = {}) const {
+    return breakers_->Facts(changes);
+  }
 
   void BindClock(internal::ClockBinder& binder) const { breakers_->BindClock(binder, kName); }
 

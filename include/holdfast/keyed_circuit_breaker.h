@@ -8,11 +8,14 @@
 #define HOLDFAST_KEYED_CIRCUIT_BREAKER_H_
 
 #include <absl/status/status.h>
+#include <absl/status/statusor.h>
 
+#include <atomic>
 #include <cstddef>
 #include <cstdint>
 #include <functional>
 #include <memory>
+#include <mutex>
 #include <optional>
 #include <string>
 #include <string_view>
@@ -21,7 +24,9 @@
 #include <vector>
 
 #include "holdfast/circuit_breaker.h"
+#include "holdfast/internal/changes.h"
 #include "holdfast/internal/object_clock.h"
+#include "holdfast/internal/versions.h"
 #include "holdfast/policy_facts.h"
 #include "holdfast/result.h"
 #include "holdfast/time.h"
@@ -91,6 +96,23 @@ class KeyedCircuitBreaker {
   KeyedCircuitBreaker& operator=(const KeyedCircuitBreaker&) = delete;
   ~KeyedCircuitBreaker();  // who holds a breaker may go on using it
 
+  // Replaces the options, all of them, while calls run. `breaker`, or what options_for answers when
+  // it is asked again, becomes those of all keys, known and new: see CircuitBreaker::Update for
+  // what becomes of a known one's. Of more keys than `max_keys` now is none is forgotten at once:
+  // each new key that finds a place looks at others, up to eight in all, and forgets those that may
+  // be. Name and clock stay, those of `breaker` too: left out they are as before, and others are
+  // refused. kInvalidArgument, with nothing changed, for that, for what Validate refuses, and where
+  // a known key's breaker refuses what options_for answers; what that throws passes to the caller,
+  // likewise. A key that comes in the meantime has the new options from its next use on, which is
+  // when options_for is asked.
+  absl::Status Update(Options options) {
+    return internal::CommitNow(PrepareUpdate(std::move(options)));
+  }
+  // Those of now: to change one, change a copy of them.
+  Options options() const { return *options_.Read(); }
+  // For UpdateAll: see internal/changes.h.
+  absl::StatusOr<internal::Commit> PrepareUpdate(Options options);
+
   // Runs f() as the key's breaker does, or, without room for the key, as `when_full` says.
   template <class F>
   auto Execute(std::string_view key, F&& f) -> std::invoke_result_t<F>;
@@ -110,9 +132,9 @@ class KeyedCircuitBreaker {
   std::vector<std::string> keys() const;
   std::int64_t size() const;
 
-  std::int64_t max_keys() const { return options_.max_keys; }
-  const std::string& name() const { return options_.name; }
-  PolicyFacts Facts() const;  // of a KeyedCircuitBreak with it
+  std::int64_t max_keys() const { return max_keys_.load(std::memory_order_relaxed); }
+  const std::string& name() const { return name_; }
+  PolicyFacts Facts(const internal::Changes& changes = {}) const;  // of a KeyedCircuitBreak with it
 
   // For stacks: see internal/object_clock.h.
   void BindClock(internal::ClockBinder& binder, std::string_view policy);
@@ -122,15 +144,30 @@ class KeyedCircuitBreaker {
 
   class Table;
 
+  struct KeyUpdate;
+  using Lock = std::unique_lock<std::mutex>;  // of the table
+
   std::shared_ptr<CircuitBreaker> GetOrMake(std::string_view key, std::optional<TimePoint> now);
+  std::shared_ptr<CircuitBreaker> UseKnown(std::string_view key, Lock& lock);
+  void ForgetMore(Lock& lock, std::size_t looks, std::optional<TimePoint> now);
   std::shared_ptr<CircuitBreaker> Make(std::string_view key) const;
+
+  absl::Status KeepNameAndClock(Options& next) const;
+  void UpdateKey(std::string_view key, CircuitBreaker& breaker, std::uint64_t version);
+  void Apply(internal::Versions<Options>::Next next, internal::Versions<Options>::Pin& before,
+             std::vector<KeyUpdate>& known);
 
   // What a call without room is refused with; null if it passes.
   const absl::Status* no_room() const {
-    return options_.when_full == WhenFull::kRefuse ? &no_room_ : nullptr;
+    const WhenFull when_full = when_full_.load(std::memory_order_relaxed);
+    return when_full == WhenFull::kRefuse ? &no_room_ : nullptr;
   }
 
-  const Options options_;
+  const std::string name_;
+  internal::Versions<Options> options_;  // replaced with the table's mutex held
+  // Of the options. Relaxed: no other data depends on them.
+  std::atomic<std::int64_t> max_keys_;
+  std::atomic<WhenFull> when_full_;
   internal::ObjectClock clock_;
   const absl::Status no_room_;
   const std::unique_ptr<Table> table_;
