@@ -54,7 +54,9 @@ bool ThrottleRule::Calm(const ThrottleCounts& counts) const {
 }
 
 ThrottleWindow::ThrottleWindow(const ThrottleRule& rule, Duration period, std::int64_t buckets)
-    : rule_(rule),
+    : k_(rule.k),
+      max_rejection_(rule.max_rejection),
+      min_requests_(rule.min_requests),
       mask_(StripeCount() - 1),
       stripes_(std::make_unique<Stripe[]>(mask_ + 1)),
       period_(period),
@@ -76,7 +78,7 @@ ThrottleCounts ThrottleWindow::Present() const {
 
 void ThrottleWindow::AcceptTense(Priority priority) {
   Count(accepted_, priority, std::memory_order_seq_cst);
-  if (!rule_.Calm(Present())) return;
+  if (!rule().Calm(Present())) return;
   const std::lock_guard lock(mutex_);
   Reassess();
 }
@@ -88,26 +90,55 @@ void ThrottleWindow::CountAgainst(Counters& counters, Priority priority) {
   Reassess();
 }
 
-// Goes on to a later bucket, unless another thread has.
+// Goes on to a later bucket, unless another thread has. At the first time ever, and at the first
+// after a change of the buckets, the present one begins with it.
 void ThrottleWindow::Turn(TimePoint now) {
   const std::lock_guard lock(mutex_);
-  if (!begun_) {
-    begun_ = true;
-    start_ = now;
-  }
-  const Duration since = SaturatingSub(now, start_);
-  if (since < Duration::zero()) return;
-  const auto era = static_cast<std::uint64_t>(since / period_);
-  if (era < era_) return;
+  const bool begins = turns_at_.load(std::memory_order_relaxed) == kAtOnce;
+  const TimePoint ends = begins ? std::min(now, ends_) : ends_;
+  const bool no_time = begun_ && now == TimePoint::min();  // a success that read no clock
+  if (now < ends || no_time || (!begins && ends == TimePoint::max())) return;
+  begun_ = true;
+  const Duration::rep over = SaturatingSub(now, ends) / period_;  // whole buckets
+  const std::uint64_t turns = static_cast<std::uint64_t>(over) + (begins ? 0 : 1);
+  era_ += turns;
   const ThrottleCounts everything = Everything();
   // All that began meanwhile, as far as they are in the window.
-  const std::uint64_t begun = std::min<std::uint64_t>(era - era_, starts_.size());
-  for (std::uint64_t i = 0; i < begun; ++i) StartOf(era - i) = everything;
-  era_ = era;
+  const std::uint64_t begun = std::min<std::uint64_t>(turns, starts_.size());
+  for (std::uint64_t i = 0; i < begun; ++i) StartOf(era_ - i) = everything;
   Reassess();
-  const TimePoint turns_at =
-      SaturatingAdd(start_, SaturatingMul(period_, static_cast<Duration::rep>(era + 1)));
-  turns_at_.store(turns_at.time_since_epoch().count(), std::memory_order_release);
+  ends_ = SaturatingAdd(SaturatingAdd(ends, SaturatingMul(period_, over)), period_);
+  turns_at_.store(ends_.time_since_epoch().count(), std::memory_order_release);
+}
+
+void ThrottleWindow::Change(const ThrottleRule& rule, Duration period,
+                            std::vector<ThrottleCounts>& starts) {
+  const std::lock_guard lock(mutex_);
+  SetRule(rule);
+  if (period != period_ || starts.size() != starts_.size()) SetBuckets(period, starts);
+  Reassess();
+}
+
+void ThrottleWindow::SetRule(const ThrottleRule& rule) {
+  k_.store(rule.k, std::memory_order_relaxed);
+  max_rejection_.store(rule.max_rejection, std::memory_order_relaxed);
+  min_requests_.store(rule.min_requests, std::memory_order_relaxed);
+}
+
+// A new bucket begins with what had been counted when the old one began in which it does, both
+// counted back from the end of the present one; where the old ones go back no further, with what
+// had been when the oldest of them began.
+void ThrottleWindow::SetBuckets(Duration period, std::vector<ThrottleCounts>& starts) {
+  const std::uint64_t old_size = starts_.size();
+  for (std::uint64_t i = 0; i < starts.size(); ++i) {
+    const Duration ago = SaturatingMul(period, static_cast<Duration::rep>(i + 1));
+    const auto old = static_cast<std::uint64_t>((ago - Duration(1)) / period_);
+    starts[starts.size() - 1 - i] = StartOf(era_ + old_size - std::min(old, old_size - 1));
+  }
+  starts_.swap(starts);
+  period_ = period;
+  era_ = starts_.size() - 1;
+  turns_at_.store(kAtOnce, std::memory_order_release);
 }
 
 ThrottleCounts ThrottleWindow::Everything() const {
@@ -137,9 +168,9 @@ void ThrottleWindow::Reassess() {
     requests_offset_[i].store(accepted - start.requests[i], std::memory_order_relaxed);
   }
   accepts_offset_.store(accepts_offset, std::memory_order_relaxed);
-  const bool calm = rule_.Calm(Present());
+  const bool calm = rule().Calm(Present());
   calm_.store(calm, std::memory_order_seq_cst);
-  if (calm && !rule_.Calm(Present())) calm_.store(false, std::memory_order_seq_cst);
+  if (calm && !rule().Calm(Present())) calm_.store(false, std::memory_order_seq_cst);
 }
 
 ThrottleCounts ThrottleWindow::Counts() {

@@ -28,9 +28,10 @@ Duration Period(const Throttler::Options& options) {
   return options.window % options.buckets > Duration::zero() ? period + Duration(1) : period;
 }
 
-Throttler::Options Normal(Throttler::Options options) {
-  options = internal::Validated(std::move(options));
-  return options;
+internal::ThrottleRule RuleOf(const Throttler::Options& options) {
+  return {.k = options.k,
+          .max_rejection = options.max_rejection,
+          .min_requests = static_cast<std::uint64_t>(options.min_requests)};
 }
 
 // In [0, 1).
@@ -59,22 +60,34 @@ absl::Status Validate(const Throttler::Options& options) {
   return absl::OkStatus();
 }
 
+// Its own, where it has a seed. To know whether it has takes no lock, and need not be in time:
+// relaxed does.
 struct Throttler::Random {
-  explicit Random(std::uint64_t seed) : gen(seed) {}
+  explicit Random(std::optional<std::uint64_t> seed) { Begin(seed); }
 
+  void Begin(std::optional<std::uint64_t> seed) {
+    const std::lock_guard lock(mutex);
+    if (seed) gen.seed(*seed);
+    seeded.store(seed.has_value(), std::memory_order_relaxed);
+  }
+  double Draw() {
+    const std::lock_guard lock(mutex);
+    return Uniform(gen);
+  }
+
+  std::atomic<bool> seeded{false};
   std::mutex mutex;
   std::mt19937_64 gen;
 };
 
 Throttler::Throttler(Options options)
-    : options_(Normal(std::move(options))),
-      refused_([this] { return Refusal(options_.name); }),
-      random_(options_.seed ? std::make_unique<Random>(*options_.seed) : nullptr),
-      window_({.k = options_.k,
-               .max_rejection = options_.max_rejection,
-               .min_requests = static_cast<std::uint64_t>(options_.min_requests)},
-              Period(options_), options_.buckets),
-      clock_(options_.clock) {}
+    : name_(options.name),
+      options_(internal::Validated(std::move(options))),
+      classifies_(options_.Read()->classify != nullptr),
+      refused_([this] { return Refusal(name_); }),
+      random_(std::make_unique<Random>(options_.Read()->seed)),
+      window_(RuleOf(*options_.Read()), Period(*options_.Read()), options_.Read()->buckets),
+      clock_(options_.Read()->clock) {}
 
 Throttler::~Throttler() = default;
 
@@ -82,9 +95,7 @@ bool Throttler::Refuses(Priority priority, absl::BitGenRef random) {
   const double rejection = window_.RejectionOf(priority);
   if (rejection <= 0) return false;
   const auto draw = [&] {
-    if (random_ == nullptr) return Uniform(random);
-    const std::lock_guard lock(random_->mutex);
-    return Uniform(random_->gen);
+    return random_->seeded.load(std::memory_order_relaxed) ? random_->Draw() : Uniform(random);
   };
   if (rejection < 1 && draw() >= rejection) return false;
   window_.Refuse(priority);
@@ -96,16 +107,50 @@ bool Throttler::Refuses(Priority priority) { return Refuses(priority, internal::
 ThrottlerStats Throttler::StatsAt(TimePoint now) {
   window_.AdvanceTo(now);
   const internal::ThrottleCounts counts = window_.Counts();
+  const internal::ThrottleRule rule = window_.rule();
   ThrottlerStats stats{
       .requests = std::accumulate(counts.requests.begin(), counts.requests.end(), std::uint64_t{0}),
       .accepts = counts.accepts,
       .refused = counts.refused,
-      .rejection = window_.rule().Overall(counts),
+      .rejection = rule.Overall(counts),
       .requests_of = counts.requests};
   for (std::size_t i = 0; i < kPriorities; ++i) {
-    stats.rejection_of[i] = window_.rule().Of(static_cast<Priority>(i), counts);
+    stats.rejection_of[i] = rule.Of(static_cast<Priority>(i), counts);
   }
   return stats;
+}
+
+absl::StatusOr<internal::Commit> Throttler::PrepareUpdate(Options options) {
+  if (absl::Status status =
+          internal::CheckSame("Throttler", name_, options.name, clock_.given(), options.clock);
+      !status.ok()) {
+    return status;
+  }
+  if (absl::Status status = Validate(options); !status.ok()) return status;
+  options.name = name_;
+  options.clock = options_.Read()->clock;
+  std::vector<internal::ThrottleCounts> starts(static_cast<std::size_t>(options.buckets));
+  return [this, next = internal::Versions<Options>::Make(std::move(options)),
+          starts = std::move(starts)]() mutable { Change(std::move(next), starts); };
+}
+
+void Throttler::Change(internal::Versions<Options>::Next next,
+                       std::vector<internal::ThrottleCounts>& starts) {
+  internal::Versions<Options>::Pin before;  // its classify is destroyed without the mutex
+  const std::lock_guard lock(update_mutex_);
+  before = options_.Read();
+  options_.Replace(std::move(next));
+  const auto now = options_.Read();
+  classifies_.store(now->classify != nullptr, std::memory_order_relaxed);
+  if (now->seed != before->seed) random_->Begin(now->seed);
+  window_.Change(RuleOf(*now), Period(*now), starts);
+}
+
+Outcome Throttler::Classified(const absl::Status& status) const {
+  if (const auto options = options_.Read(); options->classify != nullptr) {
+    return options->classify(status);
+  }
+  return status.ok() ? Outcome::kSuccess : ClassifyError(status);
 }
 
 Outcome Throttler::ClassifyError(const absl::Status& status) {
@@ -125,12 +170,14 @@ Outcome Throttler::ClassifyError(const absl::Status& status) {
   }
 }
 
-PolicyFacts Throttler::Facts() const {
-  const Duration window = SaturatingMul(Period(options_), options_.buckets);
+PolicyFacts Throttler::Facts(const internal::Changes& changes) const {
+  const Options* const next = changes.Of(*this);
+  const Options options = next == nullptr ? *options_.Read() : *next;
+  const Duration window = SaturatingMul(Period(options), options.buckets);
   return {.settings = internal::JoinSettings(
-              {internal::NameText(options_.name), absl::StrCat("K ", options_.k),
+              {internal::NameText(name_), absl::StrCat("K ", options.k),
                absl::StrCat("window ", internal::DurationText(window)),
-               absl::StrCat("refuses up to ", options_.max_rejection * 100, "%")}),
+               absl::StrCat("refuses up to ", options.max_rejection * 100, "%")}),
           .window = window};
 }
 

@@ -17,6 +17,7 @@
 #include <utility>
 
 #include "holdfast/call.h"
+#include "holdfast/internal/changes.h"
 #include "holdfast/internal/judged_policy.h"
 #include "holdfast/internal/object_clock.h"
 #include "holdfast/internal/validate.h"
@@ -93,7 +94,9 @@ class Throttle : public internal::JudgedPolicy<Classify, internal::ThrottleAdmis
     return state.Ask(call, *throttler_);
   }
 
-  PolicyFacts Facts() const { return throttler_->Facts(); }
+  PolicyFacts Facts(const internal::Changes& changes = {}) const {
+    return throttler_->Facts(changes);
+  }
 
   void BindClock(internal::ClockBinder& binder) const { throttler_->BindClock(binder, kName); }
 

@@ -17,19 +17,25 @@
 #include <absl/status/statusor.h>
 
 #include <array>
+#include <atomic>
 #include <chrono>
 #include <cstdint>
 #include <functional>
 #include <memory>
+#include <mutex>
 #include <optional>
 #include <string>
+#include <string_view>
 #include <utility>
+#include <vector>
 
 #include "holdfast/breaker_state.h"
+#include "holdfast/internal/changes.h"
 #include "holdfast/internal/object_clock.h"
 #include "holdfast/internal/striped_status.h"
 #include "holdfast/internal/success_times.h"
 #include "holdfast/internal/throttle_window.h"
+#include "holdfast/internal/versions.h"
 #include "holdfast/policy_facts.h"
 #include "holdfast/priority.h"
 #include "holdfast/time.h"
@@ -155,16 +161,32 @@ class Throttler {
   ThrottlerStats StatsAt(TimePoint now);
 
   Outcome Classify(const absl::Status& status) const {
-    if (ABSL_PREDICT_FALSE(options_.classify != nullptr)) return options_.classify(status);
+    if (ABSL_PREDICT_FALSE(classifies_.load(std::memory_order_relaxed))) return Classified(status);
     return ABSL_PREDICT_TRUE(status.ok()) ? Outcome::kSuccess : ClassifyError(status);
   }
 
-  const std::string& name() const { return options_.name; }
-  PolicyFacts Facts() const;  // of a Throttle with it
+  // Replaces the options, all of them, while calls run. What is counted stays: a new k,
+  // max_rejection or min_requests judges it at once. Where window or buckets change, it goes to the
+  // new buckets but for what is older than the new window, and then leaves that too early or too
+  // late by no more than an old and a new bucket. Calls that are under way count when they end, as
+  // the new classify has it. Another seed begins its sequence. Name and clock stay: left out they
+  // are as before, and others are refused. kInvalidArgument, with nothing changed, for that and for
+  // what Validate refuses.
+  absl::Status Update(Options options) {
+    return internal::CommitNow(PrepareUpdate(std::move(options)));
+  }
+  // Those of now: to change one, change a copy of them.
+  Options options() const { return *options_.Read(); }
+  // For UpdateAll: see internal/changes.h.
+  absl::StatusOr<internal::Commit> PrepareUpdate(Options options);
+
+  const std::string& name() const { return name_; }
+  // Of a Throttle with it; what they would be after changes to it.
+  PolicyFacts Facts(const internal::Changes& changes = {}) const;
 
   // For stacks: see internal/object_clock.h.
   void BindClock(internal::ClockBinder& binder, std::string_view policy) {
-    binder.Bind(policy, options_.name, clock_);
+    binder.Bind(policy, name_, clock_);
   }
 
  private:
@@ -173,7 +195,10 @@ class Throttler {
   struct Random;
 
   TimePoint Now() const { return clock_.Now(); }
+  Outcome Classified(const absl::Status& status) const;
   static Outcome ClassifyError(const absl::Status& status);
+  void Change(internal::Versions<Options>::Next next,
+              std::vector<internal::ThrottleCounts>& starts);
 
   bool CalmAt(TimePoint now) {
     window_.AdvanceTo(now);
@@ -183,9 +208,13 @@ class Throttler {
   bool Refuses(Priority priority, absl::BitGenRef random);
   bool Refuses(Priority priority);
 
-  const Options options_;
+  const std::string name_;
+  internal::Versions<Options> options_;
+  // Whether they have a `classify`. A hint, so relaxed: who finds none there does without.
+  std::atomic<bool> classifies_;
+  std::mutex update_mutex_;  // one change at a time
   const internal::StripedStatus refused_;
-  const std::unique_ptr<Random> random_;  // null without a seed
+  const std::unique_ptr<Random> random_;
   internal::ThrottleWindow window_;
   internal::SuccessTimes success_times_;
   internal::ObjectClock clock_;

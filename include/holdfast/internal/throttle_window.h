@@ -49,12 +49,16 @@ struct ThrottleRule {
 // Counters only ever grow. Where a bucket begins they are written down, so what the window holds is
 // their growth since its oldest bucket began, and none is lost whatever happens meanwhile.
 //
+// The rule and the buckets can change: what the window holds then stays in it, see Change.
+//
 // Why atomics suffice. Accepts in stripes are relaxed: they are summed with the mutex held, and one
 // that comes just too late is part of the next sum. Of them and of a window that is about to go on,
 // a decision made at that moment may therefore see the state before. What must not be missed is
 // that the calm has ended: who counts a failure or a refusal does that first and then looks whether
 // it is calm; who finds it calm again says so first and then looks at the counters once more. All
-// four are sequentially consistent, so at least one of the two sees the other.
+// four are sequentially consistent, so at least one of the two sees the other. The parts of the
+// rule are relaxed: who changes them reassesses after that, with the mutex held, and a decision
+// made at that moment may go by some parts of the old one.
 class ThrottleWindow {
  public:
   ThrottleWindow(const ThrottleRule& rule, Duration period, std::int64_t buckets);
@@ -67,7 +71,7 @@ class ThrottleWindow {
   bool calm() const { return calm_.load(std::memory_order_seq_cst); }
 
   // The share of the calls of that priority to refuse.
-  double RejectionOf(Priority priority) const { return rule_.Of(priority, Present()); }
+  double RejectionOf(Priority priority) const { return rule().Of(priority, Present()); }
 
   // They count one request each, in the present bucket.
   void Accept(Priority priority) {
@@ -83,9 +87,24 @@ class ThrottleWindow {
   // Exact, if nobody is counting meanwhile.
   ThrottleCounts Counts();
 
-  const ThrottleRule& rule() const { return rule_; }
+  ThrottleRule rule() const {
+    return {.k = k_.load(std::memory_order_relaxed),
+            .max_rejection = max_rejection_.load(std::memory_order_relaxed),
+            .min_requests = min_requests_.load(std::memory_order_relaxed)};
+  }
+
+  // Goes by another rule from now on, and by other buckets: as many as there are `starts`, all zero,
+  // into which it swaps what it needs no more. Neither throws nor allocates.
+  //
+  // What each old bucket holds goes to the new one that has the time of its end, and what the
+  // present one holds is in the new present one, which begins with the first time that comes after
+  // the change. So nothing leaves the window because of the change but what is too old for it, and
+  // the rest leaves it too early or too late by no more than an old and a new bucket.
+  void Change(const ThrottleRule& rule, Duration period, std::vector<ThrottleCounts>& starts);
 
  private:
+  static constexpr TimePoint::rep kAtOnce = TimePoint::min().time_since_epoch().count();
+
   using Counters = std::array<std::atomic<std::uint64_t>, kPriorities>;
   struct alignas(64) Stripe {
     Counters accepted{};
@@ -104,15 +123,19 @@ class ThrottleWindow {
   // With the mutex held.
   ThrottleCounts Everything() const;
   ThrottleCounts& StartOf(std::uint64_t era) { return starts_[era % starts_.size()]; }
+  void SetRule(const ThrottleRule& rule);
+  void SetBuckets(Duration period, std::vector<ThrottleCounts>& starts);
   void Reassess();
 
-  const ThrottleRule rule_;
+  std::atomic<double> k_;
+  std::atomic<double> max_rejection_;
+  std::atomic<std::uint64_t> min_requests_;
   const std::size_t mask_;
   const std::unique_ptr<Stripe[]> stripes_;
 
   // Read by every call and hardly ever written.
   alignas(64) std::atomic<bool> calm_{true};
-  std::atomic<TimePoint::rep> turns_at_{TimePoint::min().time_since_epoch().count()};
+  std::atomic<TimePoint::rep> turns_at_{kAtOnce};
   // What the stripes have counted, less what all had when the window's oldest bucket began; modulo
   // 2^64. With the shared counters it makes what the window holds.
   Counters requests_offset_{};
@@ -124,10 +147,10 @@ class ThrottleWindow {
   alignas(64) Counters refused_{};
 
   alignas(64) std::mutex mutex_;
-  const Duration period_;
+  Duration period_;
   bool begun_ = false;
-  TimePoint start_ = {};                // of the first bucket, which is the first call's
-  std::uint64_t era_ = 0;               // the number of the present one
+  TimePoint ends_ = TimePoint::max();   // of the present bucket, at the latest; max: it never does
+  std::uint64_t era_ = 0;               // its number
   std::vector<ThrottleCounts> starts_;  // what had been counted when each began
 };
 
