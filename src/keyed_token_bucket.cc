@@ -66,15 +66,24 @@ KeyedTokenBucket::Limits Ask(const KeyedTokenBucket::LimitsFor& limits_for, std:
   return limits;
 }
 
+// What options() gives for a function: so that it is known again.
+struct SharedFunction {
+  KeyedShard::LimitsFor function;
+
+  KeyedTokenBucket::Limits operator()(std::string_view key) const { return (*function)(key); }
+};
+
 KeyedShard::LimitsFor Shared(KeyedTokenBucket::LimitsFor limits_for) {
   if (limits_for == nullptr) return nullptr;
+  if (const auto* const known = limits_for.target<SharedFunction>()) return known->function;
   return std::make_shared<const KeyedTokenBucket::LimitsFor>(std::move(limits_for));
 }
 
 std::unique_ptr<TokenBucket> SharedBucket(const KeyedTokenBucket::Options& options) {
-  if (options.when_full != KeyedTokenBucket::WhenFull::kShare) return nullptr;
-  return std::make_unique<TokenBucket>(TokenBucket::Options{
-      .rate = options.limits.rate, .burst = options.limits.burst, .name = options.name});
+  return std::make_unique<TokenBucket>(TokenBucket::Options{.rate = options.limits.rate,
+                                                            .burst = options.limits.burst,
+                                                            .name = options.name,
+                                                            .clock = options.clock});
 }
 
 SecretHash::Secret NewSecret() {
@@ -283,8 +292,9 @@ bool KeyedTokenBucket::Allow(const Request& request, TimePoint now) {
   });
   if (found.where == Found::Where::kInUse) return allowed;
   if (found.where == Found::Where::kUnused) return !found.Impossible(n);
-  return when_full_ == WhenFull::kAdmit ||
-         (when_full_ == WhenFull::kShare && shared_->AllowAt(now, n));
+  const WhenFull when_full = this->when_full();
+  return when_full == WhenFull::kAdmit ||
+         (when_full == WhenFull::kShare && shared_->AllowAt(now, n));
 }
 
 KeyedTokenBucket::Answer KeyedTokenBucket::Take(TimePoint now, std::string_view key, std::int64_t n,
@@ -311,8 +321,9 @@ KeyedTokenBucket::Answer KeyedTokenBucket::Take(TimePoint now, std::string_view 
       promise = shard.Take(number, n, earliest, moves);
     }
   });
-  if (found.where == Found::Where::kNoRoom && when_full_ != WhenFull::kAdmit) {
-    return TakeWithoutRoom(now, n, max_wait, whom);
+  if (const WhenFull when_full = this->when_full();
+      found.where == Found::Where::kNoRoom && when_full != WhenFull::kAdmit) {
+    return TakeWithoutRoom(when_full, now, n, max_wait, whom);
   }
   if (found.where == Found::Where::kUnused && found.Impossible(n)) {
     at = TimePoint::max();
@@ -322,10 +333,10 @@ KeyedTokenBucket::Answer KeyedTokenBucket::Take(TimePoint now, std::string_view 
   return {Reservation(this, std::move(promise), at), nullptr};
 }
 
-KeyedTokenBucket::Answer KeyedTokenBucket::TakeWithoutRoom(TimePoint now, std::int64_t n,
-                                                           Duration max_wait,
+KeyedTokenBucket::Answer KeyedTokenBucket::TakeWithoutRoom(WhenFull when_full, TimePoint now,
+                                                           std::int64_t n, Duration max_wait,
                                                            internal::TakenFor whom) {
-  if (when_full_ == WhenFull::kRefuse) {
+  if (when_full == WhenFull::kRefuse) {
     return {Reservation(nullptr, nullptr, RoomAt(now)), &no_room_};
   }
   Reservation shared = internal::TokenWait::Reserve(*shared_, now, n, max_wait, whom);
@@ -433,10 +444,11 @@ std::optional<KeyedTokenBucket::Answer> KeyedTokenBucket::Together(
   if (found.where == Found::Where::kUnused && found.Impossible(n)) {
     return Answer{Reservation(nullptr, nullptr, TimePoint::max()), &refusals_, true};
   }
-  if (found.where == Found::Where::kNoRoom && when_full_ == WhenFull::kRefuse) {
+  const WhenFull when_full = this->when_full();
+  if (found.where == Found::Where::kNoRoom && when_full == WhenFull::kRefuse) {
     return Answer{Reservation(nullptr, nullptr, RoomAt(now)), &no_room_};
   }
-  if (found.where == Found::Where::kNoRoom && when_full_ == WhenFull::kShare) {
+  if (found.where == Found::Where::kNoRoom && when_full == WhenFull::kShare) {
     internal::HeldTokenBucket held(*shared_, now);
     decide(&held);
   } else {
@@ -451,7 +463,8 @@ void KeyedTokenBucket::ChargeAt(TimePoint now, std::string_view key, std::int64_
   request.over_burst = true;
   const Found found = WithKey(
       request, now, [&](KeyedShard& shard, std::uint32_t number) { shard.Charge(number, n); });
-  if (found.where == Found::Where::kNoRoom && shared_ != nullptr) shared_->ChargeAt(now, n);
+  const bool shares = when_full() == WhenFull::kShare;
+  if (found.where == Found::Where::kNoRoom && shares) shared_->ChargeAt(now, n);
 }
 
 void KeyedTokenBucket::RefundAt(TimePoint now, std::string_view key, std::int64_t n) {
@@ -466,8 +479,11 @@ void KeyedTokenBucket::RefundAt(TimePoint now, std::string_view key, std::int64_
 
 void KeyedTokenBucket::SetLimitsAt(TimePoint now, const Limits& limits, Inheritance inheritance) {
   internal::ThrowIfInvalid(ValidateLimits(limits, name_));
-  SetLimitsOfAll(now, [&](KeyedShard& shard) { return shard.SetLimits(limits, inheritance); });
-  if (shared_ != nullptr) shared_->SetLimitsAt(now, limits.rate, limits.burst, inheritance);
+  KeyedShard::LimitsFor replaced;
+  const std::lock_guard setting(setting_);
+  replaced =
+      SetLimitsOfAll(now, [&](KeyedShard& shard) { return shard.SetLimits(limits, inheritance); });
+  shared_->SetLimitsAt(now, limits.rate, limits.burst, inheritance);
 }
 
 void KeyedTokenBucket::SetLimitsAt(TimePoint now, LimitsFor limits_for, Inheritance inheritance) {
@@ -475,20 +491,78 @@ void KeyedTokenBucket::SetLimitsAt(TimePoint now, LimitsFor limits_for, Inherita
     internal::ThrowIfInvalid(absl::InvalidArgumentError("a function for limits is null"));
   }
   const auto shared = Shared(std::move(limits_for));
-  SetLimitsOfAll(now, [&](KeyedShard& shard) { return shard.SetLimits(shared, inheritance); });
+  KeyedShard::LimitsFor replaced;
+  const std::lock_guard setting(setting_);
+  replaced =
+      SetLimitsOfAll(now, [&](KeyedShard& shard) { return shard.SetLimits(shared, inheritance); });
 }
 
 template <class Set>
-void KeyedTokenBucket::SetLimitsOfAll(TimePoint now, Set set) {
-  KeyedShard::LimitsFor replaced;  // destroyed with nothing locked: it is the user's
-  const std::lock_guard setting(setting_);
+KeyedShard::LimitsFor KeyedTokenBucket::SetLimitsOfAll(TimePoint now, Set set) {
+  KeyedShard::LimitsFor replaced = limits_for();
   for (std::size_t i = 0; i <= shard_mask_; ++i) {
     KeyedShard& shard = shards_[i];
     const std::lock_guard lock(shard.mutex);
     shard.Observe(now);
-    replaced = shard.limits_for();
     size_.fetch_sub(static_cast<std::int64_t>(set(shard)), std::memory_order_relaxed);
   }
+  return replaced;
+}
+
+// What keys share has them also while each has what a function says.
+KeyedTokenBucket::Limits KeyedTokenBucket::limits() const {
+  return {.rate = shared_->rate(), .burst = shared_->burst()};
+}
+
+KeyedShard::LimitsFor KeyedTokenBucket::limits_for() const {
+  const std::lock_guard lock(shards_[0].mutex);
+  return shards_[0].limits_for();
+}
+
+KeyedTokenBucket::Options KeyedTokenBucket::options() const {
+  const std::lock_guard setting(setting_);
+  const KeyedShard::LimitsFor function = limits_for();
+  return {.limits = limits(),
+          .limits_for = function == nullptr ? LimitsFor() : SharedFunction{function},
+          .max_keys = max_keys_,
+          .when_full = when_full(),
+          .name = name_,
+          .clock = clock_.given()};
+}
+
+absl::StatusOr<internal::Commit> KeyedTokenBucket::PrepareUpdate(Options options) {
+  if (absl::Status status = internal::CheckSame("KeyedTokenBucket", name_, options.name,
+                                                clock_.given(), options.clock);
+      !status.ok()) {
+    return status;
+  }
+  options.name = name_;
+  if (absl::Status status = Validate(options); !status.ok()) return status;
+  if (options.max_keys != max_keys_) {
+    return absl::InvalidArgumentError(
+        absl::StrCat("KeyedTokenBucket ", name_, ": max_keys can't change from ", max_keys_, " to ",
+                     options.max_keys, ": its tables are made for it"));
+  }
+  return [this, limits = options.limits, when_full = options.when_full,
+          limits_for = Shared(std::move(options.limits_for))] {
+    Change(Now(), limits, limits_for, when_full);
+  };
+}
+
+void KeyedTokenBucket::Change(TimePoint now, const Limits& limits,
+                              const std::shared_ptr<const LimitsFor>& limits_for,
+                              WhenFull when_full) {
+  KeyedShard::LimitsFor replaced;
+  const std::lock_guard setting(setting_);
+  when_full_.store(when_full, std::memory_order_relaxed);
+  const bool same = limits == this->limits();
+  if (limits_for != this->limits_for() || (limits_for == nullptr && !same)) {
+    replaced = SetLimitsOfAll(now, [&](KeyedShard& shard) {
+      return limits_for == nullptr ? shard.SetLimits(limits, Inheritance::kAsIs)
+                                   : shard.SetLimits(limits_for, Inheritance::kAsIs);
+    });
+  }
+  if (!same) shared_->SetLimitsAt(now, limits.rate, limits.burst);
 }
 
 double KeyedTokenBucket::TokensAt(TimePoint now, std::string_view key) const {

@@ -20,13 +20,14 @@ constexpr std::int64_t kForever = std::numeric_limits<std::int64_t>::max();
 constexpr int kSpanBits = 33;
 constexpr Int128 kSpan = Int128{1'000'000'000} << kSpanBits;
 
+// As far as a number goes, on both sides.
 std::int64_t FloorDiv(Int128 dividend, Int128 divisor) {
   Int128 floor = dividend / divisor;
   if (floor * divisor > dividend) --floor;
-  return static_cast<std::int64_t>(std::min<Int128>(floor, kForever));
+  return static_cast<std::int64_t>(std::clamp<Int128>(floor, -kForever, kForever));
 }
 
-// Never the least of all numbers, which stands for none: FloorDiv goes no further than kForever.
+// Never the least of all numbers, which stands for none.
 std::int64_t RoundedUp(Int128 dividend, Int128 divisor) { return -FloorDiv(-dividend, divisor); }
 
 struct Scale {

@@ -9,6 +9,7 @@
 
 #include <absl/functional/function_ref.h>
 #include <absl/status/status.h>
+#include <absl/status/statusor.h>
 
 #include <array>
 #include <atomic>
@@ -22,6 +23,7 @@
 #include <string_view>
 #include <utility>
 
+#include "holdfast/internal/changes.h"
 #include "holdfast/internal/object_clock.h"
 #include "holdfast/internal/refusals.h"
 #include "holdfast/time.h"
@@ -138,6 +140,20 @@ class KeyedTokenBucket final : internal::Promiser {
   void SetLimitsAt(TimePoint now, LimitsFor limits_for,
                    Inheritance inheritance = Inheritance::kAsIs);
 
+  // Replaces the options, all of them, while calls run: limits and function, for all keys, known
+  // and new, as SetLimits does with Inheritance::kAsIs; and when_full, from the next key on for
+  // which there is no room. (What keys share is counted on while they don't.) A function is another
+  // one than before unless it is that of options(). Name, clock and max_keys stay: name and clock,
+  // left out, are as before, and others are refused; so is another max_keys, for which the tables
+  // are made. kInvalidArgument, with nothing changed, for what Validate refuses.
+  absl::Status Update(Options options) {
+    return internal::CommitNow(PrepareUpdate(std::move(options)));
+  }
+  // Those of now: to change one, change a copy of them.
+  Options options() const;
+  // For UpdateAll: see internal/changes.h.
+  absl::StatusOr<internal::Commit> PrepareUpdate(Options options);
+
   // As TokenBucket's. A key that isn't in use has its burst.
   double Tokens(std::string_view key) const { return TokensAt(Now(), key); }
   double TokensAt(TimePoint now, std::string_view key) const;
@@ -149,7 +165,7 @@ class KeyedTokenBucket final : internal::Promiser {
   // For stacks: see internal/object_clock.h.
   void BindClock(internal::ClockBinder& binder, std::string_view policy) {
     binder.Bind(policy, name_, clock_);
-    if (shared_ != nullptr) shared_->BindClock(binder, policy);
+    shared_->BindClock(binder, policy);
   }
 
  private:
@@ -170,6 +186,7 @@ class KeyedTokenBucket final : internal::Promiser {
   TimePoint Watch(internal::Promise& promise, TimePoint ready_at, Waker* waker) override;
   void TakeBack(internal::Promise& promise, TimePoint now) override;
 
+  WhenFull when_full() const { return when_full_.load(std::memory_order_relaxed); }
   std::uint64_t Fingerprint(std::string_view key) const;
   internal::KeyedShard& ShardOf(std::uint64_t fingerprint) const;
   TimePoint RoomAt(TimePoint now) const;
@@ -179,14 +196,22 @@ class KeyedTokenBucket final : internal::Promiser {
   Found WithKey(const Request& request, TimePoint now, Use use);
   template <class Use>
   void Add(const Request& request, const Limits& limits, Use use);
+  void Change(TimePoint now, const Limits& limits,
+              const std::shared_ptr<const LimitsFor>& limits_for, WhenFull when_full);
+  // With setting_ held.
+  Limits limits() const;
+  std::shared_ptr<const LimitsFor> limits_for() const;
+  // Returns the function that was replaced, which is the user's: to be destroyed with nothing
+  // locked.
   template <class Set>
-  void SetLimitsOfAll(TimePoint now, Set set);
+  std::shared_ptr<const LimitsFor> SetLimitsOfAll(TimePoint now, Set set);
 
   bool Allow(const Request& request, TimePoint now);
   // Of a call that isn't refundable, tokens that come at once can't be given back.
   Answer Take(TimePoint now, std::string_view key, std::int64_t n, Duration max_wait,
               internal::TakenFor whom);
-  Answer TakeWithoutRoom(TimePoint now, std::int64_t n, Duration max_wait, internal::TakenFor whom);
+  Answer TakeWithoutRoom(WhenFull when_full, TimePoint now, std::int64_t n, Duration max_wait,
+                         internal::TakenFor whom);
   // Calls `decide(held)` with the key's bucket held, or the one that keys share, or null where
   // nothing limits it; or says why there is none.
   std::optional<Answer> Together(TimePoint now, std::string_view key, std::int64_t n,
@@ -198,12 +223,12 @@ class KeyedTokenBucket final : internal::Promiser {
   std::atomic<std::int64_t> size_{0};
 
   const std::int64_t max_keys_;
-  const WhenFull when_full_;
+  std::atomic<WhenFull> when_full_;  // relaxed: nothing else goes with it
   const std::array<std::uint64_t, 4> secret_;
   const std::size_t shard_mask_;
   const std::unique_ptr<internal::KeyedShard[]> shards_;
-  const std::unique_ptr<TokenBucket> shared_;  // with kShare
-  std::mutex setting_;                         // the shards' limits, one after the other
+  const std::unique_ptr<TokenBucket> shared_;  // with kShare, which may come yet
+  mutable std::mutex setting_;                 // the options, and the shards' one after the other
   std::mutex growing_;                         // a shard's tables; the innermost of all
 
   const std::string name_;

@@ -82,8 +82,9 @@ class LatencyQuantile {
   }
 
   // Replaces the options, all of them, while calls run. The samples stay, and the value is at once
-  // what the new options make of them. A new window is as if it had been this long since the
-  // present half of it began: so of a shorter one that half may be over, as after a pause. Name and
+  // what the new options make of them. A new window counts from when the present half of it began:
+  // so of a shorter one that half may be over, or both, as after a pause. (What is older than that
+  // half counts until it is over, though a shorter window alone would have forgotten it.) Name and
   // clock stay: left out they are as before, and others are refused. kInvalidArgument, with nothing
   // changed, for what Validate refuses.
   absl::Status Update(Options options) {
