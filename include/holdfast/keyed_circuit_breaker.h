@@ -60,9 +60,10 @@ class KeyedCircuitBreakAdmission;
 class KeyedCircuitBreaker {
  public:
   // The options of a key's breaker. Asked about a key that isn't remembered, once there is room for
-  // it: outside of every lock, in several threads at once, maybe about the same key, which gets one
-  // breaker all the same. What it throws, and std::invalid_argument for options that CircuitBreaker
-  // would refuse, passes to the caller, and nothing has happened.
+  // it, and about the others where the options change: outside of every lock, in several threads at
+  // once, maybe about the same key, which gets one breaker all the same. What it throws, and
+  // std::invalid_argument for options that CircuitBreaker would refuse, passes to the caller, and
+  // nothing has happened.
   using OptionsFor = std::function<CircuitBreaker::Options(std::string_view key)>;
 
   // What becomes of calls for a key for which there is no room.

@@ -4,8 +4,11 @@
 
 #include <functional>
 #include <new>
+#include <utility>
 
 #include "holdfast/circuit_breaker.h"
+#include "holdfast/keyed_circuit_breaker.h"
+#include "holdfast/trip_rule.h"
 #include "test/support/allocations.h"
 #include "test/support/breaker.h"
 #include "test/support/catch.h"
@@ -75,6 +78,30 @@ TEST_CASE("without memory what is done by hand happens, or not at all") {
     WithoutMemory([&] { breaker.ResetAt(At(1s)); });
     breaker.ResetAt(At(1s));
     REQUIRE(breaker.AdmitAt(At(1s)).ok());
+  }
+}
+
+TEST_CASE("without memory an Update changes nothing, and one that is prepared needs none") {
+  CircuitBreaker breaker({.timeout = 10s});
+  KeyedCircuitBreaker breakers({.breaker = {.timeout = 10s}});
+  for (const char* key : {"a", "b"}) breakers.GetAt(At(0s), key);
+  CircuitBreaker::Options next = {.interval = 10s, .bucket_period = 1s, .timeout = 5s};
+  for (int round = 0; round < 3; ++round) {
+    CHECK_FALSE(WithoutMemory([&] { (void)breaker.Update(next); }));
+    CHECK_FALSE(WithoutMemory([&] { (void)breakers.Update({.breaker = next}); }));
+    CHECK(breaker.options().timeout != next.timeout);
+    CHECK(breakers.Find("a")->options().timeout != next.timeout);
+    auto update = breaker.PrepareUpdate(next);
+    auto update_all = breakers.PrepareUpdate({.breaker = next});
+    CHECK(WithoutMemory([&] {
+      std::move (*update)();
+      std::move (*update_all)();
+    }));
+    CHECK(breaker.options().timeout == next.timeout);
+    CHECK(breakers.Find("a")->options().timeout == next.timeout);
+    CHECK(breakers.Find("b")->options().timeout == next.timeout);
+    next = {.last_calls = 100, .timeout = next.timeout * 2, .slow_call = 1s};
+    next.rules = {SlowCallRate(0.5, 10)};
   }
 }
 

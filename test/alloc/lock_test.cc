@@ -43,6 +43,10 @@ TEST_CASE("a call that a closed breaker admits and that succeeds takes no lock")
                Options{.last_calls = 100}, Options{.slow_call = 2s},
                Options{.rules = {SlowCallRate(1, 10)}, .slow_call = 2s});
   CircuitBreaker breaker(options);
+  if (GENERATE(false, true)) {  // nor does it after an Update
+    REQUIRE(breaker.Update({.interval = 1min}).ok());
+    REQUIRE(breaker.Update(options).ok());
+  }
   breaker.AdmitAt(kNow)->DoneAt(kNow, Outcome::kFailure);  // also in the middle of a run
   const std::int64_t before = locks;
   for (int i = 0; i < 1000; ++i) breaker.AdmitAt(kNow)->DoneAt(kNow, Outcome::kSuccess);
