@@ -1,8 +1,6 @@
 #include "holdfast/adaptive_limit.h"
 
-#include <string>
-
-#include "facts_text.h"
+#include <utility>
 
 namespace holdfast::internal {
 
@@ -19,12 +17,6 @@ Verdict LimitAdmission::Refused(const AdaptiveLimiter& limiter, Verdict verdict)
     default:
       return Verdict::Reject(std::move(status), retry_at);
   }
-}
-
-PolicyFacts FactsOfLimit(PolicyFacts bulkhead, const std::string& settings, std::int64_t maximum) {
-  bulkhead.settings = JoinSettings({std::move(bulkhead.settings), settings});
-  bulkhead.limit = maximum;
-  return bulkhead;
 }
 
 }  // namespace holdfast::internal

@@ -41,20 +41,21 @@ LimitBounds BoundsOf(const AdaptiveLimiter::Options& options) {
       options.algorithm);
 }
 
-std::string SettingsOf(const AdaptiveLimiter::Options& options, const LimitBounds& bounds) {
+std::string SettingsText(const AdaptiveLimiter::Options& options, const LimitBounds& bounds) {
   constexpr std::string_view kNames[] = {"AIMD", "Vegas", "Gradient2"};
   return absl::StrCat(internal::ToAbsl(kNames[options.algorithm.index()]), " from ", bounds.minimum,
                       " to ", bounds.maximum);
 }
 
-absl::Status Error(const AdaptiveLimiter::Options& options, absl::string_view what) {
-  return absl::InvalidArgumentError(absl::StrCat("AdaptiveLimiter ", options.name, ": ", what));
+std::unique_ptr<internal::LimitLoop> MakeLoop(const AdaptiveLimiter::Options& options) {
+  return std::make_unique<internal::LimitLoop>(
+      internal::LimitSampler(options.window, options.min_samples),
+      internal::LimitEstimator(options.algorithm, BoundsOf(options), options.headroom),
+      options.drop_share);
 }
 
-// Throws std::invalid_argument before anything is made of options that make no sense.
-AdaptiveLimiter::Options& Checked(AdaptiveLimiter::Options& options) {
-  internal::ThrowIfInvalid(Validate(options));
-  return options;
+absl::Status Error(const AdaptiveLimiter::Options& options, absl::string_view what) {
+  return absl::InvalidArgumentError(absl::StrCat("AdaptiveLimiter ", options.name, ": ", what));
 }
 
 }  // namespace
@@ -84,17 +85,13 @@ absl::Status Validate(const AdaptiveLimiter::Options& options) {
 AdaptiveLimiter::AdaptiveLimiter(Options options)
     : mask_(internal::StripeCount() - 1),
       stripes_(std::make_unique<Stripe[]>(mask_ + 1)),
-      loop_(std::make_unique<internal::LimitLoop>(
-          internal::LimitSampler(Checked(options).window, options.min_samples),
-          internal::LimitEstimator(options.algorithm, BoundsOf(options), options.headroom),
-          options.drop_share)),
-      classify_(std::move(options.classify)),
-      clock_(options.clock),
-      refusals_(RejectionKind::kBulkheadFull, "AdaptiveLimit", options.name, "permit"),
-      settings_(SettingsOf(options, BoundsOf(options))),
-      maximum_(BoundsOf(options).maximum),
-      semaphore_(
-          {.limit = loop_->estimator.limit(), .name = options.name, .clock = options.clock}) {}
+      options_(internal::Validated(std::move(options))),
+      loop_(MakeLoop(*options_.Read())),
+      clock_(options_.Read()->clock),
+      refusals_(RejectionKind::kBulkheadFull, "AdaptiveLimit", options_.Read()->name, "permit"),
+      semaphore_({.limit = loop_->estimator.limit(),
+                  .name = options_.Read()->name,
+                  .clock = options_.Read()->clock}) {}
 
 AdaptiveLimiter::~AdaptiveLimiter() = default;
 
@@ -146,17 +143,21 @@ void AdaptiveLimiter::Settle(const internal::LimitSample& sample, TimePoint now,
   Publish();
 }
 
-// Under the mutex, so that an older limit does not replace a newer one; the semaphore calls nobody
-// who could come back here.
 void AdaptiveLimiter::AdaptIfReady(TimePoint now) {
   if (!loop_->Adapt(now)) return;
-  const std::int64_t limit = loop_->estimator.limit();
-  if (limit != semaphore_.limit()) semaphore_.SetLimit(limit);
+  SetLimit();
   if (loop_->latency <= 0) return;
   // Most calls take less than twice the mean.
   constexpr double kMost = 3600e9;
   semaphore_.expected_hold_.store(static_cast<Duration::rep>(std::min(2 * loop_->latency, kMost)),
                                   std::memory_order_relaxed);
+}
+
+// Under the mutex, so that an older limit does not replace a newer one; the semaphore calls nobody
+// who could come back here.
+void AdaptiveLimiter::SetLimit() {
+  const std::int64_t limit = loop_->estimator.limit();
+  if (limit != semaphore_.limit()) semaphore_.SetLimit(limit);
 }
 
 void AdaptiveLimiter::Publish() {
@@ -166,8 +167,45 @@ void AdaptiveLimiter::Publish() {
   busy_until_.store(sampler.busy_until().time_since_epoch().count(), std::memory_order_relaxed);
 }
 
+absl::StatusOr<internal::Commit> AdaptiveLimiter::PrepareUpdate(Options options) {
+  if (absl::Status status = internal::CheckSame("AdaptiveLimiter", name(), options.name,
+                                                clock_.given(), options.clock);
+      !status.ok()) {
+    return status;
+  }
+  if (absl::Status status = Validate(options); !status.ok()) return status;
+  options.name = name();
+  options.clock = options_.Read()->clock;
+  return [this, next = internal::Versions<Options>::Make(std::move(options))]() mutable {
+    Change(std::move(next));
+  };
+}
+
+void AdaptiveLimiter::Change(internal::Versions<Options>::Next next) {
+  internal::Versions<Options>::Pin before;  // its classify is destroyed without the mutex
+  const std::lock_guard lock(mutex_);
+  before = options_.Read();
+  options_.Replace(std::move(next));
+  const auto now = options_.Read();
+  loop_->Change(*now, BoundsOf(*now));
+  SetLimit();
+  Publish();
+}
+
+PolicyFacts AdaptiveLimiter::Facts(PolicyFacts bulkhead, const internal::Changes& changes) const {
+  const Options* const next = changes.Of(*this);
+  const Options options = next == nullptr ? *options_.Read() : *next;
+  const LimitBounds bounds = BoundsOf(options);
+  bulkhead.settings =
+      internal::JoinSettings({std::move(bulkhead.settings), SettingsText(options, bounds)});
+  bulkhead.limit = bounds.maximum;
+  return bulkhead;
+}
+
 Outcome AdaptiveLimiter::Classify(const absl::Status& status) const {
-  if (ABSL_PREDICT_FALSE(classify_ != nullptr)) return classify_(status);
+  if (const auto options = options_.Read(); ABSL_PREDICT_FALSE(options->classify != nullptr)) {
+    return options->classify(status);
+  }
   if (ABSL_PREDICT_TRUE(status.ok())) return Outcome::kSuccess;
   switch (status.code()) {
     case absl::StatusCode::kResourceExhausted:

@@ -73,17 +73,32 @@ void Gradient2Estimator::Average(double latency) {
 LimitEstimator::LimitEstimator(const LimitAlgorithm& algorithm, const LimitBounds& bounds,
                                std::optional<std::int64_t> headroom)
     : bounds_(bounds),
-      estimator_([&]() -> Estimator {
-        const auto minimum = static_cast<double>(bounds.minimum);
-        if (const auto* aimd = std::get_if<Aimd>(&algorithm)) return AimdEstimator(*aimd);
-        if (const auto* vegas = std::get_if<Vegas>(&algorithm)) {
-          return VegasEstimator(*vegas, headroom, minimum);
-        }
-        return Gradient2Estimator(std::get<Gradient2>(algorithm),
-                                  static_cast<double>(headroom.value_or(Gradient2::kHeadroom)),
-                                  minimum);
-      }()),
+      estimator_(Make(algorithm, bounds, headroom, {})),
       estimate_(static_cast<double>(bounds.initial)) {}
+
+LimitEstimator::Estimator LimitEstimator::Make(const LimitAlgorithm& algorithm,
+                                               const LimitBounds& bounds,
+                                               std::optional<std::int64_t> headroom,
+                                               const LimitMemory& memory) {
+  const auto minimum = static_cast<double>(bounds.minimum);
+  if (const auto* aimd = std::get_if<Aimd>(&algorithm)) return AimdEstimator(*aimd);
+  if (const auto* vegas = std::get_if<Vegas>(&algorithm)) {
+    return VegasEstimator(*vegas, headroom, minimum, memory);
+  }
+  return Gradient2Estimator(std::get<Gradient2>(algorithm),
+                            static_cast<double>(headroom.value_or(Gradient2::kHeadroom)), minimum,
+                            memory);
+}
+
+void LimitEstimator::Change(const LimitAlgorithm& algorithm, const LimitBounds& bounds,
+                            std::optional<std::int64_t> headroom) {
+  const LimitMemory memory =
+      std::visit([](const auto& estimator) { return estimator.memory(); }, estimator_);
+  estimator_ = Make(algorithm, bounds, headroom, memory);
+  bounds_ = bounds;
+  estimate_ = std::clamp(estimate_, static_cast<double>(bounds.minimum),
+                         static_cast<double>(bounds.maximum));
+}
 
 void LimitEstimator::Update(const LimitWindow& window) {
   LimitWindow seen = window;

@@ -18,11 +18,18 @@ struct LimitBounds {
   std::int64_t maximum = 1;
 };
 
+// What an algorithm has learnt, and another goes on with.
+struct LimitMemory {
+  NoLoadLatency no_load{1};   // of Gradient2 its value is the long average
+  std::int64_t averaged = 0;  // windows in that
+};
+
 class AimdEstimator {
  public:
   explicit AimdEstimator(const Aimd& options) : options_(options) {}
   double Next(const LimitWindow& window, double limit) const;
   static std::optional<double> probe() { return std::nullopt; }
+  static LimitMemory memory() { return {}; }
 
  private:
   Aimd options_;
@@ -30,13 +37,14 @@ class AimdEstimator {
 
 class VegasEstimator {
  public:
-  VegasEstimator(const Vegas& options, std::optional<std::int64_t> headroom, double minimum)
-      : options_(options),
-        headroom_(headroom),
-        minimum_(minimum),
-        no_load_(options.probe_multiplier) {}
+  VegasEstimator(const Vegas& options, std::optional<std::int64_t> headroom, double minimum,
+                 const LimitMemory& memory)
+      : options_(options), headroom_(headroom), minimum_(minimum), no_load_(memory.no_load) {
+    no_load_.set_probe_multiplier(options.probe_multiplier);
+  }
   double Next(const LimitWindow& window, double limit);
   std::optional<double> probe() const { return no_load_.probe(); }
+  LimitMemory memory() const { return {.no_load = no_load_}; }
 
  private:
   double Change(const LimitWindow& window, double limit) const;
@@ -49,13 +57,18 @@ class VegasEstimator {
 
 class Gradient2Estimator {
  public:
-  Gradient2Estimator(const Gradient2& options, double headroom, double minimum)
+  Gradient2Estimator(const Gradient2& options, double headroom, double minimum,
+                     const LimitMemory& memory)
       : options_(options),
         headroom_(headroom),
         minimum_(minimum),
-        no_load_(options.probe_multiplier) {}
+        no_load_(memory.no_load),
+        averaged_(memory.averaged) {
+    no_load_.set_probe_multiplier(options.probe_multiplier);
+  }
   double Next(const LimitWindow& window, double limit);
   std::optional<double> probe() const { return no_load_.probe(); }
+  LimitMemory memory() const { return {.no_load = no_load_, .averaged = averaged_}; }
 
  private:
   void Average(double latency);
@@ -64,7 +77,7 @@ class Gradient2Estimator {
   double headroom_;
   double minimum_;
   NoLoadLatency no_load_;  // its value is the long average
-  std::int64_t averaged_ = 0;
+  std::int64_t averaged_;
 };
 
 // Finite whatever it is given, and within the bounds.
@@ -76,6 +89,11 @@ class LimitEstimator {
 
   void Update(const LimitWindow& window);
 
+  // Goes on from the present estimate, moved into the new bounds, by another algorithm or the same.
+  // What the one knew of the latency without load the other does. Does not allocate.
+  void Change(const LimitAlgorithm& algorithm, const LimitBounds& bounds,
+              std::optional<std::int64_t> headroom);
+
   // What holds for the next window: less than the estimate while it probes.
   std::int64_t limit() const;
   double estimate() const { return estimate_; }
@@ -83,6 +101,8 @@ class LimitEstimator {
 
  private:
   using Estimator = std::variant<AimdEstimator, VegasEstimator, Gradient2Estimator>;
+  static Estimator Make(const LimitAlgorithm& algorithm, const LimitBounds& bounds,
+                        std::optional<std::int64_t> headroom, const LimitMemory& memory);
   std::optional<double> probe() const;
 
   LimitBounds bounds_;

@@ -2,6 +2,9 @@
 #ifndef HOLDFAST_SRC_LIMIT_LOOP_H_
 #define HOLDFAST_SRC_LIMIT_LOOP_H_
 
+#include <cstdint>
+
+#include "holdfast/adaptive_limiter.h"
 #include "limit_estimator.h"
 #include "limit_sampler.h"
 
@@ -19,6 +22,14 @@ class LimitLoop {
     estimator.Update(window);
     if (window.succeeded > 0) latency = window.latency;
     return true;
+  }
+
+  void Change(const AdaptiveLimiter::Options& options, const LimitBounds& bounds) {
+    const std::int64_t before = estimator.limit();
+    sampler.Change(options.window, options.min_samples);
+    estimator.Change(options.algorithm, bounds, options.headroom);
+    if (estimator.limit() != before) sampler.Drop();  // its calls began under an older limit
+    drop_share_ = options.drop_share;
   }
 
   LimitSampler sampler;

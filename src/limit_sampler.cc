@@ -87,12 +87,24 @@ LimitWindow LimitSampler::Take(double drop_share) {
       .dropped = static_cast<double>(dropped_) > drop_share * static_cast<double>(ended())};
   if (succeeded_ > 0) {
     window.latency = std::max(1.0, latencies_ / static_cast<double>(succeeded_));
-    length_ = Within(2 * window.latency, min_length_, kMaxLength);
+    latency_ = window.latency;
+    length_ = LengthFor(latency_);
   }
   AdaptShift();
-  open_ = false;
-  closed_ = false;
+  Drop();
   return window;
+}
+
+Duration LimitSampler::LengthFor(double latency) const {
+  return Within(2 * latency, min_length_, kMaxLength);
+}
+
+void LimitSampler::Change(Duration length, std::int64_t min_samples) {
+  if (length == min_length_ && min_samples == min_samples_) return;
+  min_length_ = length;
+  min_samples_ = min_samples;
+  length_ = LengthFor(latency_);
+  Drop();
 }
 
 // Up in steps, since many calls at once may have been a burst, and down at once.

@@ -33,6 +33,11 @@ class LimitSampler {
   // The window, of which more than `drop_share` dropped is dropped. The next call opens another.
   LimitWindow Take(double drop_share);
 
+  // What is measured now goes on to be, unless the least length or min_samples are others.
+  void Change(Duration length, std::int64_t min_samples);
+  // Forgets the window, and the calls in it are of none. The next call opens another.
+  void Drop() { open_ = closed_ = false; }
+
   // From the one to the other no call can join, and only the end of one can make it ready. Before
   // the first the clock has gone back.
   TimePoint busy_from() const { return SaturatingAdd(opened_at_, -kDisorder); }
@@ -55,9 +60,12 @@ class LimitSampler {
   TimePoint Patience() const;
   void AdaptShift();
 
-  const Duration min_length_;
+  Duration LengthFor(double latency) const;
+
+  Duration min_length_;
   Duration length_;
-  const std::int64_t min_samples_;
+  std::int64_t min_samples_;
+  double latency_ = 0;  // the last mean, in nanoseconds; 0: none yet
   int shift_ = 0;
 
   // Of the present window; its number is 0 until there is one.

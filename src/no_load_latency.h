@@ -29,6 +29,8 @@ class NoLoadLatency {
   // A window under a limit of `limit`, with a latency. `minimum` is the least limit.
   void Update(const LimitWindow& window, double limit, double minimum);
 
+  void set_probe_multiplier(std::int64_t multiplier) { probe_multiplier_ = multiplier; }
+
   // For who has an estimate of its own between measurements: a long average.
   void set_value(double value) { value_ = value; }
 

@@ -13,15 +13,14 @@
 #include <absl/base/optimization.h>
 
 #include <concepts>
-#include <cstdint>
 #include <memory>
-#include <string>
 #include <string_view>
 #include <utility>
 
 #include "holdfast/adaptive_limiter.h"
 #include "holdfast/bulkhead.h"
 #include "holdfast/call.h"
+#include "holdfast/internal/changes.h"
 #include "holdfast/internal/judged_policy.h"
 #include "holdfast/internal/object_clock.h"
 #include "holdfast/internal/validate.h"
@@ -65,8 +64,6 @@ class LimitAdmission {
   LimitSample sample_;
   Call* call_ = nullptr;  // of a sample
 };
-
-PolicyFacts FactsOfLimit(PolicyFacts bulkhead, const std::string& settings, std::int64_t maximum);
 
 }  // namespace internal
 
@@ -114,8 +111,8 @@ class AdaptiveLimit : public internal::JudgedPolicy<Classify, internal::LimitAdm
   // What runs on after the call stopped waiting for it still counts.
   void Linger(Call& call, State& state) const { bulkhead_.Linger(call, state.permit()); }
 
-  PolicyFacts Facts() const {
-    return internal::FactsOfLimit(bulkhead_.Facts(), limiter_->settings_, limiter_->maximum_);
+  PolicyFacts Facts(const internal::Changes& changes = {}) const {
+    return limiter_->Facts(bulkhead_.Facts(), changes);
   }
 
   void BindClock(internal::ClockBinder& binder) const { limiter_->BindClock(binder, kName); }

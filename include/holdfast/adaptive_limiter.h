@@ -25,14 +25,18 @@
 #include <mutex>
 #include <optional>
 #include <string>
+#include <string_view>
 #include <utility>
 
 #include "holdfast/breaker_state.h"
+#include "holdfast/internal/changes.h"
 #include "holdfast/internal/object_clock.h"
 #include "holdfast/internal/refusals.h"
 #include "holdfast/internal/success_times.h"
 #include "holdfast/internal/thread_number.h"
+#include "holdfast/internal/versions.h"
 #include "holdfast/limit_algorithm.h"
+#include "holdfast/policy_facts.h"
 #include "holdfast/semaphore.h"
 #include "holdfast/time.h"
 
@@ -147,6 +151,21 @@ class AdaptiveLimiter {
   // What a call's status says. Called for those that are measured.
   Outcome Classify(const absl::Status& status) const;
 
+  // Replaces the options, all of them, while calls run. The present limit stays, moved into the new
+  // bounds if need be (`initial` is for a new limiter), and holds at once: calls that have a place
+  // keep it, and those that wait get what is free. Another algorithm goes on from it, and from what
+  // the one before knew of the latency without load. What is measured at that moment counts, unless
+  // window or min_samples change or the limit moves: then its calls are ignored, and the next one
+  // opens a window. Name and clock stay: left out they are as before, and others are refused.
+  // kInvalidArgument, with nothing changed, for that and for what Validate refuses.
+  absl::Status Update(Options options) {
+    return internal::CommitNow(PrepareUpdate(std::move(options)));
+  }
+  // Those of now: to change one, change a copy of them.
+  Options options() const { return *options_.Read(); }
+  // For UpdateAll: see internal/changes.h.
+  absl::StatusOr<internal::Commit> PrepareUpdate(Options options);
+
   const std::string& name() const { return semaphore_.name(); }
 
   // For stacks: see internal/object_clock.h.
@@ -188,7 +207,12 @@ class AdaptiveLimiter {
   void Settle(const internal::LimitSample& sample, TimePoint now, Outcome outcome);
   // With the mutex held.
   void AdaptIfReady(TimePoint now);
+  void SetLimit();
   void Publish();
+
+  void Change(internal::Versions<Options>::Next next);
+  // Of an AdaptiveLimit with it and with such a bulkhead, after changes to the limiter.
+  PolicyFacts Facts(PolicyFacts bulkhead, const internal::Changes& changes) const;
 
   static TimePoint Time(const std::atomic<TimePoint::rep>& time) {
     return TimePoint(Duration(time.load(std::memory_order_relaxed)));
@@ -203,13 +227,11 @@ class AdaptiveLimiter {
   const std::size_t mask_;
   const std::unique_ptr<Stripe[]> stripes_;
   std::mutex mutex_;
+  internal::Versions<Options> options_;  // replaced with the mutex held
   const std::unique_ptr<internal::LimitLoop> loop_;
 
-  const std::function<Outcome(const absl::Status&)> classify_;
   internal::ObjectClock clock_;
   const internal::Refusals refusals_;
-  const std::string settings_;  // for people
-  const std::int64_t maximum_;
   Semaphore semaphore_;
   internal::SuccessTimes success_times_;
 };
