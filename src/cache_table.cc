@@ -256,6 +256,14 @@ void CacheTable::Clear() {
   flights_.clear();
 }
 
+void CacheTable::Change(const CacheTerms& terms, absl::FunctionRef<void()> also) {
+  Dropped dropped;
+  const std::lock_guard lock(mutex_);
+  terms_ = terms;
+  also();
+  EvictLocked(terms.max_entries, terms.max_bytes, dropped);
+}
+
 CacheStats CacheTable::stats() const {
   const std::lock_guard lock(mutex_);
   CacheStats stats = stats_;
@@ -267,11 +275,7 @@ CacheStats CacheTable::stats() const {
 void CacheTable::StoreLocked(std::string_view key, const Ending& ending, Dropped& dropped) {
   if (Entry* const old = EntryOf(key)) EraseLocked(*old, dropped);
   if (ending.bytes > terms_.max_bytes) return;
-  while (oldest_ != nullptr && (std::cmp_greater_equal(entries_.size(), terms_.max_entries) ||
-                                stats_.bytes > terms_.max_bytes - ending.bytes)) {
-    ++stats_.evicted;
-    EraseLocked(*oldest_, dropped);
-  }
+  EvictLocked(terms_.max_entries - 1, terms_.max_bytes - ending.bytes, dropped);
   const TimePoint expires = SaturatingAdd(ending.now, ending.ttl);
   auto made = std::make_unique<Entry>(Entry{.key = std::string(key),
                                             .value = ending.value,
@@ -288,6 +292,14 @@ void CacheTable::StoreLocked(std::string_view key, const Ending& ending, Dropped
 void CacheTable::ExtendLocked(std::string_view key, TimePoint until) {
   if (Entry* const entry = EntryOf(key)) {
     entry->ask_at = std::min(until, SaturatingAdd(entry->expires, terms_.stale_if_error));
+  }
+}
+
+void CacheTable::EvictLocked(std::int64_t entries, std::int64_t bytes, Dropped& dropped) {
+  while (oldest_ != nullptr &&
+         (std::cmp_greater(entries_.size(), entries) || stats_.bytes > bytes)) {
+    ++stats_.evicted;
+    EraseLocked(*oldest_, dropped);
   }
 }
 

@@ -17,6 +17,7 @@
 #include <utility>
 
 #include "holdfast/call.h"
+#include "holdfast/internal/changes.h"
 #include "holdfast/internal/object_clock.h"
 #include "holdfast/internal/validate.h"
 #include "holdfast/key_function.h"
@@ -94,29 +95,36 @@ class Cache {
     return Next::Done();
   }
 
-  PolicyFacts Facts() const {
-    return internal::FactsOfCache(ResultCache<R>::Terms(cache_->options_));
+  PolicyFacts Facts(const internal::Changes& changes = {}) const {
+    const typename ResultCache<R>::Options* const next = changes.Of(*cache_);
+    const auto now = cache_->options_.Read();
+    return internal::FactsOfCache(
+        ResultCache<R>::Terms(next == nullptr ? *now : *next, cache_->name_));
   }
 
   void BindClock(internal::ClockBinder& binder) const { cache_->BindClock(binder, kName); }
 
  private:
+  using CacheSettings = typename ResultCache<R>::Options;
+
   void Settle(Call& call, internal::CacheTable::Place& place, R& result) const {
     const absl::Status outcome = ResultTraits<R>::StatusOf(result);
     const TimePoint now = call.now();
     if (!outcome.ok()) return Fail(call, place, result, outcome);
     const auto value = std::make_shared<const R>(result);
-    const Duration ttl = TtlOf(call, *value, true);
+    const auto options = cache_->options_.Read();
+    const Duration ttl = TtlOf(*options, call, *value, true);
     cache_->table_.Settle(place, {.now = now,
                                   .value = value,
                                   .ttl = ttl,
-                                  .bytes = BytesOf(call, *value, ttl),
+                                  .bytes = BytesOf(*options, call, *value, ttl),
                                   .success = true});
   }
 
   void Fail(Call& call, internal::CacheTable::Place& place, R& result,
             const absl::Status& outcome) const {
     const TimePoint now = call.now();
+    const auto options = cache_->options_.Read();
     internal::CacheTable::Ending ending{
         .now = now, .value = nullptr, .whom = internal::WhoseFailure(call, outcome)};
     // A refusal, and what is nobody else's, says nothing of the service.
@@ -127,22 +135,22 @@ class Cache {
       result = *static_cast<const R*>(stand_in.get());
       ending.stands_in = true;
       ending.value = stand_in;
-      if (of_service) ending.ttl = cache_->options_.negative_ttl;
+      if (of_service) ending.ttl = options->negative_ttl;
     } else if (ending.whom != internal::CacheTable::For::kNobody) {
       const auto value = std::make_shared<const R>(result);
-      if (of_service) ending.ttl = TtlOf(call, *value, false);
-      ending.bytes = BytesOf(call, *value, ending.ttl);
+      if (of_service) ending.ttl = TtlOf(*options, call, *value, false);
+      ending.bytes = BytesOf(*options, call, *value, ending.ttl);
       ending.value = value;
     }
     cache_->table_.Settle(place, ending);
   }
 
-  std::int64_t BytesOf(const Call& call, const R& result, Duration ttl) const {
-    return ttl > Duration::zero() ? cache_->SizeOf(KeyOf(call), result) : 0;
+  std::int64_t BytesOf(const CacheSettings& options, const Call& call, const R& result,
+                       Duration ttl) const {
+    return ttl > Duration::zero() ? ResultCache<R>::SizeOf(options, KeyOf(call), result) : 0;
   }
 
-  Duration TtlOf(const Call& call, const R& result, bool ok) const {
-    const auto& options = cache_->options_;
+  static Duration TtlOf(const CacheSettings& options, const Call& call, const R& result, bool ok) {
     if (options.ttl_of) return options.ttl_of(call, result);
     return ok ? options.ttl : options.negative_ttl;
   }

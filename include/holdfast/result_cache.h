@@ -10,6 +10,7 @@
 #define HOLDFAST_RESULT_CACHE_H_
 
 #include <absl/status/status.h>
+#include <absl/status/statusor.h>
 
 #include <algorithm>
 #include <cstdint>
@@ -23,9 +24,11 @@
 
 #include "holdfast/call.h"
 #include "holdfast/internal/cache_table.h"
+#include "holdfast/internal/changes.h"
 #include "holdfast/internal/object_clock.h"
 #include "holdfast/internal/refusals.h"
 #include "holdfast/internal/validate.h"
+#include "holdfast/internal/versions.h"
 #include "holdfast/result.h"
 #include "holdfast/time.h"
 
@@ -61,10 +64,11 @@ class ResultCache {
 
   // Throws std::invalid_argument with the text of Validate.
   explicit ResultCache(Options options)
-      : options_(internal::Validated(std::move(options))),
-        table_(Terms(options_)),
-        refusals_(RejectionKind::kOther, "Cache", options_.name, "answer"),
-        clock_(options_.clock) {}
+      : name_(options.name),
+        options_(internal::Validated(std::move(options))),
+        table_(Terms(*options_.Read(), name_)),
+        refusals_(RejectionKind::kOther, "Cache", name_, "answer"),
+        clock_(options_.Read()->clock) {}
 
   // What is kept and fresh; nullopt where there is none.
   std::optional<R> Get(std::string_view key) { return GetAt(Now(), key); }
@@ -78,10 +82,11 @@ class ResultCache {
   void Put(std::string_view key, R result) { PutAt(Now(), key, std::move(result)); }
   void PutAt(TimePoint now, std::string_view key, R result) {
     const auto value = std::make_shared<const R>(std::move(result));
+    const auto options = options_.Read();
     table_.Put(key, {.now = now,
                      .value = value,
-                     .ttl = options_.ttl,
-                     .bytes = SizeOf(key, *value),
+                     .ttl = options->ttl,
+                     .bytes = SizeOf(*options, key, *value),
                      .success = IsSuccess(*value)});
   }
 
@@ -91,21 +96,56 @@ class ResultCache {
   void Clear() { table_.Clear(); }
 
   CacheStats stats() const { return table_.stats(); }
-  const Options& options() const { return options_; }
+
+  // Replaces the options, all of them, while calls run. Results that come from now on go by the new
+  // ttl, negative_ttl, ttl_of and size_of; what is kept stays fresh for as long as it was to be,
+  // and counts for what it did. For how long it answers when it is stale, and stands in for
+  // failures, follows the new options at the next lookup; who is asking goes by what it found. What
+  // smaller bounds have no room for is evicted at once. Name and clock stay: left out they are as
+  // before, and others are refused. kInvalidArgument, with nothing changed, for that and for what
+  // Validate refuses.
+  absl::Status Update(Options options) {
+    return internal::CommitNow(PrepareUpdate(std::move(options)));
+  }
+  // Those of now: to change one, change a copy of them.
+  Options options() const { return *options_.Read(); }
+  // For UpdateAll: see internal/changes.h.
+  absl::StatusOr<internal::Commit> PrepareUpdate(Options options) {
+    if (absl::Status status =
+            internal::CheckSame("ResultCache", name_, options.name, clock_.given(), options.clock);
+        !status.ok()) {
+      return status;
+    }
+    options.name = name_;
+    if (absl::Status status = Validate(options); !status.ok()) return status;
+    options.clock = options_.Read()->clock;
+    return [this, next = internal::Versions<Options>::Make(std::move(options))]() mutable {
+      Change(std::move(next));
+    };
+  }
 
   // For stacks: see internal/object_clock.h.
   void BindClock(internal::ClockBinder& binder, std::string_view policy) {
-    binder.Bind(policy, options_.name, clock_);
+    binder.Bind(policy, name_, clock_);
   }
 
  private:
   friend class Cache<R>;
   friend absl::Status Validate(const Options& options) {
-    return internal::Validate(Terms(options));
+    return internal::Validate(Terms(options, options.name));
   }
 
-  static internal::CacheTerms Terms(const Options& options) {
-    return {.name = options.name,
+  void Change(typename internal::Versions<Options>::Next next) {
+    const internal::CacheTerms terms = Terms(next->value, name_);
+    typename internal::Versions<Options>::Pin before;  // destroyed without the table's mutex
+    table_.Change(terms, [&] {
+      before = options_.Read();
+      options_.Replace(std::move(next));
+    });
+  }
+
+  static internal::CacheTerms Terms(const Options& options, std::string_view name) {
+    return {.name = name,
             .ttl = options.ttl,
             .negative_ttl = options.negative_ttl,
             .stale_while_revalidate = options.stale_while_revalidate,
@@ -122,14 +162,15 @@ class ResultCache {
     }
   }
   TimePoint Now() const { return clock_.Now(); }
-  std::int64_t SizeOf(std::string_view key, const R& result) const {
+  static std::int64_t SizeOf(const Options& options, std::string_view key, const R& result) {
     const std::int64_t size =
-        options_.size_of ? options_.size_of(result) : static_cast<std::int64_t>(sizeof(R));
+        options.size_of ? options.size_of(result) : static_cast<std::int64_t>(sizeof(R));
     const auto most = std::numeric_limits<std::int64_t>::max() - std::ssize(key);
     return std::clamp<std::int64_t>(size, 0, most) + std::ssize(key);
   }
 
-  const Options options_;
+  const std::string name_;
+  internal::Versions<Options> options_;  // replaced with the table's mutex held
   internal::CacheTable table_;
   const internal::Refusals refusals_;
   internal::ObjectClock clock_;

@@ -3,6 +3,7 @@
 #define HOLDFAST_INTERNAL_CACHE_TABLE_H_
 
 #include <absl/container/flat_hash_map.h>
+#include <absl/functional/function_ref.h>
 #include <absl/status/status.h>
 #include <absl/strings/string_view.h>
 
@@ -133,6 +134,10 @@ class CacheTable {
   void Clear();
   CacheStats stats() const;
 
+  // Goes by other terms from now on, and calls `also` as it begins to, with the mutex held. What
+  // the new bounds have no room for is evicted, and destroyed before this returns.
+  void Change(const CacheTerms& terms, absl::FunctionRef<void()> also);
+
  private:
   struct Entry;
   class Dropped;
@@ -140,6 +145,8 @@ class CacheTable {
   void Leave(Place& place);
   void StoreLocked(std::string_view key, const Ending& ending, Dropped& dropped);
   void ExtendLocked(std::string_view key, TimePoint until);
+  // What was not used for longest, until there are no more than that.
+  void EvictLocked(std::int64_t entries, std::int64_t bytes, Dropped& dropped);
   void EraseLocked(Entry& entry, Dropped& dropped);
   void TouchLocked(Entry& entry);
   void UnlinkLocked(Entry& entry);
@@ -151,8 +158,8 @@ class CacheTable {
   static void DetachLocked(std::unique_ptr<Flight> flight);
   Entry* EntryOf(std::string_view key);
 
-  const CacheTerms terms_;
   mutable std::mutex mutex_;
+  CacheTerms terms_;
   // By keys that lie in what they lead to.
   absl::flat_hash_map<absl::string_view, std::unique_ptr<Entry>> entries_;
   absl::flat_hash_map<absl::string_view, std::unique_ptr<Flight>> flights_;
