@@ -5,7 +5,7 @@
 #include <atomic>
 #include <cstdint>
 #include <string>
-#include <vector>
+#include <thread>
 
 #include "holdfast/testing/fake_clock.h"
 #include "holdfast/token_bucket.h"
@@ -47,6 +47,22 @@ TEST_CASE("a reservation keeps its time, and debt stays") {
   CHECK(reservation.ready_at() == TimePoint(100ms));
   CHECK(bucket.Tokens() == -1);
   reservation.Cancel();
+  CHECK(bucket.Tokens() == 0);
+}
+
+TEST_CASE("who waits for tokens goes as soon as the new rate lets it") {
+  FakeClock clock;
+  clock.set_auto_advance(false);
+  TokenBucket bucket({.rate = 1, .burst = 1, .clock = &clock});
+  CHECK(bucket.Allow());
+  absl::Status waited;
+  std::thread waits([&] { waited = bucket.Wait(); });
+  clock.AwaitWaiters(1);
+  CHECK(bucket.Update({.rate = 10, .burst = 1}).ok());
+  clock.Advance(100ms);
+  waits.join();
+  CHECK(waited.ok());
+  CHECK(clock.Now() == TimePoint(100ms));
   CHECK(bucket.Tokens() == 0);
 }
 

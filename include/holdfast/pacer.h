@@ -43,10 +43,12 @@ namespace holdfast {
 //   - a row that begins anew, after an idle time, counts from `now`, or from less than two
 //     nanoseconds after it where an interval is no whole number of them;
 //   - a `now` older than one already seen brings no place back;
-//   - where options change, the row goes on: each place is as far behind the one before as the
-//     interval is when it is taken, also if that one was taken before the change (or further, by
-//     less than two nanoseconds for each change). So what is taken under the same options keeps to
-//     the first of these bounds, whatever was taken before.
+//   - where options change, the row goes on: each place is at least as far behind the one before as
+//     the interval is when it is taken, also if that one was taken before the change. (A change may
+//     move it on by less than two nanoseconds, where an interval is no whole number of them.) So
+//     what is taken under the same options keeps to the first of these bounds, and two events that
+//     were taken under different ones are as far apart as the intervals of all that was taken from
+//     the one to the other, less the slack of the first.
 // Thread-safe. It takes no lock, except while another thread is just changing the options.
 class Pacer {
  public:
@@ -161,6 +163,7 @@ class Pacer {
     mutable std::int64_t fresh = kUnused;  // the word for which there is no slack yet
     mutable std::atomic<std::int64_t> last{kUnused};
   };
+
   Place Claim(TimePoint now, Duration max_wait);
   static Place ClaimIn(const Row& row, TimePoint now, Duration max_wait);
   void GiveBack(const Place& place);
