@@ -9,10 +9,14 @@
 
 #include <absl/functional/any_invocable.h>
 #include <absl/status/status.h>
+#include <absl/status/statusor.h>
 
 #include <cstdint>
 #include <memory>
 #include <string>
+#include <utility>
+
+#include "holdfast/internal/changes.h"
 
 namespace holdfast {
 
@@ -61,8 +65,22 @@ class ThreadPool {
   // For callers to return when TryRun is false: a rejection, kResourceExhausted.
   const absl::Status& refusal() const { return refusal_; }
 
+  // Replaces the options, all of them, while tasks run. More threads take tasks that wait at once,
+  // as far as the system has them. Of too many threads those that run a task go on until that has
+  // ended, and then no more than the new max_threads run one at once; the others stay, idle. Tasks
+  // that wait stay, whatever the new max_queue. The name stays: left out it is as before, and
+  // another is refused. kInvalidArgument, with nothing changed, for that and for what Validate
+  // refuses.
+  absl::Status Update(Options options) {
+    return internal::CommitNow(PrepareUpdate(std::move(options)));
+  }
+  // Those of now: to change one, change a copy of them.
+  Options options() const;
+  // For UpdateAll: see internal/changes.h.
+  absl::StatusOr<internal::Commit> PrepareUpdate(Options options);
+
   std::int64_t threads() const;  // that were started
-  std::int64_t idle() const;     // of them, those that have no task
+  std::int64_t idle() const;     // of them, those that could take a task
   std::int64_t queued() const;   // tasks that wait for a thread
   const std::string& name() const { return name_; }
 

@@ -104,6 +104,7 @@ class Timeout {
   Duration LimitAt(TimePoint) const { return limit(); }
 
   PolicyFacts Facts(const internal::Changes& changes = {}) const {
+    if constexpr (kWalksAway) changes.Of(*pool_);  // which says nothing of the stack
     return internal::TimeoutFacts(options_.With(changes), kWalksAway);
   }
 
