@@ -55,7 +55,8 @@ void HedgePlan::BindClock(ClockBinder& binder) const {
 }
 
 PolicyFacts HedgePlan::Facts(const Changes& changes) const {
-  (void)changes.Of(*options_.budget);  // it says nothing of what the budget has
+  (void)changes.Of(*options_.budget);  // it says nothing of what these have
+  if (options_.pool != nullptr) (void)changes.Of(*options_.pool);
   const LatencyQuantile* const learnt = options_.latencies.get();
   const auto* const next = learnt == nullptr ? nullptr : changes.Of(*learnt);
   const std::string delay =

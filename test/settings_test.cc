@@ -3,7 +3,6 @@
 #include <absl/status/status.h>
 
 #include <atomic>
-#include <catch2/catch.hpp>
 #include <chrono>
 #include <memory>
 #include <string>
@@ -12,11 +11,12 @@
 
 #include "holdfast/holdfast.h"
 #include "holdfast/testing.h"
+#include "test/support/catch.h"
 
 namespace holdfast {
 namespace {
 
-using namespace std::chrono_literals;
+using namespace std::chrono_literals;  // NOLINT(google-build-using-namespace)
 using testing::FakeClock;
 
 const auto kDown = [] { return absl::UnavailableError("down"); };

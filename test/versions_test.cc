@@ -1,11 +1,12 @@
 #include "holdfast/internal/versions.h"
 
 #include <atomic>
-#include <catch2/catch.hpp>
 #include <memory>
 #include <thread>
 #include <utility>
 #include <vector>
+
+#include "test/support/catch.h"
 
 namespace holdfast::internal {
 namespace {

@@ -1,23 +1,36 @@
 // UpdateAll changes several objects of a stack together.
 //
-//   absl::Status changed = holdfast::UpdateAll(
-//       stack, holdfast::Change(limit, {.limit = 5s}),
-//       holdfast::Change(breaker, {.timeout = 3s, .interval = 20s}));
+//   auto limit = std::make_shared<holdfast::Settings<holdfast::TimeoutOptions>>(
+//       holdfast::TimeoutOptions{.limit = 2s});
+//   auto stack = holdfast::Stack(holdfast::Timeout(limit), holdfast::CircuitBreak(breaker));
+//   absl::Status changed = holdfast::UpdateAll(stack, holdfast::Change(limit, {.limit = 5s}),
+//                                              holdfast::Change(breaker, {.timeout = 3s}));
 #ifndef HOLDFAST_UPDATE_ALL_H_
 #define HOLDFAST_UPDATE_ALL_H_
 
 #include <absl/status/status.h>
 #include <absl/status/statusor.h>
 
+#include <concepts>
 #include <memory>
 #include <utility>
+#include <vector>
 
 #include "holdfast/internal/changes.h"
 #include "holdfast/internal/stack_facts.h"
 #include "holdfast/internal/validate.h"
-#include "holdfast/stack.h"
 
 namespace holdfast {
+
+namespace internal {
+
+// A Stack, or what has one.
+template <class S>
+concept HasFacts = requires(const S& stack, const Changes& changes) {
+  { stack.Facts(changes) } -> std::same_as<std::vector<NamedFacts>>;
+};
+
+}  // namespace internal
 
 // New options of an object that has an Update: of Settings, of a breaker, of a bucket.
 template <class Object>
@@ -28,22 +41,22 @@ class Change {
       : object_(internal::NotNull(std::move(object))), options_(std::move(options)) {}
 
  private:
-  template <class... Parts, class... Objects>
-  friend absl::Status UpdateAll(const Stack<Parts...>& stack, Change<Objects>... changes);
+  template <internal::HasFacts S, class... Objects>
+  friend absl::Status UpdateAll(const S& stack, Change<Objects>... changes);
 
   std::shared_ptr<Object> object_;
   typename Object::Options options_;
 };
 
-// Makes all changes or none: none where an object's own Update would refuse its options, or
-// Validate(stack) what comes out. kInvalidArgument then, and also for an object that no policy of
-// the stack has, or that is to be changed twice. The objects may be in other stacks as well, which
-// nobody asks.
+// Makes all changes or none to what a Stack is made of, or an http::StandardStack: none where an
+// object's own Update would refuse its options, or Validate(stack) what comes out. kInvalidArgument
+// then, and also for an object that no policy of the stack has, or that is to be changed twice. The
+// objects may be in other stacks as well, which nobody asks.
 //
 // Thread-safe. Calls that run meanwhile may find some of the changes made and others not yet; where
 // others change the same objects meanwhile, the last change of each holds.
-template <class... Parts, class... Objects>
-absl::Status UpdateAll(const Stack<Parts...>& stack, Change<Objects>... changes) {
+template <internal::HasFacts S, class... Objects>
+absl::Status UpdateAll(const S& stack, Change<Objects>... changes) {
   static_assert(sizeof...(Objects) > 0, "UpdateAll(stack, Change(object, options), ...)");
   absl::StatusOr<internal::Commit> commits[] = {
       changes.object_->PrepareUpdate(changes.options_)...};

@@ -42,12 +42,25 @@ StandardObjects ObjectsOf(const StandardOptions& options) {
   return objects;
 }
 
-auto MakeStack(const StandardOptions& options, const StandardObjects& objects) {
+template <class Options>
+auto Live(Options options) {
+  return std::make_shared<Settings<Options>>(std::move(options));
+}
+
+StandardSettings SettingsOf(const StandardOptions& options, const StandardObjects& objects) {
   RetryOptions retry = options.retry;
   retry.budget = objects.budget;
-  return Stack(Bulkhead(objects.limiter, options.queue), Timeout(options.total_timeout),
-               Retry(std::move(retry), Check{options.check}), CircuitBreak(objects.breaker),
-               RateLimit(objects.bucket), Timeout(options.attempt_timeout));
+  return {.queue = Live(BulkheadOptions(options.queue)),
+          .total_timeout = Live(TimeoutOptions{options.total_timeout}),
+          .retry = Live(std::move(retry)),
+          .attempt_timeout = Live(TimeoutOptions{options.attempt_timeout})};
+}
+
+auto MakeStack(const StandardOptions& options, const StandardObjects& objects,
+               const StandardSettings& settings) {
+  return Stack(Bulkhead(objects.limiter, settings.queue), Timeout(settings.total_timeout),
+               Retry(settings.retry, Check{options.check}), CircuitBreak(objects.breaker),
+               RateLimit(objects.bucket), Timeout(settings.attempt_timeout));
 }
 
 absl::Status CheckEach(const StandardOptions& options) {
@@ -91,7 +104,9 @@ std::string NameOf(std::string_view origin) {
 
 absl::Status Validate(const StandardOptions& options) {
   const absl::Status each = CheckEach(options);
-  return each.ok() ? Validate(MakeStack(options, ObjectsOf(options))) : each;
+  if (!each.ok()) return each;
+  const StandardObjects objects = ObjectsOf(options);
+  return Validate(MakeStack(options, objects, SettingsOf(options, objects)));
 }
 
 struct StandardStack::Parts {
@@ -99,12 +114,15 @@ struct StandardStack::Parts {
         std::shared_ptr<const Transport> transport_or_null)
       : transport(std::move(transport_or_null)),
         objects(ObjectsOf(options)),
-        stack(MakeStack(options, objects)),
+        settings(SettingsOf(options, objects)),
+        stack(MakeStack(options, objects, settings)),
         fetch(stack.Around(std::move(attempt), options.clock)) {}
 
   std::shared_ptr<const Transport> transport;
   StandardObjects objects;
-  decltype(MakeStack(std::declval<StandardOptions>(), std::declval<StandardObjects>())) stack;
+  StandardSettings settings;
+  decltype(MakeStack(std::declval<StandardOptions>(), std::declval<StandardObjects>(),
+                     std::declval<StandardSettings>())) stack;
   decltype(stack.Around(internal::AttemptFunction())) fetch;
 };
 
@@ -143,5 +161,11 @@ RetryBudget& StandardStack::budget() const { return *parts_->objects.budget; }
 CircuitBreaker& StandardStack::breaker() const { return *parts_->objects.breaker; }
 TokenBucket& StandardStack::bucket() const { return *parts_->objects.bucket; }
 const StandardObjects& StandardStack::objects() const { return parts_->objects; }
+const StandardSettings& StandardStack::settings() const { return parts_->settings; }
+
+std::vector<holdfast::internal::NamedFacts> StandardStack::Facts(
+    const holdfast::internal::Changes& changes) const {
+  return parts_->stack.Facts(changes);
+}
 
 }  // namespace holdfast::http

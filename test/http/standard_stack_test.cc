@@ -17,6 +17,7 @@
 #include "holdfast/stack.h"
 #include "holdfast/testing/fake_clock.h"
 #include "holdfast/timeout.h"
+#include "holdfast/update_all.h"
 #include "test/http/test_server.h"
 #include "test/support/catch.h"
 
@@ -308,6 +309,36 @@ TEST_CASE("standard stacks can share what they count with") {
                                    .shared = {.budget = first.objects().budget}})
               .ok());
   }
+}
+
+TEST_CASE("a standard stack changes while it runs, and only as a whole that fits") {
+  FakeClock clock;
+  Duration had{};
+  const StandardStack stack(
+      [&](const httplib::Request&, Call& call) -> absl::StatusOr<httplib::Response> {
+        had = call.deadline() - clock.Now();
+        return httplib::Response();
+      },
+      {.clock = &clock});
+  const StandardSettings& settings = stack.settings();
+  const auto& breaker = stack.objects().breaker;
+  CHECK(stack(MakeRequest("GET", "/")).ok());
+  CHECK(had == 5s);
+  // Four attempts of 20 s do not fit into 30 s.
+  CHECK(
+      absl::IsInvalidArgument(UpdateAll(stack, Change(settings.attempt_timeout, {.limit = 20s}))));
+  CHECK(settings.attempt_timeout->options().limit == 5s);
+  CircuitBreaker::Options slower = breaker->options();
+  slower.interval = 3min;
+  slower.bucket_period = 10s;
+  CHECK(UpdateAll(stack, Change(settings.attempt_timeout, {.limit = 20s}),
+                  Change(settings.total_timeout, {.limit = 90s}),
+                  Change(settings.queue, {.max_wait = 10s, .max_queue = 5}),
+                  Change(breaker, slower), Change(stack.objects().limiter, {.limit = 7}))
+            .ok());
+  CHECK(stack(MakeRequest("GET", "/")).ok());
+  CHECK(had == 20s);
+  CHECK_THAT(stack.Describe(), ContainsSubstring("7 at once, queue of 5"));
 }
 
 TEST_CASE("a standard stack says of a bad origin what a transport says") {

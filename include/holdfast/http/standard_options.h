@@ -26,7 +26,9 @@
 #include "holdfast/retry.h"
 #include "holdfast/retry_budget.h"
 #include "holdfast/semaphore.h"
+#include "holdfast/settings.h"
 #include "holdfast/time.h"
+#include "holdfast/timeout.h"
 #include "holdfast/token_bucket.h"
 #include "holdfast/trip_rule.h"
 
@@ -93,6 +95,15 @@ struct StandardObjects {
   std::shared_ptr<RetryBudget> budget = nullptr;
   std::shared_ptr<CircuitBreaker> breaker = nullptr;
   std::shared_ptr<TokenBucket> bucket = nullptr;
+};
+
+// The options of its policies without an object, which it makes; none is null. To change them while
+// calls run: see settings.h.
+struct StandardSettings {
+  std::shared_ptr<Settings<BulkheadOptions>> queue;
+  std::shared_ptr<Settings<TimeoutOptions>> total_timeout;
+  std::shared_ptr<Settings<RetryOptions>> retry;
+  std::shared_ptr<Settings<TimeoutOptions>> attempt_timeout;
 };
 
 // The policies, outermost first, and what they begin with. The order, the limit and the total time

@@ -23,12 +23,15 @@
 #include <string>
 #include <string_view>
 #include <utility>
+#include <vector>
 
 #include "holdfast/blocking_driver.h"
 #include "holdfast/call.h"
 #include "holdfast/circuit_breaker.h"
 #include "holdfast/http/standard_options.h"  // IWYU pragma: export
 #include "holdfast/http/transport.h"
+#include "holdfast/internal/changes.h"
+#include "holdfast/internal/stack_facts.h"
 #include "holdfast/retry_budget.h"
 #include "holdfast/semaphore.h"
 #include "holdfast/token_bucket.h"
@@ -75,6 +78,10 @@ class StandardStack {
 
   std::string Describe() const;  // Stack::Describe()
 
+  // For UpdateAll (update_all.h), which changes settings() and objects() while calls run.
+  std::vector<holdfast::internal::NamedFacts> Facts(
+      const holdfast::internal::Changes& changes = {}) const;
+
   // For a stack around it.
   Clock* StackClock() const;
 
@@ -85,6 +92,7 @@ class StandardStack {
   CircuitBreaker& breaker() const;
   TokenBucket& bucket() const;
   const StandardObjects& objects() const;
+  const StandardSettings& settings() const;
 
  private:
   struct Parts;
