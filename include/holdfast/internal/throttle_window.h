@@ -93,8 +93,8 @@ class ThrottleWindow {
             .min_requests = min_requests_.load(std::memory_order_relaxed)};
   }
 
-  // Goes by another rule from now on, and by other buckets: as many as there are `starts`, all zero,
-  // into which it swaps what it needs no more. Neither throws nor allocates.
+  // Goes by another rule from now on, and by other buckets: as many as there are `starts`, all
+  // zero, into which it swaps what it needs no more. Neither throws nor allocates.
   //
   // What each old bucket holds goes to the new one that has the time of its end, and what the
   // present one holds is in the new present one, which begins with the first time that comes after
