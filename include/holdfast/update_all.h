@@ -42,7 +42,7 @@ class Change {
 
  private:
   template <internal::HasFacts S, class... Objects>
-  friend absl::Status UpdateAll(const S& stack, Change<Objects>... changes);
+  friend absl::Status UpdateAll(const S& stack, const Change<Objects>&... changes);
 
   std::shared_ptr<Object> object_;
   typename Object::Options options_;
@@ -56,7 +56,7 @@ class Change {
 // Thread-safe. Calls that run meanwhile may find some of the changes made and others not yet; where
 // others change the same objects meanwhile, the last change of each holds.
 template <internal::HasFacts S, class... Objects>
-absl::Status UpdateAll(const S& stack, Change<Objects>... changes) {
+absl::Status UpdateAll(const S& stack, const Change<Objects>&... changes) {
   static_assert(sizeof...(Objects) > 0, "UpdateAll(stack, Change(object, options), ...)");
   absl::StatusOr<internal::Commit> commits[] = {
       changes.object_->PrepareUpdate(changes.options_)...};
