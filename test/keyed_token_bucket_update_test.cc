@@ -260,7 +260,7 @@ TEST_CASE("threads that use keys while the options change mint no tokens and los
   });
   CHECK(wrong == 0);
   for (const std::size_t key : {0u, 1u}) {
-    CHECK(taken[key] == 3'000 * 3);
+    CHECK(taken[key] == std::int64_t{3} * 3'000);
     CHECK(buckets.Tokens(keys[key]) == static_cast<double>(kAll - 1000 - taken[key]));
   }
 }

@@ -132,12 +132,12 @@ TEST_CASE("after an update the value is that of a quantile which always had thes
 
 TEST_CASE("threads that record while the options change lose no sample") {
   LatencyQuantile latencies({.quantile = 0.5, .window = 1h, .min_samples = 1});
-  constexpr int kEach = 20'000;
+  constexpr std::int64_t kEach = 20'000;
   std::atomic<int> running = 3;
   std::atomic<int> wrong = 0;
   test::InThreads(4, [&](int thread) {
     if (thread < 3) {
-      for (int i = 0; i < kEach; ++i) {
+      for (std::int64_t i = 0; i < kEach; ++i) {
         latencies.RecordAt(At(1s), Duration(1 + thread));
         const std::optional<Duration> value = latencies.ValueAt(At(1s));
         wrong += !value || (*value >= 1ns && *value <= 3ns) ? 0 : 1;

@@ -177,7 +177,7 @@ class Model {
   }
 
   void Update(std::int64_t rate, std::int64_t slack) {
-    unit_ = parts_ / PartsFor(rate) * kSecond;
+    unit_ = Wide{parts_ / PartsFor(rate)} * kSecond;
     interval_ = unit_ * (kSecond / rate);
     slack_ = slack;
     if (last_) last_ = OnUnits(*last_);
@@ -283,7 +283,7 @@ TEST_CASE("threads get each place once while the rate changes") {
     all.insert(all.end(), each.begin(), each.end());
   }
   std::ranges::sort(all);
-  REQUIRE(all.size() == 3 * kEach);
+  REQUIRE(all.size() == std::size_t{3} * kEach);
   int misplaced = 0;
   for (std::size_t i = 1; i < all.size(); ++i) {
     if (std::ranges::find(kIntervals, all[i] - all[i - 1]) == kIntervals.end()) ++misplaced;

@@ -215,7 +215,7 @@ TEST_CASE("threads that spend and repay while the options change lose nothing an
         budget.Deposit();
         ++balance;
       } else {
-        const auto capacity = kMost - 100'000 * (i % 3);
+        const auto capacity = kMost - std::int64_t{100'000} * (i % 3);
         const double rate = i % 5;
         wrong +=
             budget.Update({.capacity = capacity, .per_success = 1, .min_retries_per_second = rate})

@@ -144,7 +144,7 @@ TEST_CASE("threads that take tokens while the options change mint none and lose 
     }
   });
   CHECK(wrong == 0);
-  CHECK(taken == 2 * 5'000 * 3);
+  CHECK(taken == std::int64_t{2} * 5'000 * 3);
   CHECK(bucket.Tokens() == static_cast<double>(kAll - taken));
 }
 
