@@ -2,6 +2,7 @@
 
 #include <absl/strings/str_cat.h>
 
+#include <algorithm>
 #include <cmath>
 #include <limits>
 #include <utility>
@@ -116,6 +117,15 @@ RetryBudget::Earned RetryBudget::EarnedBy(TimePoint now, TimePoint since) const 
   if (amount >= static_cast<std::uint64_t>(most)) return {most, passed};
   return {static_cast<std::int64_t>(amount),
           Duration(static_cast<Duration::rep>((amount * kSecond + rate - 1) / rate))};
+}
+
+void RetryBudget::Add(std::int64_t amount) {
+  const std::int64_t most = capacity();
+  std::int64_t balance = balance_.load(std::memory_order_relaxed);
+  while (balance < most &&
+         !balance_.compare_exchange_weak(balance, std::min(most, balance + amount),
+                                         std::memory_order_relaxed)) {
+  }
 }
 
 void RetryBudget::Earn(TimePoint now) {

@@ -80,7 +80,11 @@ class RetryBudget {
   void Refund(RetryClass why = RetryClass::kTransient) { Add(CostOf(why)); }
 
   // Repays for one success. Reads no clock.
-  void Deposit() { Add(deposit_.load(std::memory_order_relaxed)); }
+  void Deposit() {
+    if (balance_.load(std::memory_order_relaxed) < capacity()) {
+      Add(deposit_.load(std::memory_order_relaxed));
+    }
+  }
 
   // Replaces the options, all of them, while calls run. The balance stays, as far as a new capacity
   // has room for it: a larger one grants nothing at once. The time until now has earned at the old
@@ -130,14 +134,7 @@ class RetryBudget {
     return costs_[static_cast<std::size_t>(why)].load(std::memory_order_relaxed);
   }
 
-  void Add(std::int64_t amount) {
-    const std::int64_t most = capacity();
-    std::int64_t balance = balance_.load(std::memory_order_relaxed);
-    while (balance < most &&
-           !balance_.compare_exchange_weak(balance, std::min(most, balance + amount),
-                                           std::memory_order_relaxed)) {
-    }
-  }
+  void Add(std::int64_t amount);
 
   // Amounts are in millionths of a retry. Relaxed, but for two: the numbers are all there is to
   // agree on. Who moves earned_until_ on adds what that time earned, so no time is paid for twice;
