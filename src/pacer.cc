@@ -1,5 +1,6 @@
 #include "holdfast/pacer.h"
 
+#include <absl/base/attributes.h>
 #include <absl/strings/str_cat.h>
 
 #include <algorithm>
@@ -20,15 +21,14 @@ constexpr std::int64_t kForever = std::numeric_limits<std::int64_t>::max();
 constexpr int kSpanBits = 33;
 constexpr Int128 kSpan = Int128{1'000'000'000} << kSpanBits;
 
-// As far as a number goes, on both sides.
-std::int64_t FloorDiv(Int128 dividend, Int128 divisor) {
-  Int128 floor = dividend / divisor;
-  if (floor * divisor > dividend) --floor;
-  return static_cast<std::int64_t>(std::clamp<Int128>(floor, -kForever, kForever));
+Int128 Floor(Int128 dividend, Int128 divisor) {
+  const Int128 floor = dividend / divisor;
+  return floor * divisor > dividend ? floor - 1 : floor;
 }
 
-// Never the least of all numbers, which stands for none.
-std::int64_t RoundedUp(Int128 dividend, Int128 divisor) { return -FloorDiv(-dividend, divisor); }
+std::int64_t FloorDiv(Int128 dividend, Int128 divisor) {
+  return static_cast<std::int64_t>(std::min<Int128>(Floor(dividend, divisor), kForever));
+}
 
 struct Scale {
   std::int64_t interval;
@@ -87,17 +87,18 @@ Pacer::Row::Row(Row&& other) noexcept
       last(other.last.load(std::memory_order_relaxed)) {}
 
 void Pacer::Row::Begin(const Row& before, std::int64_t place) const {
-  const std::int64_t here =
-      place == kUnused
-          ? kUnused
-          : std::min(RoundedUp(Int128{place} * span_units, before.span_units), kClosed - 1);
+  std::int64_t here = kUnused;
+  if (place != kUnused) {  // rounded up
+    const Int128 units = -Floor(-Int128{place} * span_units, before.span_units);
+    here = static_cast<std::int64_t>(std::min<Int128>(units, kClosed - 1));
+  }
   const bool none_since = place == before.fresh || before.interval == 0;
   fresh = none_since ? here : kUnused;
   last.store(here, std::memory_order_relaxed);
 }
 
 std::int64_t Pacer::Row::UnitsAt(TimePoint now) const {
-  return RoundedUp(Int128{now.time_since_epoch().count()} * span_units, kSpan);
+  return -FloorDiv(-Int128{now.time_since_epoch().count()} * span_units, kSpan);
 }
 
 TimePoint Pacer::Row::TimeOf(std::int64_t units) const {
@@ -106,7 +107,7 @@ TimePoint Pacer::Row::TimeOf(std::int64_t units) const {
 
 std::int64_t Pacer::Row::After(std::int64_t place) const {
   if (place == kUnused) return kUnused;
-  return static_cast<std::int64_t>(std::min<Int128>(Int128{place} + interval, kForever));
+  return place > kForever - interval ? kForever : place + interval;
 }
 
 Pacer::Pacer(Options options)
@@ -116,35 +117,38 @@ Pacer::Pacer(Options options)
       refusals_(RejectionKind::kRateLimited, "Pace", options.name, "place") {}
 
 Pacer::Place Pacer::Claim(TimePoint now, Duration max_wait) {
-  for (;;) {
-    const Place place = ClaimIn(*rows_.Read(), now, max_wait);
-    if (place.before != kClosed) return place;
-    const std::lock_guard wait_for_the_next_row(mutex_);
-  }
-}
-
-// Of a row that is closed, what it found is kClosed.
-Pacer::Place Pacer::ClaimIn(const Row& row, TimePoint now, Duration max_wait) {
+  const auto row = rows_.Read();
   Place place{
-      .taken = true, .ready_at = now, .row = row.number, .before = kUnused, .after = kUnused};
-  if (row.interval == 0) return place;
-  const std::int64_t here = row.UnitsAt(now);
-  place.before = row.last.load(std::memory_order_relaxed);
-  while (place.before != kClosed) {
-    const std::int64_t next = row.After(place.before);
-    place.ready_at = next < here ? now : row.TimeOf(next);
-    if (place.ready_at == TimePoint::max() || SaturatingSub(place.ready_at, now) > max_wait) {
+      .taken = true, .ready_at = now, .row = row->number, .before = kUnused, .after = kUnused};
+  if (row->interval == 0) return place;
+  const std::int64_t here = row->UnitsAt(now);
+  std::int64_t before = row->last.load(std::memory_order_relaxed);
+  while (before != kClosed) {
+    const std::int64_t next = row->After(before);
+    const TimePoint ready_at = next < here ? now : row->TimeOf(next);
+    place.ready_at = ready_at;
+    place.before = before;
+    if (ready_at == TimePoint::max() || SaturatingSub(ready_at, now) > max_wait) {
       place.taken = false;
       return place;
     }
-    const Int128 kept = place.before == row.fresh ? 0 : Int128{row.slack} * row.interval;
+    const Int128 kept = before == row->fresh ? 0 : Int128{row->slack} * row->interval;
     place.after = static_cast<std::int64_t>(std::max<Int128>(next, here - kept));
-    if (row.last.compare_exchange_weak(place.before, place.after, std::memory_order_relaxed,
-                                       std::memory_order_relaxed)) {
-      break;
+    if (row->last.compare_exchange_weak(before, place.after, std::memory_order_relaxed,
+                                        std::memory_order_relaxed)) {
+      return place;
     }
   }
+  place = ClaimInNextRow(now, max_wait);
   return place;
+}
+
+// Once it is there.
+ABSL_ATTRIBUTE_NOINLINE Pacer::Place Pacer::ClaimInNextRow(TimePoint now, Duration max_wait) {
+  {
+    const std::lock_guard wait(mutex_);
+  }
+  return Claim(now, max_wait);
 }
 
 std::optional<TimePoint> Pacer::TryTakeAt(TimePoint now, TimeSpan max_wait) {

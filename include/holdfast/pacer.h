@@ -165,7 +165,7 @@ class Pacer {
   };
 
   Place Claim(TimePoint now, Duration max_wait);
-  static Place ClaimIn(const Row& row, TimePoint now, Duration max_wait);
+  Place ClaimInNextRow(TimePoint now, Duration max_wait);
   void GiveBack(const Place& place);
   void Continue(internal::Versions<Row>::Next next);
 
