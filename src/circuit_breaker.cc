@@ -94,8 +94,8 @@ class CircuitBreaker::Turn {
   const internal::BreakerPlan& LetGo() {
     auto plan = breaker_.plan_.Read();
     lock_.unlock();
-    plan_ =
-        std::move(plan);  // which takes the one before: there may be functions of the user's in it
+    // Not before: there may be functions of the user's in the one that ends here.
+    plan_ = std::move(plan);
     return *plan_;
   }
 

@@ -305,6 +305,48 @@ TEST_CASE("UpdateAll changes all or none, as Validate says of the whole") {
                   std::invalid_argument);
 }
 
+TEST_CASE("UpdateAll finds what each policy has") {
+  const auto timeout = Make(TimeoutOptions{.limit = 10s});
+  const auto bulkhead = Make(BulkheadOptions{.max_wait = 1s});
+  const auto rate = Make(RateLimitOptions{.max_wait = 1s});
+  const auto keyed_rate = Make(KeyedRateLimitOptions{.max_wait = 1s});
+  const auto pace = Make(PaceOptions{.max_wait = 1s});
+  const auto hedge =
+      Make(HedgeOptions{.latencies = std::make_shared<LatencyQuantile>(LatencyQuantile::Options{}),
+                        .pool = std::make_shared<ThreadPool>(ThreadPool::Options{})});
+  const auto adaptive = Make(AdaptiveTimeoutOptions{.max = 1s});
+  const auto semaphore = std::make_shared<Semaphore>(Semaphore::Options{.limit = 1});
+  const auto limiter = std::make_shared<AdaptiveLimiter>(AdaptiveLimiter::Options{});
+  const auto first = std::make_shared<TokenBucket>(TokenBucket::Options{});
+  const auto second = std::make_shared<TokenBucket>(TokenBucket::Options{});
+  const auto keyed = std::make_shared<KeyedTokenBucket>(
+      KeyedTokenBucket::Options{.limits = {.rate = 1, .burst = 1}});
+  const auto pacer = std::make_shared<Pacer>(Pacer::Options{.rate = 1});
+  const auto latencies = std::make_shared<LatencyQuantile>(LatencyQuantile::Options{});
+  const auto breaker = std::make_shared<CircuitBreaker>(CircuitBreaker::Options{});
+  const auto breakers = std::make_shared<KeyedCircuitBreaker>(KeyedCircuitBreaker::Options{});
+  const auto throttler = std::make_shared<Throttler>(Throttler::Options{});
+  const auto results =
+      std::make_shared<ResultCache<absl::Status>>(ResultCache<absl::Status>::Options{.ttl = 1s});
+  const auto stack =
+      Stack(Timeout(timeout), Cache(results), Bulkhead(semaphore, bulkhead),
+            AdaptiveLimit(limiter, bulkhead), RateLimit(std::vector{first, second}, rate),
+            KeyedRateLimit(keyed, keyed_rate), Pace(pacer, pace), Throttle(throttler),
+            CircuitBreak(breaker), KeyedCircuitBreak(breakers), Hedge(hedge, HedgeAll()),
+            AdaptiveTimeout(latencies, adaptive));
+  const auto same = [](const auto& object) { return Change(object, object->options()); };
+  const absl::Status changed = UpdateAll(
+      stack, same(timeout), same(bulkhead), same(rate), same(keyed_rate), same(pace), same(hedge),
+      same(adaptive), same(semaphore), same(limiter), same(first), same(second), same(keyed),
+      same(pacer), same(latencies), same(breaker), same(breakers), same(throttler), same(results),
+      same(hedge->options().budget), same(hedge->options().latencies), same(hedge->options().pool));
+  CHECK(changed == absl::OkStatus());
+  // Of what comes out, and not of what there is.
+  const absl::Status refused =
+      UpdateAll(stack, same(breaker), Change(timeout, {.limit = 500ms}), same(bulkhead));
+  CHECK(std::string(refused.message()).find("Timeout(500ms)") != std::string::npos);
+}
+
 TEST_CASE("settings change while many threads call") {
   const auto retry = Make(RetryOptions{.max_attempts = 1, .backoff = Backoff::Constant(0s)});
   const auto limit = Make(TimeoutOptions{.limit = 1h});

@@ -112,7 +112,7 @@ class AdaptiveLimit : public internal::JudgedPolicy<Classify, internal::LimitAdm
   void Linger(Call& call, State& state) const { bulkhead_.Linger(call, state.permit()); }
 
   PolicyFacts Facts(const internal::Changes& changes = {}) const {
-    return limiter_->Facts(bulkhead_.Facts(), changes);
+    return limiter_->Facts(bulkhead_.Facts(changes), changes);
   }
 
   void BindClock(internal::ClockBinder& binder) const { limiter_->BindClock(binder, kName); }
