@@ -86,6 +86,7 @@ AdaptiveLimiter::AdaptiveLimiter(Options options)
     : mask_(internal::StripeCount() - 1),
       stripes_(std::make_unique<Stripe[]>(mask_ + 1)),
       options_(internal::Validated(std::move(options))),
+      classifies_(options_.Read()->classify != nullptr),
       loop_(MakeLoop(*options_.Read())),
       clock_(options_.Read()->clock),
       refusals_(RejectionKind::kBulkheadFull, "AdaptiveLimit", options_.Read()->name, "permit"),
@@ -157,7 +158,7 @@ void AdaptiveLimiter::AdaptIfReady(TimePoint now) {
 // who could come back here.
 void AdaptiveLimiter::SetLimit() {
   const std::int64_t limit = loop_->estimator.limit();
-  if (limit != semaphore_.limit()) semaphore_.SetLimit(limit);
+  if (limit != semaphore_.limit()) semaphore_.ChangeLimit(limit);
 }
 
 void AdaptiveLimiter::Publish() {
@@ -173,8 +174,8 @@ absl::StatusOr<internal::Commit> AdaptiveLimiter::PrepareUpdate(Options options)
       !status.ok()) {
     return status;
   }
-  if (absl::Status status = Validate(options); !status.ok()) return status;
   options.name = name();
+  if (absl::Status status = Validate(options); !status.ok()) return status;
   options.clock = options_.Read()->clock;
   return [this, next = internal::Versions<Options>::Make(std::move(options))]() mutable {
     Change(std::move(next));
@@ -187,6 +188,7 @@ void AdaptiveLimiter::Change(internal::Versions<Options>::Next next) {
   before = options_.Read();
   options_.Replace(std::move(next));
   const auto now = options_.Read();
+  classifies_.store(now->classify != nullptr, std::memory_order_relaxed);
   loop_->Change(*now, BoundsOf(*now));
   SetLimit();
   Publish();
@@ -203,8 +205,8 @@ PolicyFacts AdaptiveLimiter::Facts(PolicyFacts bulkhead, const internal::Changes
 }
 
 Outcome AdaptiveLimiter::Classify(const absl::Status& status) const {
-  if (const auto options = options_.Read(); ABSL_PREDICT_FALSE(options->classify != nullptr)) {
-    return options->classify(status);
+  if (ABSL_PREDICT_FALSE(classifies_.load(std::memory_order_relaxed))) {
+    if (const auto options = options_.Read(); options->classify) return options->classify(status);
   }
   if (ABSL_PREDICT_TRUE(status.ok())) return Outcome::kSuccess;
   switch (status.code()) {

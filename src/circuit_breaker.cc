@@ -170,7 +170,11 @@ void CircuitBreaker::ReadByCalls(const Options& options) {
   classifies_.store(options.classify != nullptr, std::memory_order_relaxed);
 }
 
-CircuitBreaker::Options CircuitBreaker::options() const { return plan_.Read()->options; }
+CircuitBreaker::Options CircuitBreaker::options() const {
+  Options options = plan_.Read()->options;
+  options.clock = clock_.given();
+  return options;
+}
 
 absl::StatusOr<internal::Commit> CircuitBreaker::PrepareUpdate(Options options) {
   using internal::BreakerMachine, internal::BreakerPlan;

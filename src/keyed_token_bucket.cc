@@ -554,7 +554,6 @@ void KeyedTokenBucket::Change(TimePoint now, const Limits& limits,
                               WhenFull when_full) {
   KeyedShard::LimitsFor replaced;
   const std::lock_guard setting(setting_);
-  when_full_.store(when_full, std::memory_order_relaxed);
   const bool same = limits == this->limits();
   if (limits_for != this->limits_for() || (limits_for == nullptr && !same)) {
     replaced = SetLimitsOfAll(now, [&](KeyedShard& shard) {
@@ -563,6 +562,7 @@ void KeyedTokenBucket::Change(TimePoint now, const Limits& limits,
     });
   }
   if (!same) shared_->SetLimitsAt(now, limits.rate, limits.burst);
+  when_full_.store(when_full, std::memory_order_relaxed);
 }
 
 double KeyedTokenBucket::TokensAt(TimePoint now, std::string_view key) const {

@@ -17,11 +17,12 @@ bool IsSimple(const RateLimitTerms& terms) {
 }  // namespace
 
 RateLimitPlan::RateLimitPlan(std::string_view policy, std::shared_ptr<TokenSource> source,
-                             std::shared_ptr<const TermsSource> terms, TokenBucket* single)
+                             std::shared_ptr<const TermsSource> terms, TokenBucket* one)
     : policy_(policy),
       source_(std::move(source)),
       terms_(std::move(terms)),
-      single_(!terms_->changes() && IsSimple(*terms_->Read()) ? single : nullptr) {}
+      one_(one),
+      simple_(one_ != nullptr && !terms_->changes() && IsSimple(*terms_->Read())) {}
 
 // Before tokens are acted on all of them go back; and those of a call that was refused afterwards,
 // as far as that can be.
@@ -45,7 +46,9 @@ void RateLimitPlan::State::LetGo() {
 
 Verdict RateLimitPlan::TakeTokens(Call& call, State& state) const {
   if (state.call_ == nullptr) {
-    Verdict taken = Take(call, state, *terms_->Read());
+    state.terms_ = terms_->Read();
+    if (LetsThrough(call, *state.terms_)) return Verdict::Proceed();
+    Verdict taken = Take(call, state);
     if (taken.kind() == Verdict::Kind::kReject || state.cost_ < 0) return taken;
   }
   if (call.now() < *state.ready_at_) {
@@ -58,8 +61,15 @@ Verdict RateLimitPlan::TakeTokens(Call& call, State& state) const {
   return Verdict::Proceed();
 }
 
+// Whether one token is enough, and there; where the terms change, which are simple for now.
+bool RateLimitPlan::LetsThrough(Call& call, const RateLimitTerms& terms) const {
+  return one_ != nullptr && !simple_ && IsSimple(terms) && call.now() <= call.deadline() &&
+         TryAllow(call.now());
+}
+
 // Of a call that comes.
-Verdict RateLimitPlan::Take(Call& call, State& state, const RateLimitTerms& terms) const {
+Verdict RateLimitPlan::Take(Call& call, State& state) const {
+  const RateLimitTerms& terms = *state.terms_;
   const TimePoint now = call.now();
   const Duration time_left = SaturatingSub(call.latest_start(), now);
   state.cost_ = terms.cost == nullptr ? 1 : terms.cost(std::as_const(call));
@@ -69,7 +79,7 @@ Verdict RateLimitPlan::Take(Call& call, State& state, const RateLimitTerms& term
   const TokenSource::Answer answer =
       source_->Take(state.key_, now, state.cost_, std::min(terms.max_wait, time_left),
                     state.refundable_, state.taken_);
-  if (answer.refused != nullptr) return Refuse(call, state, terms, answer, time_left);
+  if (answer.refused != nullptr) return Refuse(call, state, answer, time_left);
   state.ready_at_ = answer.at;
   if (terms.dry_run && answer.at > now) {
     call.Waive(policy_, absl::OkStatus(), answer.at);
@@ -78,8 +88,9 @@ Verdict RateLimitPlan::Take(Call& call, State& state, const RateLimitTerms& term
   return Verdict::Proceed();
 }
 
-Verdict RateLimitPlan::Refuse(Call& call, State& state, const RateLimitTerms& terms,
-                              const TokenSource::Answer& answer, Duration time_left) const {
+Verdict RateLimitPlan::Refuse(Call& call, State& state, const TokenSource::Answer& answer,
+                              Duration time_left) const {
+  const RateLimitTerms& terms = *state.terms_;
   const Refusals& refusals = *answer.refused;
   const bool late = answer.at != TimePoint::max() && time_left < terms.max_wait;
   const absl::Status& refusal = answer.impossible ? refusals.impossible

@@ -90,6 +90,11 @@ RetryPlan::RetryPlan(RetryOptions options) : options_(std::move(options)) {
            options_.on_attempt != nullptr || options_.on_refused != nullptr;
 }
 
+RetryPlan::RetryPlan(RetryOptions options, const RetryPlan& before)
+    : RetryPlan(std::move(options)) {
+  if (options_.seed == before.options_.seed) random_ = before.random_;
+}
+
 bool RetryPlan::Charge::Take(Call& call, RetryBudget& budget, RetryClass why) {
   Settle();
   if (!budget.TryWithdrawAt(call.now(), why)) return false;

@@ -126,8 +126,8 @@ absl::StatusOr<internal::Commit> Throttler::PrepareUpdate(Options options) {
       !status.ok()) {
     return status;
   }
-  if (absl::Status status = Validate(options); !status.ok()) return status;
   options.name = name_;
+  if (absl::Status status = Validate(options); !status.ok()) return status;
   options.clock = options_.Read()->clock;
   std::vector<internal::ThrottleCounts> starts(static_cast<std::size_t>(options.buckets));
   return [this, next = internal::Versions<Options>::Make(std::move(options)),

@@ -293,7 +293,7 @@ TEST_CASE("a clock that a stack gave it stays as well") {
   CHECK(breaker->Update({.timeout = 1s}).ok());
   CHECK(breaker->Update({.timeout = 1s, .clock = &clock}).ok());
   CHECK_FALSE(breaker->Update({.timeout = 1s, .clock = &other}).ok());
-  CHECK(breaker->options().clock == nullptr);
+  CHECK(breaker->options().clock == &clock);
 }
 
 TEST_CASE("an outcome is classified, and a change told, by the options of then") {

@@ -6,7 +6,9 @@
 #include <chrono>
 #include <memory>
 #include <string>
+#include <string_view>
 #include <thread>
+#include <utility>
 #include <vector>
 
 #include "holdfast/holdfast.h"
@@ -238,6 +240,60 @@ TEST_CASE("a KeyedRateLimit follows its settings, and a call keeps its key") {
   CHECK(call().ok());
   CHECK(buckets->TokensAt(clock.Now(), "a") == 7);
   CHECK(buckets->TokensAt(clock.Now(), "b") == 7);
+}
+
+TEST_CASE("a call's key is what its key function said, also when that has gone") {
+  FakeClock clock;
+  const auto buckets = std::make_shared<KeyedTokenBucket>(
+      KeyedTokenBucket::Options{.limits = {.rate = 1, .burst = 100}, .clock = &clock});
+  const auto owner = [](std::string name) {
+    auto owned = std::make_shared<const std::string>(std::move(name));
+    return KeyedRateLimitOptions{
+        .key = [owned](const Call&) -> std::string_view { return *owned; }};
+  };
+  const std::string long_name(100, 'a');
+  const auto settings = Make(owner(long_name));
+  const auto change = [&](const Call&, const absl::Status&) {
+    CHECK(settings->Update(owner("b")).ok());
+    return 11;
+  };
+  const auto call = Stack(KeyedRateLimit(buckets, settings, change)).Around(kFine, &clock);
+  CHECK(call().ok());
+  CHECK(buckets->TokensAt(clock.Now(), long_name) == 89);
+  CHECK(buckets->TokensAt(clock.Now(), "b") == 100);
+}
+
+TEST_CASE("with the same seed an Update lets the jitter go on") {
+  const auto delays = [](bool updates) {
+    FakeClock clock;
+    const auto settings = Make(RetryOptions{.max_attempts = 3, .seed = 7});
+    const auto call = Stack(Retry(settings)).Around(kDown, &clock);
+    (void)call();
+    if (updates) CHECK(settings->Update(settings->options()).ok());
+    const TimePoint before = clock.Now();
+    (void)call();
+    return clock.Now() - before;
+  };
+  CHECK(delays(true) == delays(false));
+}
+
+TEST_CASE("a rate limit with settings lets simple calls through as one without") {
+  FakeClock clock;
+  const auto bucket = std::make_shared<TokenBucket>(TokenBucket::Options{.rate = 1, .burst = 2});
+  const auto settings = Make(RateLimitOptions{.max_wait = 0s});
+  int asked = 0;
+  const auto call = Stack(RateLimit(bucket, settings, [&asked](const Call&, const absl::Status&) {
+                      ++asked;
+                      return 1;
+                    })).Around(kFine, &clock);
+  CHECK(call().ok());
+  REQUIRE(settings->Update({.max_wait = 0s, .dry_run = true}).ok());
+  CHECK(call().ok());
+  CHECK(call().ok());
+  CHECK(asked == 3);
+  REQUIRE(settings->Update({.max_wait = 1s}).ok());
+  CHECK(call().ok());
+  CHECK(clock.Now() == TimePoint{1s});
 }
 
 TEST_CASE("a Pace follows its settings") {

@@ -162,7 +162,11 @@ class AdaptiveLimiter {
     return internal::CommitNow(PrepareUpdate(std::move(options)));
   }
   // Those of now: to change one, change a copy of them.
-  Options options() const { return *options_.Read(); }
+  Options options() const {
+    Options options = *options_.Read();
+    options.clock = clock_.given();
+    return options;
+  }
   // For UpdateAll: see internal/changes.h.
   absl::StatusOr<internal::Commit> PrepareUpdate(Options options);
 
@@ -228,6 +232,7 @@ class AdaptiveLimiter {
   const std::unique_ptr<Stripe[]> stripes_;
   std::mutex mutex_;
   internal::Versions<Options> options_;  // replaced with the mutex held
+  std::atomic<bool> classifies_;         // whether they have a classify; a hint, so relaxed
   const std::unique_ptr<internal::LimitLoop> loop_;
 
   internal::ObjectClock clock_;

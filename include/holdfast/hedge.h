@@ -93,6 +93,7 @@ template <>
 struct SettingsPlan<HedgeOptions> {
   using type = HedgePlan;
   static const HedgeOptions& OptionsOf(const HedgePlan& plan) { return plan.options(); }
+  static HedgePlan After(const HedgePlan&, HedgeOptions next) { return HedgePlan(std::move(next)); }
   static absl::Status Keep(const HedgeOptions& present, HedgeOptions& next);
 };
 

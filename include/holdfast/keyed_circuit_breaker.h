@@ -110,7 +110,11 @@ class KeyedCircuitBreaker {
     return internal::CommitNow(PrepareUpdate(std::move(options)));
   }
   // Those of now: to change one, change a copy of them.
-  Options options() const { return *options_.Read(); }
+  Options options() const {
+    Options options = *options_.Read();
+    options.clock = clock_.given();
+    return options;
+  }
   // For UpdateAll: see internal/changes.h.
   absl::StatusOr<internal::Commit> PrepareUpdate(Options options);
 

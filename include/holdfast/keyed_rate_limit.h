@@ -52,6 +52,9 @@ template <>
 struct SettingsPlan<KeyedRateLimitOptions> {
   using type = RateLimitTerms;
   static KeyedRateLimitOptions OptionsOf(const RateLimitTerms& terms);
+  static RateLimitTerms After(const RateLimitTerms&, KeyedRateLimitOptions next) {
+    return RateLimitTerms(std::move(next));
+  }
   static absl::Status Keep(const KeyedRateLimitOptions&, KeyedRateLimitOptions&) {
     return absl::OkStatus();
   }

@@ -58,6 +58,9 @@ template <>
 struct SettingsPlan<RateLimitOptions> {
   using type = RateLimitTerms;
   static RateLimitOptions OptionsOf(const RateLimitTerms& terms);
+  static RateLimitTerms After(const RateLimitTerms&, RateLimitOptions next) {
+    return RateLimitTerms(std::move(next));
+  }
   static absl::Status Keep(const RateLimitOptions&, RateLimitOptions&) { return absl::OkStatus(); }
 };
 

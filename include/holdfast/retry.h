@@ -221,6 +221,8 @@ namespace internal {
 class RetryPlan {
  public:
   explicit RetryPlan(RetryOptions options);  // which are valid
+  // The same, after `before`: with the same seed its jitter goes on.
+  RetryPlan(RetryOptions options, const RetryPlan& before);
 
   // What a budget was charged for a retry. It goes back if the executor is not run for that:
   // whatever refuses, stops or throws before it.
@@ -341,6 +343,9 @@ template <>
 struct SettingsPlan<RetryOptions> {
   using type = RetryPlan;
   static const RetryOptions& OptionsOf(const RetryPlan& plan) { return plan.options(); }
+  static RetryPlan After(const RetryPlan& present, RetryOptions next) {
+    return {std::move(next), present};
+  }
   static absl::Status Keep(const RetryOptions& present, RetryOptions& next);
 };
 

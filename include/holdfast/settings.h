@@ -1,10 +1,12 @@
 // Settings are options of policies that change while calls run.
 //
-//   auto attempts = std::make_shared<holdfast::Settings<holdfast::RetryOptions>>(
+//   auto settings = std::make_shared<holdfast::Settings<holdfast::RetryOptions>>(
 //       holdfast::RetryOptions{.max_attempts = 4});
-//   auto fetch = holdfast::Stack(holdfast::Retry(attempts),
-//   holdfast::Timeout(2s)).Around(transport); absl::Status changed =
-//   attempts->Update({.max_attempts = 1});  // from the next call on
+//   auto ask = holdfast::Stack(holdfast::Retry(settings)).Around(transport);
+//
+//   holdfast::RetryOptions once = settings->options();  // the present ones
+//   once.max_attempts = 1;
+//   absl::Status changed = settings->Update(once);  // from the next call on
 #ifndef HOLDFAST_SETTINGS_H_
 #define HOLDFAST_SETTINGS_H_
 
@@ -25,11 +27,13 @@ namespace holdfast {
 namespace internal {
 
 // What a policy makes of its options, once for all calls: to be specialised where that is more than
-// a copy. `Keep` puts into `next` what is left out there and can't change, or refuses.
+// a copy. `Keep` puts into `next` what is left out there and can't change, or refuses; `After` is
+// the plan that follows on another.
 template <class Options>
 struct SettingsPlan {
   using type = Options;
   static const Options& OptionsOf(const type& plan) { return plan; }
+  static type After(const type&, Options next) { return next; }
   static absl::Status Keep(const Options&, Options&) { return absl::OkStatus(); }
 };
 
@@ -45,13 +49,14 @@ class Live;
 
 }  // namespace internal
 
-// For the policies that have options and no object: Retry, Timeout, AdaptiveTimeout, Hedge,
-// RateLimit, KeyedRateLimit, Pace, Bulkhead, AdaptiveLimit. One Settings may be given to several
-// policies. (What has an object, such as a CircuitBreaker, has an Update of its own.)
+// For the options that a policy has itself: Retry, Timeout, AdaptiveTimeout, Hedge, RateLimit,
+// KeyedRateLimit, Pace, Bulkhead, AdaptiveLimit. One Settings may be given to several policies;
+// Retries and Hedges then share the budget that is made where none is given. (What an object has,
+// a bucket's rate or a breaker's times, changes by the object's own Update.)
 //
-// A call keeps to the options that it found when it came to the policy. Objects among the options
-// (a budget, a pause, latencies, a pool) stay: where an Update leaves them out they are as before,
-// and it refuses others.
+// A call keeps to the options that it found when it came to the policy; but a Hedge asks anew for
+// each branch. Objects among the options (a budget, a pause, latencies, a pool) stay: where an
+// Update leaves them out they are as before, and it refuses others.
 //
 // Thread-safe. Calls take no lock to read them; until the first Update that costs them a load.
 template <class O>
@@ -68,17 +73,18 @@ class Settings {
     return internal::CommitNow(PrepareUpdate(std::move(options)));
   }
 
-  // Those of now: to change one, change a copy of them.
+  // The present ones: to change one, change a copy of them.
   Options options() const { return Traits::OptionsOf(*versions_.Read()); }
 
   // For UpdateAll: see internal/changes.h.
   absl::StatusOr<internal::Commit> PrepareUpdate(Options options) {
-    if (absl::Status status = Traits::Keep(Traits::OptionsOf(*versions_.Read()), options);
-        !status.ok()) {
+    const auto present = versions_.Read();
+    if (absl::Status status = Traits::Keep(Traits::OptionsOf(*present), options); !status.ok()) {
       return status;
     }
     if (absl::Status status = Validate(options); !status.ok()) return status;
-    return [this, next = internal::Versions<Plan>::Make(Plan(std::move(options)))]() mutable {
+    Plan plan = Traits::After(*present, std::move(options));
+    return [this, next = internal::Versions<Plan>::Make(std::move(plan))]() mutable {
       versions_.Replace(std::move(next));
     };
   }

@@ -3,8 +3,11 @@
 //   auto limit = std::make_shared<holdfast::Settings<holdfast::TimeoutOptions>>(
 //       holdfast::TimeoutOptions{.limit = 2s});
 //   auto stack = holdfast::Stack(holdfast::Timeout(limit), holdfast::CircuitBreak(breaker));
+//
+//   holdfast::CircuitBreaker::Options shorter = breaker->options();  // the present ones
+//   shorter.timeout = 3s;
 //   absl::Status changed = holdfast::UpdateAll(stack, holdfast::Change(limit, {.limit = 5s}),
-//                                              holdfast::Change(breaker, {.timeout = 3s}));
+//                                              holdfast::Change(breaker, shorter));
 #ifndef HOLDFAST_UPDATE_ALL_H_
 #define HOLDFAST_UPDATE_ALL_H_
 
@@ -48,13 +51,16 @@ class Change {
   typename Object::Options options_;
 };
 
-// Makes all changes or none to what a Stack is made of, or an http::StandardStack: none where an
-// object's own Update would refuse its options, or Validate(stack) what comes out. kInvalidArgument
-// then, and also for an object that no policy of the stack has, or that is to be changed twice. The
-// objects may be in other stacks as well, which nobody asks.
+// Makes all changes or none to what a Stack (not what its Around returned) or an
+// http::StandardStack is made of: none where an object's own Update would refuse its options, or
+// Validate(stack) what comes out. kInvalidArgument then, and also for an object that no policy of
+// the stack has, or that is named twice. The objects may be in other stacks as well, which nobody
+// asks. For want of memory it throws std::bad_alloc, before the first change; except that the
+// change of a KeyedTokenBucket itself may need some, after those that are named before it.
 //
-// Thread-safe. Calls that run meanwhile may find some of the changes made and others not yet; where
-// others change the same objects meanwhile, the last change of each holds.
+// Thread-safe. Calls that run meanwhile may find some of the changes made and others not yet. Let
+// one thread at a time change a stack: of two changes that each fit what there was before, both may
+// be made, and not fit each other.
 template <internal::HasFacts S, class... Objects>
 absl::Status UpdateAll(const S& stack, const Change<Objects>&... changes) {
   static_assert(sizeof...(Objects) > 0, "UpdateAll(stack, Change(object, options), ...)");

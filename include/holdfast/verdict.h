@@ -43,7 +43,7 @@ class Verdict {
   static Verdict Answer() { return Verdict(Kind::kAnswer, TimePoint::min(), absl::Status()); }
 
   Kind kind() const { return kind_; }
-  // Unless it is to proceed.
+  // Both only of one that is not to proceed.
   TimePoint time() const { return *time_; }  // the end of the wait, or retry_at
   Duration spread() const { return spread_; }
   absl::Status TakeStatus() && { return std::move(status_); }

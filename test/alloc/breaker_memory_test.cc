@@ -2,8 +2,6 @@
 // asked for again.
 #include <absl/status/status.h>
 
-#include <functional>
-#include <new>
 #include <utility>
 
 #include "holdfast/circuit_breaker.h"
@@ -20,19 +18,7 @@ using namespace std::chrono_literals;
 using test::At;
 using test::Record;
 using test::Touchy;
-
-// False if there was no memory for it.
-bool WithoutMemory(const std::function<void()>& act) {
-  testing::out_of_memory = true;
-  bool happened = true;
-  try {
-    act();
-  } catch (const std::bad_alloc&) {
-    happened = false;
-  }
-  testing::out_of_memory = false;
-  return happened;
-}
+using testing::WithoutMemory;
 
 // Changes of state before it, by which the place for the next one varies.
 void Change(CircuitBreaker& breaker, int times) {

@@ -14,7 +14,8 @@
 
 namespace holdfast::internal {
 
-// What an Update does once it has been found to be possible: it can't fail, and needs no memory.
+// What an Update does once it has been found to be possible: it can't fail, and needs no memory
+// (but a KeyedTokenBucket's).
 using Commit = absl::AnyInvocable<void() &&>;
 
 // A policy object makes its changes in two steps, so that several can be changed together, or none:

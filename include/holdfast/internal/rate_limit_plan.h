@@ -105,9 +105,9 @@ class TokenSource {
 // The part of a rate limit that knows neither the result nor where tokens come from.
 class RateLimitPlan {
  public:
-  // `single`: the one bucket that is all of the source, if it is one.
+  // `one`: the one bucket that is all of the source, if it is one.
   RateLimitPlan(std::string_view policy, std::shared_ptr<TokenSource> source,
-                std::shared_ptr<const TermsSource> terms, TokenBucket* single = nullptr);
+                std::shared_ptr<const TermsSource> terms, TokenBucket* one = nullptr);
 
   class State {
    public:
@@ -131,19 +131,20 @@ class RateLimitPlan {
              (call_->rejected() || call_->abandonment() == Abandonment::kCancelled);
     }
 
-    Call* call_ = nullptr;   // null until tokens are taken in advance
-    std::string_view key_;   // likewise; empty where there are no keys
-    Reservations taken_;     // while their time has not come, or they are refundable
-    UnsetTime ready_at_;     // of tokens taken in advance
-    std::int64_t cost_ = 1;  // tokens taken; -1 for a dry run's that was not to be
-    int attempts_;           // of the call, before it was let in with refundable tokens
-    bool refundable_;        // if they were taken in advance
-    bool looked_ = false;    // the source has the call's waker
-    bool let_in_ = false;    // with refundable tokens
+    TermsSource::Pin terms_;  // of a call that has come, unless it was let through at once
+    Call* call_ = nullptr;    // null until tokens are taken in advance
+    std::string_view key_;    // likewise; empty where there are no keys
+    Reservations taken_;      // while their time has not come, or they are refundable
+    UnsetTime ready_at_;      // of tokens taken in advance
+    std::int64_t cost_ = 1;   // tokens taken; -1 for a dry run's that was not to be
+    int attempts_;            // of the call, before it was let in with refundable tokens
+    bool refundable_;         // if they were taken in advance
+    bool looked_ = false;     // the source has the call's waker
+    bool let_in_ = false;     // with refundable tokens
   };
 
   ABSL_ATTRIBUTE_ALWAYS_INLINE Verdict Ask(Call& call, State& state) const {
-    const bool simple = single_ != nullptr && state.call_ == nullptr;
+    const bool simple = simple_ && state.call_ == nullptr;
     return simple && call.now() <= call.deadline() && TryAllow(call.now())
                ? Verdict::Proceed()
                : TakeTokens(call, state);
@@ -154,16 +155,18 @@ class RateLimitPlan {
   void BindClock(ClockBinder& binder) const { source_->BindClock(binder, policy_); }
 
  private:
-  bool TryAllow(TimePoint now) const { return single_->TryAllow(now, 1) == true; }
+  bool TryAllow(TimePoint now) const { return one_->TryAllow(now, 1) == true; }
   Verdict TakeTokens(Call& call, State& state) const;
-  Verdict Take(Call& call, State& state, const RateLimitTerms& terms) const;
-  Verdict Refuse(Call& call, State& state, const RateLimitTerms& terms,
-                 const TokenSource::Answer& answer, Duration time_left) const;
+  bool LetsThrough(Call& call, const RateLimitTerms& terms) const;
+  Verdict Take(Call& call, State& state) const;
+  Verdict Refuse(Call& call, State& state, const TokenSource::Answer& answer,
+                 Duration time_left) const;
 
   std::string_view policy_;
   std::shared_ptr<TokenSource> source_;
   std::shared_ptr<const TermsSource> terms_;
-  TokenBucket* single_;  // the source, where each call takes one token of one bucket
+  TokenBucket* one_;  // the source, where it is one bucket
+  bool simple_;       // it is, each call takes one token of it, and that never changes
 };
 
 struct CostAsTaken {};

@@ -80,8 +80,7 @@ class Versions {
 
   static Next Make(T value) {
     Next version = std::make_unique<Version>(std::move(value));
-    if (reinterpret_cast<std::uintptr_t>(version.get()) >> kAddressBits != 0)
-      throw std::bad_alloc();
+    if (AddressOf(version.get()) >> kAddressBits != 0) throw std::bad_alloc();
     return version;
   }
 
@@ -97,7 +96,8 @@ class Versions {
   }
 
  private:
-  // A version's address has kAddressBits, of which the lowest are zero; above it in the word it
+  // A version's address has kAddressBits, of which the lowest are zero (and no tag in those above,
+  // as some tools for finding errors put there); above it in the word it
   // has no more than that, and below it there is room for a count.
   static constexpr int kAlignmentBits = 6;
   static constexpr std::size_t kAlignment = std::size_t{1} << kAlignmentBits;
@@ -114,8 +114,11 @@ class Versions {
     std::atomic<std::int64_t> pins{kPresent};  // less those that the word counts
   };
 
+  static std::uint64_t AddressOf(const Version* version) {
+    return reinterpret_cast<std::uintptr_t>(version);
+  }
   static std::uint64_t WordOf(const Version* version) {
-    return (reinterpret_cast<std::uintptr_t>(version) >> kAlignmentBits) << kCountBits;
+    return (AddressOf(version) >> kAlignmentBits) << kCountBits;
   }
   static Version* VersionOf(std::uint64_t word) {
     // NOLINTNEXTLINE(performance-no-int-to-ptr): it was a pointer
