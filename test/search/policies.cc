@@ -98,15 +98,21 @@ Part MakeTimeout(Fields& f, const Surroundings& around) {
   return Part(Timeout(limit));
 }
 
+// Of an attempt: there is to be time for more than one.
+void FillAttempt(Fields& f, const Surroundings& around, Duration& limit) {
+  f.Time("", limit, Times(around.service, 3), std::min<Duration>(Times(around.service, 100), 10s),
+         Fields::kRequired);
+}
+
 Part MakeAttemptTimeout(Fields& f, const Surroundings& around) {
   Duration limit{0};
-  f.Time("", limit, Times(around.service, 3), Times(around.service, 100), Fields::kRequired);
+  FillAttempt(f, around, limit);
   return Part(Timeout(limit));
 }
 
 Part MakeWalkingTimeout(Fields& f, const Surroundings& around) {
   Duration limit{0};
-  f.Time("", limit, Times(around.service, 3), Times(around.service, 100), Fields::kRequired);
+  FillAttempt(f, around, limit);
   static const auto pool = std::make_shared<ThreadPool>(ThreadPool::Options{});
   return Part(Timeout(limit, pool));
 }

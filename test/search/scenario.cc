@@ -4,7 +4,11 @@
 
 #include <algorithm>
 #include <cmath>
+#include <stdexcept>
 #include <string_view>
+#include <utility>
+
+#include "holdfast/internal/stack_facts.h"
 
 namespace holdfast::search {
 namespace {
@@ -96,6 +100,65 @@ std::vector<const Policy*> DrawShape(Random& random) {
   }
 }
 
+// What is below a policy that is drawn, and what is around it for the time being: as much time as
+// anybody needs.
+using Facts = std::vector<internal::NamedFacts>;
+
+Facts WithAroundIt(internal::NamedFacts policy, const Facts& below) {
+  Facts facts = {{.name = "Timeout", .facts = {.timeout = 1h}}, std::move(policy)};
+  facts.insert(facts.end(), below.begin(), below.end());
+  return facts;
+}
+
+// One layer that fits those inside of it, if some tries find one; its facts go to the front of
+// `below`.
+Layer DrawLayer(const Policy& policy, const Surroundings& around, Random& random, Facts& below) {
+  constexpr int kTries = 50;
+  Layer layer;
+  internal::NamedFacts facts;
+  for (int i = 0; i < kTries; ++i) {
+    layer = {.policy = &policy, .settings = {}};
+    Fields f(layer.settings, &random);
+    try {
+      facts = policy.make(f, around).facts;
+    } catch (const std::invalid_argument&) {
+      continue;
+    }
+    if (internal::ValidateStack(WithAroundIt(facts, below)).ok()) break;
+  }
+  below.insert(below.begin(), facts);
+  return layer;
+}
+
+// From the inside out.
+std::vector<Layer> DrawLayersOnce(const std::vector<const Policy*>& shape,
+                                  const Surroundings& around, Random& random, Facts& facts) {
+  std::vector<Layer> layers;
+  facts.clear();
+  for (auto policy = shape.rbegin(); policy != shape.rend(); ++policy) {
+    layers.insert(layers.begin(), DrawLayer(**policy, around, random, facts));
+  }
+  return layers;
+}
+
+// As somebody does it who asks Validate: again where one timeout leaves no room for another, and
+// where a wait has no end with a Timeout around all. Some that it refuses are left.
+std::vector<Layer> DrawLayers(std::vector<const Policy*> shape, const Surroundings& around,
+                              Random& random) {
+  constexpr int kTries = 6;
+  Facts facts;
+  std::vector<Layer> layers = DrawLayersOnce(shape, around, random, facts);
+  for (int i = 1; i < kTries && !internal::ValidateStack(facts).ok(); ++i) {
+    const auto is_timeout = [](const Policy& p) { return p.name == "Timeout"; };
+    const std::ptrdiff_t outermost = shape.front()->name == "Fallback" ? 1 : 0;
+    std::vector<const Policy*> bounded = shape;
+    bounded.insert(bounded.begin() + outermost, &*std::ranges::find_if(Policies(), is_timeout));
+    if (i == kTries / 2 && Fits(bounded)) shape = std::move(bounded);
+    layers = DrawLayersOnce(shape, around, random, facts);
+  }
+  return layers;
+}
+
 }  // namespace
 
 void Scenario::Fill() {
@@ -152,11 +215,7 @@ Scenario Draw(std::uint64_t seed) {
     Fields f(scenario.fault_settings, &random);
     FillFault(f, scenario.fault, scenario.clients.rate);
   }
-  for (const Policy* const policy : DrawShape(random)) {
-    scenario.layers.push_back({.policy = policy, .settings = {}});
-    Fields f(scenario.layers.back().settings, &random);
-    policy->make(f, scenario.around(0));
-  }
+  scenario.layers = DrawLayers(DrawShape(random), scenario.around(0), random);
   return scenario;
 }
 
