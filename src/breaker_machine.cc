@@ -290,12 +290,18 @@ void BreakerMachine::BeginGeneration(Phase phase, TimePoint now) {
   if (phase == Phase::kRamping) {
     BeginEra(now);
     BeginStep(0, now);
+    // For so long it is going to refuse some.
+    lane_.set_open_for(std::max(lane_.open_for(), RampTime()));
   }
   if (phase != Phase::kClosed) return;
   openings_ = 0;
   if (FixedWindow() > Duration::zero()) ends_at_ = SaturatingAdd(now, FixedWindow());
   BeginEra(now);
   OpenLane();
+}
+
+Duration BreakerMachine::RampTime() const {
+  return SaturatingMul(options().ramp_step, std::ssize(options().ramp));
 }
 
 void BreakerMachine::BeginStep(std::size_t step, TimePoint now) {

@@ -99,6 +99,7 @@ class BreakerMachine {
   void BeginGeneration(Phase phase, TimePoint now);  // also a renewal of a fixed window
   void Open(TimePoint now, TripCause cause, const BreakerCounts& counts);
   void RefuseUntil(TimePoint until);
+  Duration RampTime() const;
   void BeginStep(std::size_t step, TimePoint now);
   void Climb(TimePoint now);
   void MoveWindow(TimePoint now);

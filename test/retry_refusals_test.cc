@@ -114,6 +114,27 @@ TEST_CASE("those who wait for a breaker come back over eight times as long as it
   }
 }
 
+TEST_CASE("those whom a ramp refuses come back over eight times as long as it takes") {
+  Duration longest{};
+  for (std::uint64_t seed = 0; seed < 100; ++seed) {
+    FakeClock clock;
+    const auto breaker = std::make_shared<CircuitBreaker>(CircuitBreaker::Options{
+        .timeout = 1s, .ramp = {0.5, 0.9}, .ramp_step = 10s, .rules = {ConsecutiveFailures(1)}});
+    const auto call = Stack(Retry({.max_attempts = 2, .wait_for_refusals = true, .seed = seed}),
+                            CircuitBreak(breaker))
+                          .Around(kSucceed, &clock);
+    breaker->AdmitAt(clock.Now())->DoneAt(clock.Now(), Outcome::kFailure);
+    clock.Advance(2s);
+    REQUIRE(call().ok());  // the probe
+    REQUIRE(call().ok());  // the first of the ramp, and then every other one
+    Report report;
+    (void)call.With({.report = &report});
+    longest = std::max(longest, report.waited);
+  }
+  CHECK(longest > 140s);
+  CHECK(longest <= 160s);
+}
+
 TEST_CASE("it waits for a refusal only if there is time for a whole attempt after it") {
   FakeClock clock;
   // Refused until a second has passed.

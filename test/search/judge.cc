@@ -143,22 +143,31 @@ Duration StatedTime(Scenario& scenario) {
   return OfSeconds(time);
 }
 
+// How many calls succeed at once, since one has asked for all of them; on average.
+double AtOnce(const Scenario& scenario) {
+  const bool shares = std::ranges::any_of(
+      scenario.layers, [](const Layer& layer) { return layer.policy->name == "Cache"; });
+  const double per_key = scenario.clients.rate / static_cast<double>(scenario.clients.keys);
+  return shares ? std::max(1.0, per_key * Seconds(scenario.service.time)) : 1;
+}
+
 Schedule ScheduleOf(Scenario& scenario) {
   const double rate = scenario.clients.rate;
   const Duration warm = OfSeconds(std::clamp(200 / rate, 5.0, 30.0));
   return {.fault_from = warm,
           .fault_to = warm + scenario.fault.length,
           .stated = StatedTime(scenario),
-          .judged = OfSeconds(std::clamp(1000 / rate, 6.0, 120.0))};
+          .judged = OfSeconds(std::clamp(1000 / rate * AtOnce(scenario), 6.0, 120.0))};
 }
 
-bool IsDown(const Timeline& with, const Timeline& without, Duration from, Duration length) {
+bool IsDown(const Timeline& with, const Timeline& without, Duration from, Duration length,
+            double at_once) {
   for (int i = 0; i < kWindows; ++i) {
     const Duration begin = from + length / kWindows * i;
     const Duration end = begin + length / kWindows;
     const auto expected = static_cast<double>(without.SuccessesIn(begin, end));
     const auto successes = static_cast<double>(with.SuccessesIn(begin, end));
-    if (successes < 0.9 * expected - 2 * std::sqrt(expected)) return true;
+    if (successes < 0.9 * expected - 2 * std::sqrt(expected * at_once)) return true;
   }
   return false;
 }
@@ -173,12 +182,13 @@ Outcome JudgeOnce(Scenario& scenario, std::uint64_t seed, const Schedule& schedu
   const Setup ill = SetupOf(scenario, &scenario.fault, schedule.fault_from);
   const Timeline with = Run(ill, seed, schedule.end());
   if (with.too_long) return Outcome::kTooLong;
-  if (!IsDown(with, without, from, schedule.judged)) return Outcome::kBack;
+  const double at_once = AtOnce(scenario);
+  if (!IsDown(with, without, from, schedule.judged, at_once)) return Outcome::kBack;
   const Duration later = schedule.end() + kLater;
   const Timeline with_later = Run(ill, seed, later);
   const Timeline without_later = Run(well, seed, later);
   if (!IsWell(without_later, from, later)) return Outcome::kSick;
-  return IsDown(with_later, without_later, later - schedule.judged, schedule.judged)
+  return IsDown(with_later, without_later, later - schedule.judged, schedule.judged, at_once)
              ? Outcome::kStuck
              : Outcome::kLate;
 }

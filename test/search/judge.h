@@ -48,8 +48,9 @@ enum class Outcome {
 };
 
 // Whether at the end of its schedule a trial has not 90 % of the successes of the one without the
-// fault, in any third of it, by more than chance.
-bool IsDown(const Timeline& with, const Timeline& without, Duration from, Duration length);
+// fault, in any third of it, by more than chance, where so many calls succeed or fail together.
+bool IsDown(const Timeline& with, const Timeline& without, Duration from, Duration length,
+            double at_once = 1);
 
 // One trial with the fault and one without.
 Outcome JudgeOnce(Scenario& scenario, std::uint64_t seed, const Schedule& schedule);
