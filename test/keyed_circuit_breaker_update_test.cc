@@ -116,7 +116,7 @@ TEST_CASE("what is refused changes nothing") {
   CHECK(breakers.Update({.name = "hosts", .clock = &clock}).ok());
 }
 
-TEST_CASE("the same options change nothing") {
+TEST_CASE("the same options change nothing of breakers by key") {
   KeyedCircuitBreaker breakers(
       {.breaker = {.interval = 1h, .bucket_period = 1min, .clock = nullptr}, .max_keys = 2});
   const auto a = breakers.GetAt(At(0s), "a");

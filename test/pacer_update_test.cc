@@ -94,7 +94,7 @@ TEST_CASE("an infinite rate lets all through, and the row begins anew after it")
   SECTION("behind the places from before that") { CHECK(pacer.TakeAt(At(1ms)) == At(301ms)); }
 }
 
-TEST_CASE("the same options change nothing") {
+TEST_CASE("the same options change nothing of a row") {
   FakeClock clock;
   Pacer pacer({.rate = 3, .slack = 2, .name = "api", .clock = &clock});
   CHECK(pacer.TakeAt(At(0s)) == At(0s));

@@ -69,7 +69,9 @@ class Slot {
     }
     Verdict verdict = model_->Before(call, *state.state);
     const char* const kinds[] = {"proceed", "wait", "reject"};
-    Write(call, now, kinds[static_cast<int>(verdict.kind())], verdict.time());
+    const bool proceeds = verdict.kind() == Verdict::Kind::kProceed;
+    Write(call, now, kinds[static_cast<int>(verdict.kind())],
+          proceeds ? TimePoint::min() : verdict.time());
     return verdict;
   }
 
