@@ -50,7 +50,8 @@ void BreakerMachine::Advance(TimePoint now) {
   }
   latest_ = std::max(latest_, now);
   if (mode_ == BreakerMode::kForcedOpen) return;
-  if (phase_ == Phase::kProbing && ProbesSuffice()) GoOnFromProbes(now);
+  // Not at `now`: a ticket that is dropped says none.
+  if (phase_ == Phase::kProbing && ProbesSuffice()) GoOnFromProbes(latest_);
   if (phase_ == Phase::kProbing && !probes_.empty() && now > probes_.begin()->second) {
     Open(probes_.begin()->second, TripCause::kProbeHung, Counts());  // as if it had failed then
   }

@@ -326,7 +326,9 @@ class Model {
   void Advance(TimePoint now) {
     latest_ = std::max(latest_, now);
     if (mode_ == BreakerMode::kForcedOpen) return;
-    if (phase_ == Phase::kProbing && Successes() >= settings_.max_requests) GoOnFromProbes(now);
+    if (phase_ == Phase::kProbing && Successes() >= settings_.max_requests) {
+      GoOnFromProbes(latest_);
+    }
     if (phase_ == Phase::kProbing && !Out().empty()) {
       const TimePoint hung_at = Out().front()->lease_end;
       if (now > hung_at) Open(hung_at);
