@@ -285,6 +285,23 @@ TEST_CASE("what Validate refuses, and another name or clock, changes nothing") {
   CHECK(breaker.retry_at() == At(20s + 1ns));
 }
 
+TEST_CASE("a ticket that is dropped begins no ramp before its time") {
+  CircuitBreaker breaker({.max_requests = 2,
+                          .interval = 6s,
+                          .bucket_period = 2s,
+                          .timeout = 1s,
+                          .ramp = {0.5},
+                          .rules = {ConsecutiveFailures(1)}});
+  auto held = breaker.AdmitAt(At(0s));
+  Record(breaker, At(0s), Outcome::kFailure);
+  Record(breaker, At(3s), Outcome::kSuccess);  // of two probes
+  Options options = breaker.options();
+  options.max_requests = 1;
+  REQUIRE(breaker.Update(options).ok());
+  *held = Ticket();
+  CHECK(breaker.StateAt(At(3s)) == BreakerState::kHalfOpen);
+}
+
 TEST_CASE("a clock that a stack gave it stays as well") {
   FakeClock clock;
   FakeClock other;
