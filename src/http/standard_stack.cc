@@ -103,7 +103,7 @@ std::string NameOf(std::string_view origin) {
 }  // namespace
 
 absl::Status Validate(const StandardOptions& options) {
-  const absl::Status each = CheckEach(options);
+  absl::Status each = CheckEach(options);
   if (!each.ok()) return each;
   const StandardObjects objects = ObjectsOf(options);
   return Validate(MakeStack(options, objects, SettingsOf(options, objects)));
