@@ -135,8 +135,11 @@ Duration StatedTime(Scenario& scenario) {
     const double rate = around.rate / static_cast<double>(keyed ? scenario.clients.keys : 1);
     const Duration below = LongestOf(scenario, Below(parts).subspan(i + 1));
     if (memory.breaker) time += BreakerTime(*memory.breaker, scenario.fault, rate, below);
-    if (memory.breaker && waits)
-      time += 8 * Seconds(LongestOpen(*memory.breaker, scenario.fault.length));
+    if (memory.breaker && waits) {
+      const CircuitBreaker::Options& o = *memory.breaker;
+      time += 8 * std::max(Seconds(LongestOpen(o, scenario.fault.length)),
+                           Seconds(o.ramp_step) * static_cast<double>(o.ramp.size()));
+    }
     if (memory.limiter) time += LimiterTime(*memory.limiter, rate, Seconds(around.service));
     time += Seconds(memory.throttle_recovery) + Seconds(memory.negative_ttl);
   }

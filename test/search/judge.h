@@ -25,7 +25,8 @@ struct Schedule {
 //     or without these all attempts and the delays between them;
 //   - a probe that just failed, and the open time after it: of the openings that the fault was long
 //     enough for, the longest that its jitter gives; then the calls that it takes to close, and the
-//     ramp; where a Retry waits for refusals eight times as long as it was open (retry.h);
+//     ramp; where a Retry waits for refusals eight times as long as it was open, or its ramp takes
+//     (retry.h);
 //   - as many windows of a throttle as its K and max_rejection need (throttler.h), and the
 //     negative_ttl of a cache;
 //   - an adaptive limit's windows: one for each call in service without the fault, by which it
