@@ -61,7 +61,7 @@ Verdict RateLimitPlan::TakeTokens(Call& call, State& state) const {
   return Verdict::Proceed();
 }
 
-// Whether one token is enough, and there; where the terms change, which are simple for now.
+// Where the terms change, and at present ask for one token of one bucket: whether that is there.
 bool RateLimitPlan::LetsThrough(Call& call, const RateLimitTerms& terms) const {
   return one_ != nullptr && !simple_ && IsSimple(terms) && call.now() <= call.deadline() &&
          TryAllow(call.now());

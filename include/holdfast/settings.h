@@ -68,7 +68,7 @@ class Settings {
   explicit Settings(Options options) : versions_(Plan(internal::Validated(std::move(options)))) {}
 
   // All options anew: what is not given has its default. kInvalidArgument, with nothing changed,
-  // for what Validate refuses.
+  // for what Validate refuses. Stacks are not asked: UpdateAll (update_all.h) does that.
   absl::Status Update(Options options) {
     return internal::CommitNow(PrepareUpdate(std::move(options)));
   }
