@@ -14,8 +14,8 @@
 #include <mutex>
 #include <utility>
 
-#include "holdfast/circuit_breaker.h"
-#include "holdfast/time.h"
+#include "holdfast/base/time.h"
+#include "holdfast/breaker/circuit_breaker.h"
 
 namespace {
 

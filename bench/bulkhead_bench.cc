@@ -13,10 +13,10 @@
 #include <mutex>
 #include <semaphore>
 
-#include "holdfast/bulkhead.h"
-#include "holdfast/cache.h"
-#include "holdfast/semaphore.h"
-#include "holdfast/stack.h"
+#include "holdfast/cache/cache.h"
+#include "holdfast/concurrency/bulkhead.h"
+#include "holdfast/concurrency/semaphore.h"
+#include "holdfast/stack/stack.h"
 
 namespace {
 

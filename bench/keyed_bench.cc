@@ -14,7 +14,7 @@
 #include <string_view>
 #include <vector>
 
-#include "holdfast/keyed_token_bucket.h"
+#include "holdfast/rate/keyed_token_bucket.h"
 
 namespace {
 

@@ -15,8 +15,8 @@
 #include <stop_token>
 #include <thread>
 
-#include "holdfast/time.h"
-#include "holdfast/token_bucket.h"
+#include "holdfast/base/time.h"
+#include "holdfast/rate/token_bucket.h"
 
 namespace {
 

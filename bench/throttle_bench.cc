@@ -1,5 +1,5 @@
-// What a Throttler costs a call that it admits and that is accepted, beside the least that counts
-// by priority in a window of buckets: one mutex around everything; and what a refusal costs.
+// What a AdaptiveThrottler costs a call that it admits and that is accepted, beside the least that
+// counts by priority in a window of buckets: one mutex around everything; and what a refusal costs.
 // Times are given, so that no clock is part of it. Each is the median of several short repetitions:
 // see rate_bench.cc.
 #include <benchmark/benchmark.h>
@@ -13,16 +13,16 @@
 #include <utility>
 #include <vector>
 
-#include "holdfast/priority.h"
-#include "holdfast/throttler.h"
-#include "holdfast/time.h"
+#include "holdfast/base/priority.h"
+#include "holdfast/base/time.h"
+#include "holdfast/throttle/adaptive_throttler.h"
 
 namespace {
 
 using namespace std::chrono_literals;
+using holdfast::AdaptiveThrottler;
 using holdfast::Outcome;
 using holdfast::Priority;
-using holdfast::Throttler;
 using holdfast::TimePoint;
 
 constexpr TimePoint kNow{100s};
@@ -71,16 +71,16 @@ class MutexThrottler {
 };
 
 // The threads of a run share them; they are new in each.
-std::unique_ptr<Throttler> throttler;
+std::unique_ptr<AdaptiveThrottler> throttler;
 std::unique_ptr<MutexThrottler> mutex_throttler;
 
 void Calm(const benchmark::State&) {
-  throttler = std::make_unique<Throttler>(Throttler::Options{});
+  throttler = std::make_unique<AdaptiveThrottler>(AdaptiveThrottler::Options{});
 }
 void ByMutex(const benchmark::State&) { mutex_throttler = std::make_unique<MutexThrottler>(); }
 // Of the calls of the lowest priority it refuses all.
 void Refusing(const benchmark::State&) {
-  throttler = std::make_unique<Throttler>(Throttler::Options{.max_rejection = 1});
+  throttler = std::make_unique<AdaptiveThrottler>(AdaptiveThrottler::Options{.max_rejection = 1});
   for (int i = 0; i < 1000; ++i) {
     auto ticket = throttler->AdmitAt(kNow);
     if (ticket.ok()) ticket->DoneAt(kNow, Outcome::kFailure);
@@ -88,7 +88,8 @@ void Refusing(const benchmark::State&) {
 }
 // Nothing is refused, but it is not calm: there are too few requests to say anything.
 void Tense(const benchmark::State&) {
-  throttler = std::make_unique<Throttler>(Throttler::Options{.min_requests = 1 << 30});
+  throttler =
+      std::make_unique<AdaptiveThrottler>(AdaptiveThrottler::Options{.min_requests = 1 << 30});
   for (int i = 0; i < 1 << 20; ++i) throttler->AdmitAt(kNow)->DoneAt(kNow, Outcome::kFailure);
 }
 

@@ -17,10 +17,10 @@
 #include <cstddef>
 #include <functional>
 #include <string>
+#include <thread>
 #include <vector>
 
 #include "holdfast/http.h"
-#include "test/http/test_server.h"
 
 namespace {
 
@@ -28,8 +28,6 @@ using namespace std::chrono_literals;
 using holdfast::Stack;
 using holdfast::Timeout;
 using holdfast::http::Transport;
-using holdfast::test::MakeRequest;
-using holdfast::test::TestServer;
 
 enum Way : std::size_t { kBare, kPooled, kBounded, kWays };
 
@@ -59,21 +57,44 @@ class OnOneProcessor {
   cpu_set_t before_;
 };
 
+// Answers "hello" on loopback while it lives.
+class Server : public httplib::Server {
+ public:
+  Server() : port_(bind_to_any_port("127.0.0.1")) {
+    set_keep_alive_max_count(1'000'000);
+    set_keep_alive_timeout(1);
+    set_tcp_nodelay(true);
+    Get("/", [](const httplib::Request&, httplib::Response& response) {
+      response.set_content("hello", "text/plain");
+    });
+    thread_ = std::thread([this] { listen_after_bind(); });
+    while (!is_running()) std::this_thread::yield();
+  }
+  ~Server() override {
+    stop();
+    thread_.join();
+  }
+
+  std::string origin() const { return "http://127.0.0.1:" + std::to_string(port_); }
+
+ private:
+  const int port_;
+  std::thread thread_;
+};
+
 // With the connection of `first` opened first.
 Round Run(std::size_t first) {
   const OnOneProcessor processor;
-  TestServer server;
-  server.Get("/", [](const httplib::Request&, httplib::Response& response) {
-    response.set_content("hello", "text/plain");
-  });
-  server.Start();
-  httplib::Client client("http://" + server.Host());
+  Server server;
+  httplib::Client client(server.origin());
   client.set_keep_alive(true);
   client.set_tcp_nodelay(true);
-  const Transport transport("http://" + server.Host());
+  const Transport transport(server.origin());
   // A connection of its own, as each way has.
-  const auto bounded = Stack(Timeout(10s)).Around(Transport("http://" + server.Host()));
-  const httplib::Request request = MakeRequest("GET", "/");
+  const auto bounded = Stack(Timeout(10s)).Around(Transport(server.origin()));
+  httplib::Request request;
+  request.method = "GET";
+  request.path = "/";
   const std::array<std::function<bool()>, kWays> ways = {
       [&] { return static_cast<bool>(client.Get("/")); },
       [&] { return transport(request).ok(); },

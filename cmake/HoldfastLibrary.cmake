@@ -17,6 +17,9 @@ function(holdfast_library component)
   target_compile_definitions(${target} ${scope} ${arg_DEFINES})
   target_include_directories(${target} ${scope} $<BUILD_INTERFACE:${PROJECT_SOURCE_DIR}/include>)
   target_link_libraries(${target} ${scope} ${arg_LIBS})
+  if(arg_SOURCES)
+    target_include_directories(${target} PRIVATE "${PROJECT_SOURCE_DIR}")  # "src/..."
+  endif()
   # The ABI may change with every minor release before 1.0.
   set_target_properties(${target} PROPERTIES
     EXPORT_NAME ${component}

@@ -42,7 +42,7 @@ void LogTo(std::ostream& out, holdfast::RetryOptions& retry) {
     out << "  again in " << Milliseconds(event.delay).count() << " ms\n";
   };
   retry.on_give_up = [&out](const holdfast::Call&, const holdfast::RetryEvent& event) {
-    out << "  given up: " << ToString(event.stopped) << '\n';
+    out << "  given up: " << ToString(event.ended_by) << '\n';
   };
 }
 
@@ -50,18 +50,18 @@ int Watch(const Options& options) {
   httplib::Request request;
   request.method = "GET";
   const std::string origin = OriginOf(options.url, request.path);
-  holdfast::http::StandardOptions standard{.transport = options.transport};
+  holdfast::http::StandardClientOptions standard{.transport = options.transport};
   LogTo(std::cout, standard.retry);
-  const holdfast::http::StandardStack fetch(origin, standard);
+  const holdfast::http::StandardClient fetch(origin, standard);
   std::cout << fetch.Describe() << '\n';
 
   int failed = 0;
   for (int i = 0; i < options.requests; ++i) {
     holdfast::Report report;
     const auto response = fetch.With({.report = &report}, request);
-    failed += report.stopped == holdfast::StopReason::kSuccess ? 0 : 1;
+    failed += report.ended_by == holdfast::EndReason::kSuccess ? 0 : 1;
     std::cout << (response.ok() ? std::to_string(response->status) : response.status().ToString())
-              << ": attempts " << report.attempts << ", stopped by " << ToString(report.stopped)
+              << ": attempts " << report.attempts << ", ended: " << ToString(report.ended_by)
               << '\n';
   }
   return failed == 0 ? EXIT_SUCCESS : EXIT_FAILURE;

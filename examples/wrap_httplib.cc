@@ -30,7 +30,7 @@ int main(int argc, char** argv) {
   const httplib::Result result = get.With({.report = &report}, argv[2]);
   const absl::Status status = holdfast::ResultTraits<httplib::Result>::StatusOf(result);
   std::cerr << argv[1] << ": " << (status.ok() ? "OK" : status.message()) << " (" << report.attempts
-            << " attempts, stopped by " << ToString(report.stopped) << ")\n";
+            << " attempts, ended: " << ToString(report.ended_by) << ")\n";
   if (result) std::cout << result->body << '\n';
   return status.ok() ? 0 : 1;
 }

@@ -4,8 +4,8 @@
 #include <chrono>
 #include <memory>
 
-#include "holdfast/time.h"
-#include "holdfast/token_bucket.h"
+#include "holdfast/base/time.h"
+#include "holdfast/rate/token_bucket.h"
 
 namespace {
 

@@ -10,7 +10,7 @@
 #include <utility>
 
 #include "clients.h"
-#include "interrupt.h"
+#include "examples/support/interrupt.h"
 #include "load.h"
 #include "options.h"
 #include "progress.h"
@@ -68,7 +68,7 @@ Run RunResilient(const Options& options, const std::stop_token& stop) {
 
 int Main(const Options& options) {
   std::signal(SIGPIPE, SIG_IGN);  // a broken connection is a result here, not the end
-  const Interrupt interrupt;
+  const support::Interrupt interrupt;
   const std::stop_token stop = interrupt.token();
 
   std::cout << absl::StrFormat("%d requests at %g/s, twice, to %s\n", options.requests,

@@ -6,7 +6,7 @@
 #include <mutex>
 #include <random>
 
-#include "holdfast/time.h"
+#include "holdfast/base/time.h"
 
 namespace demo {
 

@@ -9,7 +9,7 @@
 #include <string>
 #include <thread>
 
-#include "holdfast/time.h"
+#include "holdfast/base/time.h"
 #include "script.h"
 
 namespace demo {

@@ -2,13 +2,12 @@
 
 #include <absl/strings/str_cat.h>
 #include <absl/strings/str_format.h>
-#include <absl/strings/str_replace.h>
 #include <absl/strings/substitute.h>
 
 #include <algorithm>
-#include <cstdio>
-#include <cstdlib>
 #include <vector>
+
+#include "examples/support/gnuplot.h"
 
 namespace demo {
 namespace {
@@ -69,11 +68,9 @@ std::string OutageShade(const Window& outage) {
   if (outage.begin == outage.end) return "";
   const double begin = Seconds(outage.begin);
   const double end = Seconds(outage.end);
-  return absl::Substitute(
-      "set object rectangle from $0, graph 0 to $1, graph 1 behind fc rgb '#e4e4ea' fs solid "
-      "noborder\n"
-      "set label 'outage' at $2, graph 0.94 center tc rgb '#70707c'\n",
-      begin, end, (begin + end) / 2);
+  return absl::StrCat(support::Shade(begin, end),
+                      absl::Substitute("set label 'outage' at $0, graph 0.94 center tc rgb '$1'\n",
+                                       (begin + end) / 2, support::kTextColor));
 }
 
 // A strip under the ceiling of the panel: where the breaker was open, and where it let a probe
@@ -97,11 +94,6 @@ std::string BreakerStrip(const std::vector<Change>& changes, double end) {
   return strip;
 }
 
-// Where single quotes end a string and two of them are one.
-std::string Quoted(const std::string& text) {
-  return absl::StrCat("'", absl::StrReplaceAll(text, {{"'", "''"}}), "'");
-}
-
 std::string Panel(const std::string& data, const Run& run, double end) {
   const std::string title =
       absl::StrFormat("%s: %d of %d succeeded", run.client, CountOk(run), run.calls.size());
@@ -109,12 +101,12 @@ std::string Panel(const std::string& data, const Run& run, double end) {
       "unset label\n"
       "unset object\n"
       "$0"
-      "set label $1 at graph 0, graph 1.07 left font ',15'\n"
+      "set label $1 at graph 0, graph 1.06 left font ',15'\n"
       "plot $$$2 using 1:3 with boxes fc rgb '$3' notitle, "
       "$$$2 using 1:2 with boxes fc rgb '$4' notitle, "
       "$$$2 using 1:4 with lines lw 2 lc rgb '$5' notitle",
-      absl::StrCat(OutageShade(run.outage), BreakerStrip(run.changes, end)), Quoted(title), data,
-      kFailedColor, kOkColor, kAttemptsColor);
+      absl::StrCat(OutageShade(run.outage), BreakerStrip(run.changes, end)), support::Quoted(title),
+      data, kFailedColor, kOkColor, kAttemptsColor);
 }
 
 // Continues a plot command; the entries come in the order of their meaning, not of their drawing.
@@ -139,38 +131,21 @@ std::string GnuplotScript(const std::string& path, const Run& plain, const Run& 
     }
   }
   const double end = static_cast<double>(size) * kBucket;
-  return absl::StrCat(
-      DataBlock("plain", above), DataBlock("resilient", below),
-      absl::Substitute("set terminal svg size 1100,740 font 'sans-serif,13' background '#ffffff'\n"
-                       "set output $0\n"
-                       "set multiplot layout 2,1 margins 0.08,0.98,0.09,0.90 spacing 0,0.12\n"
-                       "set style fill solid noborder\n"
-                       "set boxwidth $1\n"
-                       "set xrange [0:$2]\n"
-                       "set yrange [0:$3]\n"
-                       "set ylabel 'requests per second'\n"
-                       "set tics nomirror out\n"
-                       "set border 3 lc rgb '#70707c'\n"
-                       "set grid ytics lc rgb '#e4e4ea'\n"
-                       "set key at screen 0.98, screen 0.985 right top horizontal maxrows 1 "
-                       "Left reverse samplen 1.5 width -2\n",
-                       Quoted(path), kBucket * 0.9, end, highest * 1.3),
-      Panel("plain", plain, end), Legend(), "unset key\nset xlabel 'seconds'\n",
-      Panel("resilient", resilient, end), "\nunset multiplot\n");
+  return absl::StrCat(DataBlock("plain", above), DataBlock("resilient", below),
+                      support::BeginPage({.path = path,
+                                          .panels = 2,
+                                          .end = end,
+                                          .top = highest * 1.3,
+                                          .label = "requests per second"}),
+                      absl::Substitute("set boxwidth $0\n", kBucket * 0.9),
+                      Panel("plain", plain, end), Legend(), "unset key\nset xlabel 'seconds'\n",
+                      Panel("resilient", resilient, end), "\nunset multiplot\n");
 }
 
 }  // namespace
 
 absl::Status DrawTimeline(const std::string& path, const Run& plain, const Run& resilient) {
-  if (std::system("command -v gnuplot >/dev/null 2>&1") != 0) {
-    return absl::NotFoundError("gnuplot is not installed (Debian: gnuplot-nox)");
-  }
-  const std::string script = GnuplotScript(path, plain, resilient);
-  std::FILE* gnuplot = popen("gnuplot -d", "w");
-  if (gnuplot == nullptr) return absl::UnavailableError("gnuplot can't be started");
-  const bool written = std::fwrite(script.data(), 1, script.size(), gnuplot) == script.size();
-  if (pclose(gnuplot) != 0 || !written) return absl::UnknownError("gnuplot failed");
-  return absl::OkStatus();
+  return support::Draw(GnuplotScript(path, plain, resilient));
 }
 
 }  // namespace demo

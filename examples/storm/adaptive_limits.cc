@@ -19,10 +19,10 @@ using namespace std::chrono_literals;
 using holdfast::AdaptiveLimiter;
 using holdfast::Duration;
 using holdfast::testing::Backend;
-using holdfast::testing::ChartLine;
 using holdfast::testing::Disturbance;
 using holdfast::testing::Server;
 using holdfast::testing::World;
+using support::ChartLine;
 
 // 7. More is asked of three servers than they can do, and of these two go away for a minute. What
 // they can work on at once is the best that a limit can be: with less they would be idle, and with

@@ -12,7 +12,7 @@
 #include <utility>
 #include <vector>
 
-#include "demo/interrupt.h"
+#include "examples/support/interrupt.h"
 #include "options.h"
 #include "progress.h"
 #include "report.h"
@@ -57,7 +57,7 @@ bool DrawAll(const Options& options, const std::vector<ScenarioRun>& runs) {
 
 int Main(const Options& options) {
   std::signal(SIGPIPE, SIG_IGN);  // of a gnuplot that ends early: WriteSvg says so
-  const demo::Interrupt interrupt;
+  const support::Interrupt interrupt;
   const std::stop_token stop = interrupt.token();
   std::cout << absl::StrFormat("%d clients, seed %d\n\n", options.clients, options.seed)
             << std::flush;

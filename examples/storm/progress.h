@@ -4,7 +4,7 @@
 
 #include <string>
 
-#include "holdfast/time.h"
+#include "holdfast/base/time.h"
 
 namespace storm {
 

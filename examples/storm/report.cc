@@ -9,7 +9,7 @@
 #include <cstdint>
 #include <utility>
 
-#include "holdfast/testing/chart.h"
+#include "examples/support/chart.h"
 
 namespace storm {
 namespace {
@@ -102,17 +102,17 @@ void PrintTable(std::ostream& out, const std::vector<ScenarioRun>& runs) {
 
 absl::Status Draw(const std::string& path, const ScenarioRun& run) {
   if (!run.outcomes.empty() && !run.outcomes.front().lines.empty()) {
-    std::vector<holdfast::testing::LinesPanel> panels;
+    std::vector<support::LinesPanel> panels;
     panels.reserve(run.outcomes.size());
     for (const Outcome& outcome : run.outcomes) panels.push_back({Caption(outcome), outcome.lines});
-    return holdfast::testing::WriteLinesSvg(path, "calls at once", panels);
+    return support::WriteLinesSvg(path, "calls at once", panels);
   }
-  std::vector<holdfast::testing::ChartPanel> panels;
+  std::vector<support::ChartPanel> panels;
   for (const Outcome& outcome : run.outcomes) {
     const bool fine = outcome.results.bucket < 1s;
     panels.push_back({Caption(outcome), fine ? outcome.results : Halved(outcome.results)});
   }
-  return holdfast::testing::WriteSvg(path, panels);
+  return support::WriteSvg(path, panels);
 }
 
 }  // namespace storm

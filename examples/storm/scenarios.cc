@@ -144,7 +144,7 @@ std::vector<Outcome> WithClientBudget(const Settings& settings) {
 }
 
 std::vector<Outcome> WithBudget(const Settings& settings) {
-  const PerProcess<RetryBudget> budgets(settings, [] { return RetryBudget::Default(); });
+  const PerProcess<RetryBudget> budgets(settings, [] { return RetryBudget::MakeDefault(); });
   return RetryStorm(settings, "budget per process", [&](std::int64_t client) {
     return Stack(holdfast::Retry({.max_attempts = 4, .budget = budgets.Of(client)}), Timeout(1s));
   });
@@ -287,7 +287,7 @@ std::vector<Outcome> ColdRamp(const Settings& settings) {
 
 std::vector<Outcome> ColdBudget(const Settings& settings) {
   World world(settings.seed);
-  const PerProcess<RetryBudget> budgets(settings, [] { return RetryBudget::Default(); });
+  const PerProcess<RetryBudget> budgets(settings, [] { return RetryBudget::MakeDefault(); });
   return ColdStart(settings, world, "budget per process", [&](std::int64_t client) {
     return Stack(holdfast::Retry({.max_attempts = 4, .budget = budgets.Of(client)}), Timeout(1s));
   });
@@ -328,14 +328,14 @@ std::vector<Outcome> BadPlain(const Settings& settings) {
 }
 
 std::vector<Outcome> BadRetry(const Settings& settings) {
-  const PerProcess<RetryBudget> budgets(settings, [] { return RetryBudget::Default(); });
+  const PerProcess<RetryBudget> budgets(settings, [] { return RetryBudget::MakeDefault(); });
   return OneBad(settings, "retry", [&](std::int64_t client) {
     return Stack(holdfast::Retry({.budget = budgets.Of(client)}), Timeout(500ms));
   });
 }
 
 std::vector<Outcome> BadHedge(const Settings& settings) {
-  const PerProcess<RetryBudget> budgets(settings, [] { return RetryBudget::Default(); });
+  const PerProcess<RetryBudget> budgets(settings, [] { return RetryBudget::MakeDefault(); });
   return OneBad(settings, "retry and hedge", [&](std::int64_t client) {
     return Stack(holdfast::Retry({.budget = budgets.Of(client)}),
                  holdfast::Hedge({.delay = 80ms, .max_hedges = 2, .budget = budgets.Of(client)},

@@ -14,9 +14,9 @@
 #include <string>
 #include <vector>
 
-#include "holdfast/testing/chart.h"
+#include "examples/support/chart.h"
+#include "holdfast/base/time.h"
 #include "holdfast/testing/results.h"
-#include "holdfast/time.h"
 
 namespace storm {
 
@@ -37,7 +37,7 @@ struct Outcome {
   // After the disturbance; nullopt: not by the end.
   std::optional<holdfast::Duration> recovered;
   // What the picture is of, if it is not the results.
-  std::vector<holdfast::testing::ChartLine> lines = {};
+  std::vector<support::ChartLine> lines = {};
 
   // The most attempts per second once the disturbance was over.
   double PeakAfter() const;

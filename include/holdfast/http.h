@@ -9,15 +9,15 @@
 #ifndef HOLDFAST_HTTP_H_
 #define HOLDFAST_HTTP_H_
 
-#include "holdfast/holdfast.h"               // IWYU pragma: export
-#include "holdfast/http/multipart.h"         // IWYU pragma: export
-#include "holdfast/http/repeatable.h"        // IWYU pragma: export
-#include "holdfast/http/request.h"           // IWYU pragma: export
-#include "holdfast/http/result.h"            // IWYU pragma: export
-#include "holdfast/http/retry.h"             // IWYU pragma: export
-#include "holdfast/http/standard_options.h"  // IWYU pragma: export
-#include "holdfast/http/standard_stack.h"    // IWYU pragma: export
-#include "holdfast/http/transport.h"         // IWYU pragma: export
-#include "holdfast/http/transport_error.h"   // IWYU pragma: export
+#include "holdfast/holdfast.h"                      // IWYU pragma: export
+#include "holdfast/http/multipart.h"                // IWYU pragma: export
+#include "holdfast/http/repeatable.h"               // IWYU pragma: export
+#include "holdfast/http/request.h"                  // IWYU pragma: export
+#include "holdfast/http/result.h"                   // IWYU pragma: export
+#include "holdfast/http/retry.h"                    // IWYU pragma: export
+#include "holdfast/http/standard_client.h"          // IWYU pragma: export
+#include "holdfast/http/standard_client_options.h"  // IWYU pragma: export
+#include "holdfast/http/transport.h"                // IWYU pragma: export
+#include "holdfast/http/transport_error.h"          // IWYU pragma: export
 
 #endif  // HOLDFAST_HTTP_H_

@@ -2,7 +2,6 @@
 #ifndef HOLDFAST_TESTING_H_
 #define HOLDFAST_TESTING_H_
 
-#include "holdfast/testing/chart.h"         // IWYU pragma: export
 #include "holdfast/testing/clients.h"       // IWYU pragma: export
 #include "holdfast/testing/distribution.h"  // IWYU pragma: export
 #include "holdfast/testing/event_queue.h"   // IWYU pragma: export

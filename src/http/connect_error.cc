@@ -1,4 +1,4 @@
-#include "connect_error.h"
+#include "src/http/connect_error.h"
 
 #include <absl/strings/str_cat.h>
 #include <netdb.h>
@@ -11,7 +11,7 @@
 #include <memory>
 #include <system_error>
 
-#include "holdfast/internal/string_view.h"
+#include "holdfast/base/internal/string_view.h"
 
 namespace holdfast::http::internal {
 namespace {

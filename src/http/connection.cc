@@ -1,4 +1,4 @@
-#include "connection.h"
+#include "src/http/connection.h"
 
 #include <absl/strings/str_cat.h>
 #include <fcntl.h>
@@ -13,9 +13,9 @@
 #include <type_traits>
 #include <utility>
 
-#include "connect_error.h"
 #include "holdfast/http/transport_error.h"
-#include "http_error.h"
+#include "src/http/connect_error.h"
+#include "src/http/http_error.h"
 
 namespace holdfast::http::internal {
 namespace {

@@ -10,8 +10,8 @@
 #include <mutex>
 
 #include "holdfast/http/transport.h"
-#include "origin.h"
-#include "socket_list.h"
+#include "src/http/origin.h"
+#include "src/http/socket_list.h"
 
 namespace holdfast::http::internal {
 

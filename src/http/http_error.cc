@@ -1,9 +1,9 @@
-#include "http_error.h"
+#include "src/http/http_error.h"
 
 #include <absl/strings/str_cat.h>
 
+#include "holdfast/base/internal/string_view.h"
 #include "holdfast/http/transport_error.h"
-#include "holdfast/internal/string_view.h"
 
 namespace holdfast::http::internal {
 namespace {
@@ -52,15 +52,16 @@ absl::Status StatusOfError(httplib::Error error, std::string_view where) {
     case Error::BindIPAddress:
       return say(Code::kFailedPrecondition, Kind::kConnect, "can't bind to the local address");
     case Error::Read:
-      return say(Code::kUnavailable, Kind::kLost,
+      return say(Code::kUnavailable, Kind::kOutcomeUnknown,
                  "connection lost, or no valid answer in time, while reading");
     case Error::Write:
-      return say(Code::kUnavailable, Kind::kLost,
+      return say(Code::kUnavailable, Kind::kOutcomeUnknown,
                  "connection lost, or blocked too long, while writing");
     case Error::ExceedRedirectCount:
       return say(Code::kFailedPrecondition, Kind::kRedirect, "too many redirects");
     case Error::Canceled:
-      return say(Code::kCancelled, Kind::kLost, "a callback of the request refused to go on");
+      return say(Code::kCancelled, Kind::kOutcomeUnknown,
+                 "a callback of the request refused to go on");
     case Error::SSLConnection:
       return say(Code::kUnavailable, Kind::kTls, "TLS: the handshake failed");
     case Error::SSLLoadingCerts:
@@ -75,7 +76,7 @@ absl::Status StatusOfError(httplib::Error error, std::string_view where) {
     case Error::Compression:
       return say(Code::kInternal, Kind::kRequest, "the request can't be compressed");
     default:
-      return say(Code::kUnavailable, Kind::kLost, httplib::to_string(error));
+      return say(Code::kUnavailable, Kind::kOutcomeUnknown, httplib::to_string(error));
   }
 }
 

@@ -8,8 +8,8 @@
 #include <cstdint>
 #include <string>
 
-#include "holdfast/internal/random.h"
-#include "holdfast/internal/string_view.h"
+#include "holdfast/base/internal/random.h"
+#include "holdfast/base/internal/string_view.h"
 
 namespace holdfast::http::internal {
 namespace {

@@ -1,4 +1,4 @@
-#include "origin.h"
+#include "src/http/origin.h"
 
 #include <absl/strings/ascii.h>
 #include <absl/strings/escaping.h>
@@ -8,8 +8,8 @@
 
 #include <algorithm>
 
+#include "holdfast/base/internal/string_view.h"
 #include "holdfast/http/transport_error.h"
-#include "holdfast/internal/string_view.h"
 
 namespace holdfast::http::internal {
 namespace {

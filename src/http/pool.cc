@@ -1,10 +1,10 @@
-#include "pool.h"
+#include "src/http/pool.h"
 
 #include <algorithm>
 #include <new>
 #include <utility>
 
-#include "sigpipe.h"
+#include "src/http/sigpipe.h"
 
 namespace holdfast::http::internal {
 

@@ -11,12 +11,12 @@
 #include <utility>
 #include <vector>
 
-#include "connection.h"
+#include "holdfast/concurrency/semaphore.h"
 #include "holdfast/http/transport.h"
-#include "holdfast/semaphore.h"
-#include "origin.h"
-#include "socket_list.h"
-#include "watchdog.h"
+#include "src/http/connection.h"
+#include "src/http/origin.h"
+#include "src/http/socket_list.h"
+#include "src/http/watchdog.h"
 
 namespace holdfast::http::internal {
 

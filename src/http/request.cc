@@ -25,7 +25,7 @@ BodySource BodyOf(const httplib::Request& request) {
 
 }  // namespace
 
-RequestFacts FactsOf(const httplib::Request& request) {
+RequestFacts InfoOf(const httplib::Request& request) {
   return {.method = request.method,
           .has_idempotency_key = !request.get_header_value("Idempotency-Key").empty(),
           .body = BodyOf(request),

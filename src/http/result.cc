@@ -18,8 +18,8 @@
 #include <string>
 #include <vector>
 
-#include "holdfast/internal/string_view.h"
-#include "http_error.h"
+#include "holdfast/base/internal/string_view.h"
+#include "src/http/http_error.h"
 
 namespace holdfast::http {
 namespace {
@@ -157,7 +157,7 @@ absl::Status StatusOfFailure(const httplib::Response& response) {
 
 bool HandsOn(const Call& call) {
   const auto* const request = call.request<httplib::Request>();
-  return request != nullptr && FactsOf(*request).hands_on;
+  return request != nullptr && InfoOf(*request).hands_on;
 }
 
 std::optional<Duration> RetryAfter(const httplib::Response& response) {

@@ -1,6 +1,6 @@
 #include "holdfast/http/retry.h"
 
-#include "holdfast/repeatability.h"
+#include "holdfast/call/repeatability.h"
 
 namespace holdfast::http::internal {
 
@@ -13,7 +13,7 @@ RetryDecision CheckFailure(const Call& call, const absl::Status& failure, Effect
     case Rerun::kNotIdempotent:
       break;
     case Rerun::kUsedUp:
-      return RetryDecision::Stop(StopReason::kNotRepeatable);
+      return RetryDecision::Stop(EndReason::kNotRepeatable);
   }
   return RetryDecision::Stop();
 }

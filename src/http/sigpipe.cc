@@ -1,4 +1,4 @@
-#include "sigpipe.h"
+#include "src/http/sigpipe.h"
 
 #include <cerrno>
 #include <ctime>

@@ -1,4 +1,4 @@
-#include "socket_list.h"
+#include "src/http/socket_list.h"
 
 #include <sys/stat.h>
 #include <unistd.h>

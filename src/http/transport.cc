@@ -8,15 +8,15 @@
 #include <stop_token>
 #include <utility>
 
+#include "holdfast/base/internal/process.h"
+#include "holdfast/base/internal/validate.h"
+#include "holdfast/call/repeatability.h"
 #include "holdfast/http/request.h"
 #include "holdfast/http/transport_error.h"
-#include "holdfast/internal/process.h"
-#include "holdfast/internal/validate.h"
-#include "holdfast/repeatability.h"
-#include "origin.h"
-#include "pool.h"
-#include "sigpipe.h"
-#include "watchdog.h"
+#include "src/http/origin.h"
+#include "src/http/pool.h"
+#include "src/http/sigpipe.h"
+#include "src/http/watchdog.h"
 
 namespace holdfast::http {
 namespace {
@@ -165,14 +165,14 @@ absl::StatusOr<httplib::Response> ExchangeOn(internal::Pool::Lease& connection,
     status = connection->Send(request, response);
   }
   if (!status.ok() && receiving.begun()) {
-    status = WithTransportError(std::move(status), TransportError::kCutShort);
+    status = WithTransportError(std::move(status), TransportError::kPartialResponse);
   }
   using Fate = internal::Pool::Fate;
   // Authorities that could not be loaded are not loaded again by the same client.
   connection.Decide(absl::IsFailedPrecondition(status) ? Fate::kDestroy : Fate::kClose);
   const auto how_far = [&] {
-    return TransportErrorOf(status).value_or(receiving.begun() ? TransportError::kCutShort
-                                                               : TransportError::kLost);
+    return TransportErrorOf(status).value_or(receiving.begun() ? TransportError::kPartialResponse
+                                                               : TransportError::kOutcomeUnknown);
   };
   switch (connection->interruption()) {
     case Interruption::kDeadline:
@@ -195,7 +195,8 @@ bool WasStale(internal::Pool::Lease& connection, const absl::Status& failure, Du
               const TransportOptions& options) {
   return connection->reused() && !connection->answered() &&
          connection->interruption() == Interruption::kNone &&
-         TransportErrorOf(failure) == TransportError::kLost && absl::IsUnavailable(failure) &&
+         TransportErrorOf(failure) == TransportError::kOutcomeUnknown &&
+         absl::IsUnavailable(failure) &&
          took < std::min(options.read_timeout, options.write_timeout);
 }
 

@@ -5,7 +5,7 @@
 #include <array>
 #include <cstddef>
 
-#include "holdfast/internal/string_view.h"
+#include "holdfast/base/internal/string_view.h"
 
 namespace holdfast::http {
 namespace {

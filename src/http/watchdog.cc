@@ -1,6 +1,6 @@
-#include "watchdog.h"
+#include "src/http/watchdog.h"
 
-#include "holdfast/internal/thread.h"
+#include "holdfast/base/internal/thread.h"
 
 namespace holdfast::http::internal {
 

@@ -9,8 +9,8 @@
 #include <thread>
 #include <utility>
 
-#include "connection.h"
-#include "holdfast/time.h"
+#include "holdfast/base/time.h"
+#include "src/http/connection.h"
 
 namespace holdfast::http::internal {
 

@@ -4,7 +4,7 @@
 
 #include <cmath>
 
-#include "holdfast/internal/validate.h"
+#include "holdfast/base/internal/validate.h"
 
 namespace holdfast::testing {
 namespace {

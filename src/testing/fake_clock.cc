@@ -11,7 +11,9 @@ TimePoint FakeClock::Now() const {
 
 void FakeClock::WaitUntil(TimePoint until, Parker& parker) { WaitUntil(until, parker, true); }
 
-void FakeClock::AwaitUntil(TimePoint until, Parker& parker) { WaitUntil(until, parker, false); }
+void FakeClock::WaitUntilWokenByPeer(TimePoint until, Parker& parker) {
+  WaitUntil(until, parker, false);
+}
 
 void FakeClock::WaitUntil(TimePoint until, Parker& parker, bool auto_advance) {
   {
@@ -35,23 +37,23 @@ void FakeClock::SetNowLocked(TimePoint now) {
     sleeper.parker->Wake();
     return true;
   });
-  alarms_.Ring(now);
+  timers_.Fire(now);
 }
 
-void FakeClock::SetAlarm(Alarm& alarm, TimePoint at) {
+void FakeClock::SetTimer(Timer& timer, TimePoint at) {
   const std::lock_guard lock(mutex_);
-  alarms_.Set(alarm, at);
-  alarms_.Ring(now_);
+  timers_.Set(timer, at);
+  timers_.Fire(now_);
 }
 
-void FakeClock::CancelAlarm(Alarm& alarm) {
+void FakeClock::CancelTimer(Timer& timer) {
   const std::lock_guard lock(mutex_);
-  alarms_.Cancel(alarm);
+  timers_.Cancel(timer);
 }
 
 bool FakeClock::AdvanceToNext() {
   const std::lock_guard lock(mutex_);
-  TimePoint next = alarms_.next();
+  TimePoint next = timers_.next();
   for (const Sleeper& sleeper : sleepers_) next = std::min(next, sleeper.until);
   if (next == TimePoint::max()) return false;
   SetNowLocked(next);

@@ -6,7 +6,7 @@
 #include <cmath>
 #include <limits>
 
-#include "holdfast/internal/validate.h"
+#include "holdfast/base/internal/validate.h"
 
 namespace holdfast::testing {
 namespace {

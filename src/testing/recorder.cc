@@ -4,8 +4,8 @@
 #include <optional>
 #include <utility>
 
-#include "holdfast/internal/validate.h"
-#include "holdfast/rejection.h"
+#include "holdfast/base/internal/validate.h"
+#include "holdfast/base/rejection.h"
 
 namespace holdfast::testing::sim_internal {
 

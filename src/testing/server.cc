@@ -7,8 +7,8 @@
 #include <string_view>
 #include <utility>
 
-#include "holdfast/internal/string_view.h"
-#include "holdfast/internal/validate.h"
+#include "holdfast/base/internal/string_view.h"
+#include "holdfast/base/internal/validate.h"
 
 namespace holdfast::testing {
 namespace {

@@ -6,7 +6,7 @@
 #include <stdexcept>
 #include <utility>
 
-#include "holdfast/internal/validate.h"
+#include "holdfast/base/internal/validate.h"
 
 namespace holdfast::testing {
 

@@ -60,7 +60,8 @@ TEST_CASE("a refusal allocates nothing") {
   REQUIRE(bucket->Allow());
   breaker->Admit()->Done(Outcome::kFailure);
 
-  auto throttler = std::make_shared<Throttler>(Throttler::Options{.max_rejection = 1, .seed = 1});
+  auto throttler = std::make_shared<AdaptiveThrottler>(
+      AdaptiveThrottler::Options{.max_rejection = 1, .seed = 1});
   for (int i = 0; i < 20; ++i) throttler->Admit()->Done(Outcome::kFailure);
 
   const auto count = [](const auto& stack) {
@@ -73,7 +74,7 @@ TEST_CASE("a refusal allocates nothing") {
   if (refused == 0) CHECK(count(Stack(CircuitBreak(breaker))) == 0);
   if (refused == 1) CHECK(count(Stack(Bulkhead(semaphore, {.max_wait = 0s}))) == 0);
   if (refused == 2) CHECK(count(Stack(RateLimit(bucket, {.max_wait = 0s}))) == 0);
-  if (refused == 3) CHECK(count(Stack(Throttle(throttler))) == 0);
+  if (refused == 3) CHECK(count(Stack(AdaptiveThrottle(throttler))) == 0);
 }
 
 TEST_CASE("a success through six policies reads the clock once") {

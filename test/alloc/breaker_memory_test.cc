@@ -4,9 +4,9 @@
 
 #include <utility>
 
-#include "holdfast/circuit_breaker.h"
-#include "holdfast/keyed_circuit_breaker.h"
-#include "holdfast/trip_rule.h"
+#include "holdfast/breaker/circuit_breaker.h"
+#include "holdfast/breaker/keyed_circuit_breaker.h"
+#include "holdfast/breaker/trip_rule.h"
 #include "test/support/allocations.h"
 #include "test/support/breaker.h"
 #include "test/support/catch.h"

@@ -89,7 +89,7 @@ TEST_CASE("an open breaker refuses without a lock") {
 }
 
 TEST_CASE("a throttler that refuses nothing counts a success without a lock") {
-  Throttler throttler({.min_requests = 0});
+  AdaptiveThrottler throttler({.min_requests = 0});
   for (int i = 0; i < 2; ++i) throttler.AdmitAt(kNow)->DoneAt(kNow, Outcome::kSuccess);
   throttler.AdmitAt(kNow)->DoneAt(kNow, Outcome::kFailure);  // one in three is no trouble
   const std::int64_t before = locks;
@@ -99,7 +99,7 @@ TEST_CASE("a throttler that refuses nothing counts a success without a lock") {
 }
 
 TEST_CASE("a throttler refuses, and counts what is not accepted meanwhile, without a lock") {
-  Throttler throttler({});
+  AdaptiveThrottler throttler({});
   for (int i = 0; i < 20; ++i) throttler.AdmitAt(kNow)->DoneAt(kNow, Outcome::kFailure);
   const std::int64_t before = locks;
   for (int i = 0; i < 1000; ++i) {
@@ -112,9 +112,10 @@ TEST_CASE("a throttler refuses, and counts what is not accepted meanwhile, witho
 }
 
 TEST_CASE("a success through a stack with a throttle and a breaker takes no lock") {
-  const auto call = Stack(Timeout(10s), Retry({.max_attempts = 4}), Throttle({}), CircuitBreak({}),
-                          RateLimit(TokenBucket::Options{.rate = 1e9, .burst = 1'000'000'000}))
-                        .Around([] { return absl::OkStatus(); });
+  const auto call =
+      Stack(Timeout(10s), Retry({.max_attempts = 4}), AdaptiveThrottle({}), CircuitBreak({}),
+            RateLimit(TokenBucket::Options{.rate = 1e9, .burst = 1'000'000'000}))
+          .Around([] { return absl::OkStatus(); });
   REQUIRE(call().ok());
   const std::int64_t before = locks;
   for (int i = 0; i < 100; ++i) REQUIRE(call().ok());

@@ -37,7 +37,7 @@ TEST_CASE("what an object has prepared it changes without memory") {
   LatencyQuantile latencies({.name = name});
   NeedsNone(latencies, {.quantile = 0.5});
   CHECK(latencies.quantile() == 0.5);
-  Throttler throttler({.name = name});
+  AdaptiveThrottler throttler({.name = name});
   NeedsNone(throttler, {.k = 3, .window = 1s, .buckets = 100});
   CHECK(throttler.options().k == 3);
   AdaptiveLimiter limiter({.name = name});

@@ -41,7 +41,7 @@ class Scene {
     clock.Advance(60s);
     (void)bucket->AllowAt(clock.Now());
     permit = semaphore->TryAcquire();
-    clock.SetAlarm(other_end, kBegin + 3s);
+    clock.SetTimer(other_end, kBegin + 3s);
   }
 
   auto Plain() {
@@ -52,6 +52,22 @@ class Scene {
     return Stack(Timeout(30s), Retrying(), CircuitBreak(breaker), RateLimit(bucket),
                  Hedge({.delay = 500ms, .budget = RetryBudget::Unlimited()}, HedgeAll()),
                  Bulkhead(semaphore), Timeout(2s));
+  }
+
+  // The same with options that change while the call is under way.
+  auto Changing() {
+    RetryOptions first = retrying->options();
+    first.on_retry = [mine = frame](const Call&, const RetryEvent&) {};
+    CHECK(retrying->Update(std::move(first)).ok());
+    return Stack(Timeout(total), Retry(retrying), CircuitBreak(breaker), RateLimit(bucket, limit),
+                 Bulkhead(semaphore, queue), Timeout(2s));
+  }
+  // What the call found goes with the call.
+  void Change() {
+    CHECK(total->Update({.limit = 1ms}).ok());
+    CHECK(retrying->Update({.max_attempts = 1, .budget = RetryBudget::Unlimited()}).ok());
+    CHECK(limit->Update({.max_wait = 0s}).ok());
+    CHECK(queue->Update({.max_wait = 0s, .max_queue = 0}).ok());
   }
 
   template <class S>
@@ -77,7 +93,7 @@ class Scene {
   }
 
   // Lets one thing happen: one handler run, the other's permit come back or time pass to the next
-  // alarm. False when nothing is left.
+  // timer. False when nothing is left.
   bool Step() {
     io->restart();
     if (io->poll_one() != 0) return true;
@@ -114,7 +130,7 @@ class Scene {
 
   // That nothing is held any more, by policies or by the operation, and nothing will ring.
   void CheckNothingHeld() {
-    clock.CancelAlarm(other_end);
+    clock.CancelTimer(other_end);
     permit.reset();
     CHECK(semaphore->in_use() == 0);
     CHECK(semaphore->queued() == 0);
@@ -142,7 +158,12 @@ class Scene {
     void Wake() noexcept override { now = true; }
     bool now = false;
   } other_ends;
-  Alarm other_end{other_ends};
+  Timer other_end{other_ends};
+  std::shared_ptr<Settings<TimeoutOptions>> total = Make(TimeoutOptions{.limit = 30s});
+  std::shared_ptr<Settings<RetryOptions>> retrying = Make(RetryOptions{
+      .max_attempts = 4, .backoff = Backoff::Constant(1s), .budget = RetryBudget::Unlimited()});
+  std::shared_ptr<Settings<RateLimitOptions>> limit = Make(RateLimitOptions{});
+  std::shared_ptr<Settings<BulkheadOptions>> queue = Make(BulkheadOptions{});
   std::optional<Permit> permit;  // the other's
   std::optional<net::cancellation_signal> signal{std::in_place};
   std::stop_source stop;
@@ -150,6 +171,10 @@ class Scene {
   Ended ended;
 
  private:
+  template <class Options>
+  static std::shared_ptr<Settings<Options>> Make(Options options) {
+    return std::make_shared<Settings<Options>>(std::move(options));
+  }
   static Retry<> Retrying() {
     return Retry(
         {.max_attempts = 4, .backoff = Backoff::Constant(1s), .budget = RetryBudget::Unlimited()});
@@ -217,6 +242,18 @@ TEST_CASE("a call is cancelled after every event on its way through six policies
   const By by = GENERATE(By::kSlot, By::kStopToken, By::kBoth, By::kContext, By::kCoroutine);
   // A coroutine that is cancelled before it has begun makes no call.
   for (int step = by == By::kCoroutine ? 1 : 0; step < steps; ++step) CancelAfter(step, by, start);
+}
+
+TEST_CASE("a call whose options change under way is cancelled after every event on its way") {
+  const auto start = [](Scene& scene, By by) {
+    scene.Start(scene.Changing(), by);
+    REQUIRE(scene.Step());  // the call has begun, and found its options
+    scene.Change();
+  };
+  const int steps = CountSteps(start);
+  CHECK(steps > 15);
+  const By by = GENERATE(By::kSlot, By::kStopToken, By::kBoth, By::kContext, By::kCoroutine);
+  for (int step = 0; step < steps; ++step) CancelAfter(step, by, start);
 }
 
 TEST_CASE("a hedged call is cancelled after every event on its way") {

@@ -1,5 +1,5 @@
 // Asynchronous executors that throw: see test/catching_test.cc.
-#include "holdfast/catching.h"
+#include "holdfast/stack/catching.h"
 
 #include <absl/status/status.h>
 #include <absl/status/statusor.h>

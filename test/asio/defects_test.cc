@@ -13,9 +13,9 @@
 #include <thread>
 #include <utility>
 
-#include "holdfast/bulkhead.h"
-#include "holdfast/retry.h"
-#include "holdfast/timeout.h"
+#include "holdfast/concurrency/bulkhead.h"
+#include "holdfast/retry/retry.h"
+#include "holdfast/timeout/timeout.h"
 #include "test/asio/support/net.h"
 #include "test/support/catch.h"
 
@@ -135,7 +135,7 @@ struct ThrowingFork {
   bool TakeBranch(TimePoint) const { return true; }
   void ReturnBranch() const {}
 };
-static_assert(Forks<ThrowingFork>);
+static_assert(driver::ForkingPolicy<ThrowingFork>);
 
 TEST_CASE("a fork that throws leaves no branch behind that knows of its call", "[defects]") {
   net::io_context io;

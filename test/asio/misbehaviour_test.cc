@@ -130,7 +130,7 @@ TEST_CASE(
 TEST_CASE("a context may end with calls at every kind of wait") {
   FakeClock fake;
   FakeClock service_clock;
-  AlarmClock* const clock = GENERATE(true, false) ? &fake : nullptr;
+  TimerClock* const clock = GENERATE(true, false) ? &fake : nullptr;
   auto semaphore = std::make_shared<Semaphore>(Semaphore::Options{.limit = 2});
   auto full = std::make_shared<Semaphore>(Semaphore::Options{.limit = 1});
   auto bucket = std::make_shared<TokenBucket>(
@@ -215,7 +215,7 @@ TEST_CASE("a call may be woken by another thread while its context ends") {
   CHECK(called == 0);
 }
 
-// The timer of an alarm whose call is over would keep run() for a minute.
+// The timer of a timer whose call is over would keep run() for a minute.
 TEST_CASE("run() returns as soon as no call is in flight, whatever their deadlines were") {
   net::io_context io;
   const auto call = Stack(Timeout(60s), Retry({}), Timeout(50s))
@@ -262,7 +262,7 @@ TEST_CASE("run() returns as soon as no call is in flight, whatever their deadlin
   CHECK(std::chrono::steady_clock::now() - began < 10s);
 }
 
-TEST_CASE("a strand that is busy does not hold up the alarms of others") {
+TEST_CASE("a strand that is busy does not hold up the timers of others") {
   net::io_context io;
   auto strand = net::any_io_executor(net::make_strand(io));
   net::steady_timer never(io, net::steady_timer::time_point::max());

@@ -13,15 +13,15 @@
 #include <utility>
 #include <vector>
 
-#include "holdfast/bulkhead.h"
-#include "holdfast/circuit_break.h"
-#include "holdfast/hedge.h"
-#include "holdfast/rate_limit.h"
-#include "holdfast/retry.h"
+#include "holdfast/breaker/circuit_break.h"
+#include "holdfast/concurrency/bulkhead.h"
+#include "holdfast/hedge/hedge.h"
+#include "holdfast/rate/rate_limit.h"
+#include "holdfast/retry/retry.h"
 #include "holdfast/testing/fake_clock.h"
 #include "holdfast/testing/simulate.h"
 #include "holdfast/testing/world.h"
-#include "holdfast/timeout.h"
+#include "holdfast/timeout/timeout.h"
 #include "test/asio/support/net.h"
 #include "test/support/catch.h"
 #include "test/support/serial_clock.h"
@@ -44,7 +44,7 @@ class Slot {
     virtual std::unique_ptr<AnyState> NewState() = 0;
     virtual Verdict Before(Call& call, AnyState& state) = 0;
     virtual Next After(Call& call, AnyState& state, absl::Status& result) = 0;
-    virtual void Linger(Call& call, AnyState& state) = 0;
+    virtual void OnAbandon(Call& call, AnyState& state) = 0;
   };
 
   template <class P>
@@ -84,8 +84,8 @@ class Slot {
     return next;
   }
 
-  void Linger(Call& call, State& state) {
-    if (state.state) model_->Linger(call, *state.state);
+  void OnAbandon(Call& call, State& state) {
+    if (state.state) model_->OnAbandon(call, *state.state);
   }
 
   void set_at_end(std::function<void()> at_end) { at_end_ = std::move(at_end); }
@@ -104,9 +104,9 @@ class Slot {
     Next After(Call& call, AnyState& state, absl::Status& result) override {
       return policy.After(call, static_cast<StateOf&>(state).state, result);
     }
-    void Linger(Call& call, AnyState& state) override {
-      if constexpr (requires(typename P::State& s) { policy.Linger(call, s); }) {
-        policy.Linger(call, static_cast<StateOf&>(state).state);
+    void OnAbandon(Call& call, AnyState& state) override {
+      if constexpr (requires(typename P::State& s) { policy.OnAbandon(call, s); }) {
+        policy.OnAbandon(call, static_cast<StateOf&>(state).state);
       }
     }
     P policy;
@@ -281,11 +281,11 @@ class VirtualAttempt final : public Waker, public std::enable_shared_from_this<V
   void Start(Duration takes, absl::Status end) {
     end_ = std::move(end);
     self_ = shared_from_this();
-    clock_.SetAlarm(alarm_, clock_.Now() + takes);
+    clock_.SetTimer(timer_, clock_.Now() + takes);
   }
   void Cancel() {
     if (!self_) return;
-    clock_.CancelAlarm(alarm_);
+    clock_.CancelTimer(timer_);
     end_ = absl::CancelledError("cancelled");
     Wake();
   }
@@ -299,7 +299,7 @@ class VirtualAttempt final : public Waker, public std::enable_shared_from_this<V
   FakeClock& clock_;
   Handler handler_;
   absl::Status end_;
-  Alarm alarm_{*this};
+  Timer timer_{*this};
   std::shared_ptr<VirtualAttempt> self_;  // while it is under way
 };
 
@@ -315,7 +315,7 @@ Trace RunAsio(std::uint64_t seed, bool hedged) {
     void Wake() noexcept override { net::post(io, begin); }
     net::io_context& io;
     std::function<void()> begin;
-    Alarm alarm{*this};
+    Timer timer{*this};
   };
   WithStack(script, hedged, nullptr, [&](const auto& stack) {
     const auto fetch = stack.AroundAsync(
@@ -343,7 +343,7 @@ Trace RunAsio(std::uint64_t seed, bool hedged) {
           WriteResult(trace, clock.Now(), i, result);
         });
       }));
-      clock.SetAlarm(arrivals.back()->alarm, script.arrivals()[i]);
+      clock.SetTimer(arrivals.back()->timer, script.arrivals()[i]);
     }
     do {
       io.restart();

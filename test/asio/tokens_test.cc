@@ -128,7 +128,7 @@ TEST_CASE("a callback may take the result alone, and is not called for an except
   broken([](const absl::Status&) { FAIL("called"); });
   io.restart();
   CHECK_THROWS_AS(io.run(), std::runtime_error);
-  // The alarm of a call that ended so does not keep the context running either.
+  // The timer of a call that ended so does not keep the context running either.
   const auto began = std::chrono::steady_clock::now();
   io.run();
   CHECK(std::chrono::steady_clock::now() - began < 10s);
@@ -412,7 +412,7 @@ TEST_CASE("a stack in a stack learns the deadline and the key, and hands out a r
   CHECK(RejectionOf(refused.status)->policy == "CircuitBreak");
   CHECK(report.retry_at == breaker->retry_at());
   CHECK(refused.at == TimePoint{});
-  CHECK(report.stopped == StopReason::kRejected);
+  CHECK(report.ended_by == EndReason::kRejected);
 }
 
 TEST_CASE("what is thrown reaches the handler once, with every permit back") {

@@ -64,7 +64,7 @@ TEST_CASE("asynchronous: retries come after the backoff, and the last result sta
   CHECK(ended.at == At(10s));
   CHECK(w.service.started() == Times{At(0s), At(3s), At(5s)});
   CHECK(report.attempts == 3);
-  CHECK(report.stopped == StopReason::kAttempts);
+  CHECK(report.ended_by == EndReason::kAttempts);
   CHECK(report.waited == 3s);
   REQUIRE(report.history.size() == 3);
   CHECK(report.history[2].start == At(5s));
@@ -101,7 +101,7 @@ TEST_CASE("asynchronous: a timeout around retries ends the call at that very tim
   CHECK(ended.status.code() == absl::StatusCode::kDeadlineExceeded);
   CHECK(ended.at == At(5s));
   CHECK(w.service.cancelled() == Times{At(5s)});
-  CHECK(report.stopped == StopReason::kDeadline);
+  CHECK(report.ended_by == EndReason::kDeadline);
   CHECK(report.attempts == 2);
 }
 
@@ -231,7 +231,7 @@ TEST_CASE("asynchronous: a stop request ends a wait, and cancels an attempt") {
   }
   CHECK(ended.calls == 1);
   CHECK(ended.status.code() == absl::StatusCode::kCancelled);
-  CHECK(report.stopped == StopReason::kCancelled);
+  CHECK(report.ended_by == EndReason::kCancelled);
 }
 
 TEST_CASE("asynchronous: a Timeout with a pool does not await what ignores it") {
@@ -300,7 +300,7 @@ TEST_CASE("asynchronous: the first success of a hedged call wins, and the loser 
   CHECK(test::Approx(std::chrono::duration<double>(*latencies->ValueAt(w.clock.Now())).count())
             .epsilon(0.05) == 3.0);
   CHECK(report.attempts == 2);
-  CHECK(report.stopped == StopReason::kSuccess);
+  CHECK(report.ended_by == EndReason::kSuccess);
   REQUIRE(report.history.size() == 2);
   CHECK(report.history[0].start == At(0s));
   CHECK(report.history[1].start == At(1s));
@@ -389,7 +389,7 @@ TEST_CASE("asynchronous: a deadline ends a hedged call, and each of its attempts
   CHECK(ended.status.code() == absl::StatusCode::kDeadlineExceeded);
   CHECK(ended.at == At(4s));
   CHECK(w.service.cancelled() == Times{At(4s), At(4s)});
-  CHECK(report.stopped == StopReason::kDeadline);
+  CHECK(report.ended_by == EndReason::kDeadline);
   w.CheckAllReturned();
 }
 
@@ -408,7 +408,7 @@ TEST_CASE("asynchronous: a stop request ends a hedged call, and each of its atte
   CHECK(ended.at == At(4s));
   CHECK(w.service.cancelled() == Times{At(4s), At(4s)});
   CHECK(w.breaker->counts().failures == 0);
-  CHECK(report.stopped == StopReason::kCancelled);
+  CHECK(report.ended_by == EndReason::kCancelled);
   w.CheckAllReturned();
 }
 

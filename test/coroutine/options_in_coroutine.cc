@@ -9,8 +9,8 @@
 #include <stop_token>
 #include <utility>
 
-#include "holdfast/call.h"
-#include "holdfast/time.h"
+#include "holdfast/base/time.h"
+#include "holdfast/call/call.h"
 
 namespace {
 

@@ -1,4 +1,6 @@
 // What the examples of asio's headers call without saying what it is.
+#pragma once
+
 #include "holdfast/asio.h"
 
 using namespace std::chrono_literals;

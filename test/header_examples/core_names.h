@@ -1,4 +1,6 @@
 // What the examples of core's headers call without saying what it is.
+#pragma once
+
 #include <absl/random/random.h>
 
 #include "holdfast/holdfast.h"

@@ -1,4 +1,6 @@
 // What the examples of http's headers call without saying what it is.
+#pragma once
+
 #include "holdfast/http.h"
 
 using namespace std::chrono_literals;

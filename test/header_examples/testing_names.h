@@ -1,4 +1,5 @@
 #include "test/header_examples/core_names.h"
+#pragma once
 
 // What the examples of testing's headers call without saying what it is.
 holdfast::testing::World world;

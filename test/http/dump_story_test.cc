@@ -22,12 +22,12 @@
 #include <thread>
 #include <vector>
 
-#include "holdfast/bulkhead.h"
-#include "holdfast/call.h"
+#include "holdfast/base/thread_pool.h"
+#include "holdfast/call/call.h"
+#include "holdfast/concurrency/bulkhead.h"
 #include "holdfast/http.h"
-#include "holdfast/stack.h"
-#include "holdfast/thread_pool.h"
-#include "holdfast/timeout.h"
+#include "holdfast/stack/stack.h"
+#include "holdfast/timeout/timeout.h"
 #include "test/http/descriptors.h"
 #include "test/http/fault_server.h"
 #include "test/http/test_server.h"

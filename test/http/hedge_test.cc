@@ -1,5 +1,5 @@
 // What a hedged request is to a real server. Time is a fake clock's, but for the network.
-#include "holdfast/hedge.h"
+#include "holdfast/hedge/hedge.h"
 
 #include <atomic>
 #include <chrono>

@@ -28,17 +28,17 @@ using test::TestServer;
 struct Ended {
   int status;
   int attempts;
-  StopReason stopped;
+  EndReason ended_by;
 
   friend bool operator==(const Ended&, const Ended&) = default;
 };
 
-Ended Get(const StandardStack& fetch) {
+Ended Get(const StandardClient& fetch) {
   Report report;
   const auto response = fetch.With({.report = &report}, MakeRequest("GET", "/"));
   return {.status = response.ok() ? response->status : 0,
           .attempts = report.attempts,
-          .stopped = report.stopped};
+          .ended_by = report.ended_by};
 }
 
 template <class Server>
@@ -49,7 +49,7 @@ void Answer(Server& server) {
   server.Start();
 }
 
-StandardOptions Through(const Mitmdump& proxy) {
+StandardClientOptions Through(const Mitmdump& proxy) {
   return {.retry = {.backoff = Backoff::Constant(1ms)}, .transport = {.proxy = proxy.Url()}};
 }
 
@@ -69,9 +69,9 @@ TEST_CASE("mitmproxy breaks the first answers, and a stack gets through") {
   Answer(server);
   const Mitmdump proxy({"fail=first", "count=2"});
   if (!Runs(proxy)) return;
-  const StandardStack fetch("http://" + server.Host(), Through(proxy));
-  CHECK(Get(fetch) == Ended{.status = 200, .attempts = 3, .stopped = StopReason::kSuccess});
-  CHECK(Get(fetch) == Ended{.status = 200, .attempts = 1, .stopped = StopReason::kSuccess});
+  const StandardClient fetch("http://" + server.Host(), Through(proxy));
+  CHECK(Get(fetch) == Ended{.status = 200, .attempts = 3, .ended_by = EndReason::kSuccess});
+  CHECK(Get(fetch) == Ended{.status = 200, .attempts = 1, .ended_by = EndReason::kSuccess});
   CHECK(proxy.requests() == 4);
   CHECK(server.requests() == 4);
 }
@@ -81,8 +81,8 @@ TEST_CASE("mitmproxy breaks every answer, and a stack hands on the last") {
   Answer(server);
   const Mitmdump proxy({"fail=always"});
   if (!Runs(proxy)) return;
-  const StandardStack fetch("http://" + server.Host(), Through(proxy));
-  CHECK(Get(fetch) == Ended{.status = 502, .attempts = 4, .stopped = StopReason::kAttempts});
+  const StandardClient fetch("http://" + server.Host(), Through(proxy));
+  CHECK(Get(fetch) == Ended{.status = 502, .attempts = 4, .ended_by = EndReason::kAttempts});
   CHECK(proxy.requests() == 4);
 }
 
@@ -91,12 +91,12 @@ TEST_CASE("mitmproxy breaks answers at random, and each call takes the attempts 
   Answer(server);
   const Mitmdump proxy({"fail=random", "percent=50", "seed=7"});
   if (!Runs(proxy)) return;
-  StandardOptions options = Through(proxy);
+  StandardClientOptions options = Through(proxy);
   options.retry.max_attempts = 50;
   options.retry.budget = RetryBudget::Unlimited();
   options.breaker.rules = {ConsecutiveFailures(1000)};
   options.attempt_timeout = 500ms;
-  const StandardStack fetch("http://" + server.Host(), options);
+  const StandardClient fetch("http://" + server.Host(), options);
   std::uintmax_t attempts = 0;
   for (int i = 0; i < 30; ++i) {
     const Ended ended = Get(fetch);
@@ -114,9 +114,9 @@ TEST_CASE("mitmproxy breaks answers within TLS") {
   Answer(server);
   const Mitmdump proxy({"fail=first", "count=2"});
   if (!Runs(proxy)) return;
-  StandardOptions options = Through(proxy);
-  const auto get = [&] { return Get(StandardStack("https://" + server.Host(), options)); };
-  const Ended third = {.status = 200, .attempts = 3, .stopped = StopReason::kSuccess};
+  StandardClientOptions options = Through(proxy);
+  const auto get = [&] { return Get(StandardClient("https://" + server.Host(), options)); };
+  const Ended third = {.status = 200, .attempts = 3, .ended_by = EndReason::kSuccess};
   SECTION("for who trusts its authority") {
     options.transport.ca_file = proxy.CaFile();
     CHECK(get() == third);
@@ -128,7 +128,7 @@ TEST_CASE("mitmproxy breaks answers within TLS") {
     CHECK(proxy.requests() == 3);
   }
   SECTION("but not for who trusts only the system's authorities") {
-    CHECK(get() == Ended{.status = 0, .attempts = 1, .stopped = StopReason::kNotRetryable});
+    CHECK(get() == Ended{.status = 0, .attempts = 1, .ended_by = EndReason::kNotRetryable});
     CHECK(proxy.requests() == 0);
   }
 }

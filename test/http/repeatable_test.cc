@@ -81,8 +81,8 @@ TEST_CASE("what a run has done is known by its answer, or by how far it came") {
   CHECK(EffectOf(200, true) == Effect::kHandedOn);
   CHECK(EffectOf(503, true) == Effect::kHandedOn);
   CHECK(EffectOf(TransportError::kConnect) == Effect::kNone);
-  CHECK(EffectOf(TransportError::kLost) == Effect::kUnanswered);
-  CHECK(EffectOf(TransportError::kCutShort) == Effect::kHandedOn);
+  CHECK(EffectOf(TransportError::kOutcomeUnknown) == Effect::kUnanswered);
+  CHECK(EffectOf(TransportError::kPartialResponse) == Effect::kHandedOn);
   CHECK(EffectOf(TransportError::kRedirect) == Effect::kUnknown);
   CHECK(EffectOf(std::nullopt) == Effect::kUnknown);
 }

@@ -12,8 +12,8 @@
 #include <string>
 #include <utility>
 
+#include "holdfast/base/rejection.h"
 #include "holdfast/http/transport_error.h"
-#include "holdfast/rejection.h"
 #include "test/support/catch.h"
 
 namespace holdfast::http {
@@ -76,16 +76,16 @@ TEST_CASE("an httplib::Result without a response has the status of its error") {
       {httplib::Error::Connection, Code::kUnavailable, Kind::kConnect},
       {httplib::Error::ConnectionTimeout, Code::kUnavailable, Kind::kConnect},
       {httplib::Error::BindIPAddress, Code::kFailedPrecondition, Kind::kConnect},
-      {httplib::Error::Read, Code::kUnavailable, Kind::kLost},
-      {httplib::Error::Write, Code::kUnavailable, Kind::kLost},
-      {httplib::Error::Canceled, Code::kCancelled, Kind::kLost},
+      {httplib::Error::Read, Code::kUnavailable, Kind::kOutcomeUnknown},
+      {httplib::Error::Write, Code::kUnavailable, Kind::kOutcomeUnknown},
+      {httplib::Error::Canceled, Code::kCancelled, Kind::kOutcomeUnknown},
       {httplib::Error::ExceedRedirectCount, Code::kFailedPrecondition, Kind::kRedirect},
       {httplib::Error::SSLConnection, Code::kUnavailable, Kind::kTls},
       {httplib::Error::SSLServerVerification, Code::kFailedPrecondition, Kind::kCertificate},
       {httplib::Error::SSLLoadingCerts, Code::kFailedPrecondition, Kind::kCertificate},
       {httplib::Error::Compression, Code::kInternal, Kind::kRequest},
-      {httplib::Error::Unknown, Code::kUnavailable, Kind::kLost},
-      {httplib::Error::Success, Code::kUnavailable, Kind::kLost},
+      {httplib::Error::Unknown, Code::kUnavailable, Kind::kOutcomeUnknown},
+      {httplib::Error::Success, Code::kUnavailable, Kind::kOutcomeUnknown},
   }));
   const httplib::Result result(nullptr, error);
   const absl::Status status = ResultTraits<httplib::Result>::StatusOf(result);
@@ -97,7 +97,7 @@ TEST_CASE("an httplib::Result without a response has the status of its error") {
 TEST_CASE("a transport error survives as an httplib::Result, and in copies") {
   for (const auto kind :
        {TransportError::kConnect, TransportError::kTls, TransportError::kCertificate,
-        TransportError::kRequest, TransportError::kRedirect, TransportError::kLost}) {
+        TransportError::kRequest, TransportError::kRedirect, TransportError::kOutcomeUnknown}) {
     const absl::Status status = WithTransportError(absl::UnavailableError("no"), kind);
     CHECK(TransportErrorOf(Answer(status).status()) == kind);
     using Traits = ResultTraits<httplib::Result>;

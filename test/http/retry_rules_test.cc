@@ -68,9 +68,9 @@ std::vector<Failure> Failures() {
       Error(Code::kFailedPrecondition, Kind::kConnect, After::kNone),
       Error(Code::kUnavailable, Kind::kTls, After::kAny),
       Error(Code::kDeadlineExceeded, Kind::kTls, After::kAny),
-      Error(Code::kUnavailable, Kind::kLost, After::kIdempotent),
-      Error(Code::kDeadlineExceeded, Kind::kLost, After::kIdempotent),
-      Error(Code::kCancelled, Kind::kLost, After::kNone),
+      Error(Code::kUnavailable, Kind::kOutcomeUnknown, After::kIdempotent),
+      Error(Code::kDeadlineExceeded, Kind::kOutcomeUnknown, After::kIdempotent),
+      Error(Code::kCancelled, Kind::kOutcomeUnknown, After::kNone),
       Error(Code::kFailedPrecondition, Kind::kCertificate, After::kNone),
       Error(Code::kInvalidArgument, Kind::kRequest, After::kNone),
       Error(Code::kFailedPrecondition, Kind::kRedirect, After::kNone),
@@ -117,9 +117,9 @@ TEST_CASE("what is retried depends on the method and on how far the request came
         CHECK(report.attempts == (again ? 2 : 1));
         const bool success =
             failure.answer.ok() && failure.answer->status != 501 && failure.after == After::kNone;
-        CHECK(report.stopped == (again                              ? StopReason::kAttempts
-                                 : success || failure.name == "501" ? StopReason::kSuccess
-                                                                    : StopReason::kNotRetryable));
+        CHECK(report.ended_by == (again                              ? EndReason::kAttempts
+                                  : success || failure.name == "501" ? EndReason::kSuccess
+                                                                     : EndReason::kNotRetryable));
       }
     }
   }
@@ -218,14 +218,14 @@ TEST_CASE("a body that can't start over is sent once, and the report says so") {
                                  Call(Retry(Twice(), RetryAnyMethod{}), request, failure.answer)}) {
       CHECK(report.attempts == (again ? 2 : 1));
       if (failure.after != After::kNone) {
-        CHECK(report.stopped == (again ? StopReason::kAttempts : StopReason::kNotRepeatable));
+        CHECK(report.ended_by == (again ? EndReason::kAttempts : EndReason::kNotRepeatable));
       }
     }
   }
-  CHECK(ToString(StopReason::kNotRepeatable) == "not repeatable");
+  CHECK(ToString(EndReason::kNotRepeatable) == "not repeatable");
   // A POST is not retried whatever its body.
   request.method = "POST";
-  CHECK(Call(Retry(Twice()), request, Response(500)).stopped == StopReason::kNotRetryable);
+  CHECK(Call(Retry(Twice()), request, Response(500)).ended_by == EndReason::kNotRetryable);
 }
 
 TEST_CASE("a hook is told why a body is not sent again") {
@@ -233,12 +233,12 @@ TEST_CASE("a hook is told why a body is not sent again") {
   request.content_provider_ = [](std::size_t, std::size_t, httplib::DataSink&) { return true; };
   request.is_chunked_content_provider_ = true;
   RetryOptions options = Twice();
-  std::optional<StopReason> told;
+  std::optional<EndReason> told;
   options.on_give_up = [&](const holdfast::Call&, const RetryEvent& event) {
-    told = event.stopped;
+    told = event.ended_by;
   };
   (void)Call(Retry(options), request, Response(503));
-  CHECK(told == StopReason::kNotRepeatable);
+  CHECK(told == EndReason::kNotRepeatable);
 }
 
 // How long Retry, whose own backoff is 2 s, waits after an answer with this Retry-After.
@@ -288,7 +288,7 @@ TEST_CASE("a Retry-After beyond the cap is a no") {
   response.set_header("Retry-After", text);
   const Report report = Call(Retry(Twice()), MakeRequest("GET", "/"), response);
   CHECK(report.attempts == 1);
-  CHECK(report.stopped == StopReason::kRetryAfterTooFar);
+  CHECK(report.ended_by == EndReason::kRetryAfterTooFar);
   CHECK(report.retry_at > TimePoint(300s));
 }
 
@@ -305,7 +305,7 @@ TEST_CASE("a Retry-After beyond the deadline is not waited for") {
   Report report;
   CHECK(fetch.With({.report = &report}, MakeRequest("GET", "/"))->status == 503);
   CHECK(report.attempts == 1);
-  CHECK(report.stopped == StopReason::kDeadline);
+  CHECK(report.ended_by == EndReason::kDeadline);
   CHECK(report.retry_at == TimePoint(60s));
   CHECK(clock.Now() == TimePoint{});
 }

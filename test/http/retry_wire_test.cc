@@ -92,7 +92,7 @@ TEST_CASE("a request whose answer was lost is sent again only if that does no ha
   httplib::Request request = MakeRequest(method, "/", method == "GET" ? "" : "x");
   if (key) request.set_header("Idempotency-Key", "\"k\"");
   const absl::Status status = fetch(request).status();
-  CHECK(TransportErrorOf(status) == TransportError::kLost);
+  CHECK(TransportErrorOf(status) == TransportError::kOutcomeUnknown);
   CHECK(recorder.messages().size() == sent);
 }
 
@@ -108,7 +108,7 @@ TEST_CASE("RetryAnyMethod sends a POST again whose answer was lost") {
 struct Cut {
   int attempts;
   std::optional<TransportError> kind;
-  StopReason stopped;
+  EndReason ended_by;
 };
 
 // A request whose attempts are cut off after 40 ms each.
@@ -117,7 +117,7 @@ Cut CutOff(const std::string& url, const std::string& method) {
   Report report;
   const absl::Status status = fetch.With({.report = &report}, MakeRequest(method, "/")).status();
   CHECK(status.code() == absl::StatusCode::kDeadlineExceeded);
-  return {report.attempts, TransportErrorOf(status), report.stopped};
+  return {report.attempts, TransportErrorOf(status), report.ended_by};
 }
 
 TEST_CASE("an attempt that is cut off before it sent anything is retried for every method") {
@@ -135,8 +135,8 @@ TEST_CASE("one that is cut off later only for an idempotent one") {
   FaultServer silent([](const Peer& peer) { peer.ReadAll(); });
   const Cut post = CutOff("http://" + silent.Host(), "POST");
   CHECK(post.attempts == 1);
-  CHECK(post.kind == TransportError::kLost);
-  CHECK(post.stopped == StopReason::kNotRetryable);
+  CHECK(post.kind == TransportError::kOutcomeUnknown);
+  CHECK(post.ended_by == EndReason::kNotRetryable);
   CHECK(CutOff("http://" + silent.Host(), "GET").attempts == 2);
 }
 
@@ -160,7 +160,7 @@ TEST_CASE("what trying again can't help fails at once") {
     const absl::Status status = fetch.With({.report = &report}, request).status();
     CHECK(TransportErrorOf(status) == kind);
     CHECK(report.attempts == 1);
-    CHECK(report.stopped == StopReason::kNotRetryable);
+    CHECK(report.ended_by == EndReason::kNotRetryable);
   };
   const test::Certificate certificate("IP:127.0.0.1");
   test::BasicTestServer<httplib::SSLServer> server(certificate.x509(), certificate.key());
@@ -270,7 +270,7 @@ TEST_CASE("a stream is sent once, and the report says why") {
     CHECK(response->status == 503);
     CHECK(response->body == "busy");
     CHECK(report.attempts == 1);
-    CHECK(report.stopped == StopReason::kNotRepeatable);
+    CHECK(report.ended_by == EndReason::kNotRepeatable);
     REQUIRE(recorder.messages().size() == 1);
     CHECK_THAT(recorder.messages()[0], ContainsSubstring("\r\n\r\n4\r\nfrom\r\n"));
   }
@@ -278,7 +278,7 @@ TEST_CASE("a stream is sent once, and the report says why") {
     const auto fetch = Stack(Retry(AtOnce())).Around(Transport("http://" + FreeHost()));
     CHECK_FALSE(fetch.With({.report = &report}, request).ok());
     CHECK(report.attempts == 3);
-    CHECK(report.stopped == StopReason::kAttempts);
+    CHECK(report.ended_by == EndReason::kAttempts);
     CHECK(stream.tellg() == 0);
   }
 }
@@ -325,8 +325,8 @@ TEST_CASE("an answer that a receiver has got a part of is not asked for again") 
   Report report;
   const auto fetch = Stack(Retry(AtOnce())).Around(Transport("http://" + server.Host()));
   const absl::Status status = fetch.With({.report = &report}, request).status();
-  CHECK(TransportErrorOf(status) == TransportError::kCutShort);
-  CHECK(report.stopped == StopReason::kNotRepeatable);
+  CHECK(TransportErrorOf(status) == TransportError::kPartialResponse);
+  CHECK(report.ended_by == EndReason::kNotRepeatable);
   CHECK(report.attempts == 1);
   CHECK(received == "he");
 }
@@ -345,8 +345,8 @@ TEST_CASE("an answer that ends with its connection and was cut off is cut short 
   const auto fetch =
       Stack(Retry(AtOnce()), Timeout(100ms)).Around(Transport("http://" + server.Host()));
   const absl::Status status = fetch.With({.report = &report}, request).status();
-  CHECK(TransportErrorOf(status) == TransportError::kCutShort);
-  CHECK(report.stopped == StopReason::kNotRepeatable);
+  CHECK(TransportErrorOf(status) == TransportError::kPartialResponse);
+  CHECK(report.ended_by == EndReason::kNotRepeatable);
   CHECK(received == "part");
 }
 

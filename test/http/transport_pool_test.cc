@@ -17,8 +17,8 @@
 #include <vector>
 
 #include "holdfast/http.h"
-#include "holdfast/stack.h"
-#include "holdfast/timeout.h"
+#include "holdfast/stack/stack.h"
+#include "holdfast/timeout/timeout.h"
 #include "test/http/fault_server.h"
 #include "test/http/test_server.h"
 #include "test/support/catch.h"
@@ -216,7 +216,7 @@ TEST_CASE("total_timeout bounds an exchange without a deadline") {
   const Transport transport(server.Url(), {.max_connections = 1, .total_timeout = 30ms});
   const absl::Status status = transport(MakeRequest("GET", "/")).status();
   CHECK(status.code() == Code::kDeadlineExceeded);
-  CHECK(TransportErrorOf(status) == TransportError::kLost);
+  CHECK(TransportErrorOf(status) == TransportError::kOutcomeUnknown);
   CHECK(transport.stats().in_use == 0);
   server.Release(1);
 }

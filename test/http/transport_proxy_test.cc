@@ -13,8 +13,8 @@
 #include <vector>
 
 #include "holdfast/http.h"
-#include "holdfast/stack.h"
-#include "holdfast/timeout.h"
+#include "holdfast/stack/stack.h"
+#include "holdfast/timeout/timeout.h"
 #include "test/http/certificate.h"
 #include "test/http/fault_server.h"
 #include "test/http/test_server.h"

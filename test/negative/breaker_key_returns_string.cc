@@ -3,7 +3,7 @@
 #include <string>
 #include <string_view>
 
-#include "holdfast/keyed_circuit_break.h"
+#include "holdfast/breaker/keyed_circuit_break.h"
 
 const std::string kCustomer = "customer";
 

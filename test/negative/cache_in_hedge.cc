@@ -1,8 +1,9 @@
-// refused: Cache inside of Hedge: what is sent again would wait for what was sent first, as who
-// asks for the same key does; put Cache outside of Hedge
-#include "holdfast/cache.h"
-#include "holdfast/hedge.h"
-#include "holdfast/stack.h"
+// refused: a Cache is inside of a policy that counts calls or measures how long they take (Hedge,
+// CircuitBreak, KeyedCircuitBreak, AdaptiveThrottle, AdaptiveLimit): that policy would count what
+// the Cache knows as an answer of the service; put the Cache outside of it
+#include "holdfast/cache/cache.h"
+#include "holdfast/hedge/hedge.h"
+#include "holdfast/stack/stack.h"
 
 auto Make() {
   const holdfast::Cache<absl::Status> cache({.ttl = std::chrono::seconds(1)});

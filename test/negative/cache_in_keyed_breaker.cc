@@ -1,8 +1,9 @@
-// refused: Cache inside of KeyedCircuitBreak: the breakers would count what it knows as successes
-// of the service, and refuse what needs no service; put Cache outside of KeyedCircuitBreak
-#include "holdfast/cache.h"
-#include "holdfast/keyed_circuit_break.h"
-#include "holdfast/stack.h"
+// refused: a Cache is inside of a policy that counts calls or measures how long they take (Hedge,
+// CircuitBreak, KeyedCircuitBreak, AdaptiveThrottle, AdaptiveLimit): that policy would count what
+// the Cache knows as an answer of the service; put the Cache outside of it
+#include "holdfast/breaker/keyed_circuit_break.h"
+#include "holdfast/cache/cache.h"
+#include "holdfast/stack/stack.h"
 
 auto Make() {
   const holdfast::Cache<absl::Status> cache({.ttl = std::chrono::seconds(1)});

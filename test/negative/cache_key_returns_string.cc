@@ -3,7 +3,7 @@
 #include <string>
 #include <string_view>
 
-#include "holdfast/cache.h"
+#include "holdfast/cache/cache.h"
 
 const std::string kCustomer = "customer";
 

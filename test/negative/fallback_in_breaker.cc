@@ -1,9 +1,11 @@
-// refused: Fallback inside of CircuitBreak: the breaker would count its answers as successes and
-// never open; put Fallback outside of CircuitBreak
-#include "holdfast/circuit_break.h"
-#include "holdfast/fallback.h"
-#include "holdfast/stack.h"
-#include "holdfast/timeout.h"
+// refused: a Fallback is inside of a policy that tries again or counts failures (Retry, Hedge,
+// CircuitBreak, KeyedCircuitBreak, AdaptiveThrottle, AdaptiveLimit): that policy would take the
+// substitute for a success of the service, so that it never tries again, never opens and never
+// refuses; put the Fallback outside of it
+#include "holdfast/breaker/circuit_break.h"
+#include "holdfast/fallback/fallback.h"
+#include "holdfast/stack/stack.h"
+#include "holdfast/timeout/timeout.h"
 
 auto Make() {
   const holdfast::Timeout timeout(std::chrono::seconds(1));

@@ -1,8 +1,10 @@
-// refused: Fallback inside of KeyedCircuitBreak: the breakers would count its answers as successes
-// and never open; put Fallback outside of KeyedCircuitBreak
-#include "holdfast/fallback.h"
-#include "holdfast/keyed_circuit_break.h"
-#include "holdfast/stack.h"
+// refused: a Fallback is inside of a policy that tries again or counts failures (Retry, Hedge,
+// CircuitBreak, KeyedCircuitBreak, AdaptiveThrottle, AdaptiveLimit): that policy would take the
+// substitute for a success of the service, so that it never tries again, never opens and never
+// refuses; put the Fallback outside of it
+#include "holdfast/breaker/keyed_circuit_break.h"
+#include "holdfast/fallback/fallback.h"
+#include "holdfast/stack/stack.h"
 
 auto Make() {
   const holdfast::Fallback fallback([](const absl::Status&) { return absl::OkStatus(); });

@@ -1,8 +1,10 @@
-// refused: Fallback inside of Retry: to Retry its answer is a success, and nothing is tried again;
-// put Fallback outside of Retry
-#include "holdfast/fallback.h"
-#include "holdfast/retry.h"
-#include "holdfast/stack.h"
+// refused: a Fallback is inside of a policy that tries again or counts failures (Retry, Hedge,
+// CircuitBreak, KeyedCircuitBreak, AdaptiveThrottle, AdaptiveLimit): that policy would take the
+// substitute for a success of the service, so that it never tries again, never opens and never
+// refuses; put the Fallback outside of it
+#include "holdfast/fallback/fallback.h"
+#include "holdfast/retry/retry.h"
+#include "holdfast/stack/stack.h"
 
 auto Make() {
   const holdfast::Fallback fallback([](const absl::Status&) { return absl::OkStatus(); });

@@ -2,9 +2,9 @@
 // arguments: pass one that can't be copied in a std::shared_ptr
 #include <memory>
 
-#include "holdfast/stack.h"
-#include "holdfast/thread_pool.h"
-#include "holdfast/timeout.h"
+#include "holdfast/base/thread_pool.h"
+#include "holdfast/stack/stack.h"
+#include "holdfast/timeout/timeout.h"
 
 #ifdef WRONG_ORDER
 using Pointer = std::unique_ptr<int>;

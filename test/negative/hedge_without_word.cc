@@ -1,8 +1,8 @@
 // refused: Hedge may run this call twice at once, and nothing says that it may: give it your word,
 // Hedge(options, HedgeAll()) or a function of the call, or specialise RequestTraits for the call's
 // first argument (holdfast/repeatability.h)
-#include "holdfast/hedge.h"
-#include "holdfast/stack.h"
+#include "holdfast/hedge/hedge.h"
+#include "holdfast/stack/stack.h"
 
 struct Silent {};
 struct Telling {};

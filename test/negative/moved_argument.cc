@@ -2,8 +2,8 @@
 // copied by const reference, or in a std::shared_ptr
 #include <memory>
 
-#include "holdfast/retry.h"
-#include "holdfast/stack.h"
+#include "holdfast/retry/retry.h"
+#include "holdfast/stack/stack.h"
 
 #ifdef WRONG_ORDER
 inline absl::Status Send(std::unique_ptr<int>) { return {}; }

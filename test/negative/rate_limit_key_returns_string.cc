@@ -3,7 +3,7 @@
 #include <string>
 #include <string_view>
 
-#include "holdfast/keyed_rate_limit.h"
+#include "holdfast/rate/keyed_rate_limit.h"
 
 const std::string kCustomer = "customer";
 

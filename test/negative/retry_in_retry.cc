@@ -1,8 +1,8 @@
 // refused: Retry inside of Retry: their attempts multiply; keep one of them, or say that it is
 // meant with NestedRetry (nested_retry.h) for the inner one
-#include "holdfast/nested_retry.h"
-#include "holdfast/stack.h"
-#include "holdfast/timeout.h"
+#include "holdfast/retry/nested_retry.h"
+#include "holdfast/stack/stack.h"
+#include "holdfast/timeout/timeout.h"
 
 // Stacks in a stack are one.
 auto Make() {

@@ -1,8 +1,8 @@
 // refused: the executor returns nothing: put it in holdfast::Catching (catching.h), to which what
 // does not throw is a success
-#include "holdfast/catching.h"
-#include "holdfast/retry.h"
-#include "holdfast/stack.h"
+#include "holdfast/retry/retry.h"
+#include "holdfast/stack/catching.h"
+#include "holdfast/stack/stack.h"
 
 inline void Ping() {}
 

@@ -1,8 +1,8 @@
 // refused: specialise holdfast::ResultTraits for what the executor returns (result.h), or put the
 // executor in holdfast::Catching (catching.h), to which what does not throw is a success
-#include "holdfast/catching.h"
-#include "holdfast/retry.h"
-#include "holdfast/stack.h"
+#include "holdfast/retry/retry.h"
+#include "holdfast/stack/catching.h"
+#include "holdfast/stack/stack.h"
 
 inline int Count() { return 1; }
 

@@ -13,8 +13,8 @@
 #include <utility>
 #include <vector>
 
+#include "holdfast/base/time.h"
 #include "holdfast/testing/random.h"
-#include "holdfast/time.h"
 
 namespace holdfast::search {
 

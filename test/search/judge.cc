@@ -34,19 +34,19 @@ Duration LongestRequest(const Scenario& scenario) {
 double MostAttempts(Below parts) {
   double attempts = 1;
   for (const Part& part : parts) {
-    attempts *= part.facts.facts.attempts * (part.facts.facts.last_hedge > 0s ? 2 : 1);
+    attempts *= part.info.info.attempts * (part.info.info.last_hedge > 0s ? 2 : 1);
   }
   return attempts;
 }
 
 Duration LongestCall(Below parts, Duration request) {
   if (parts.empty()) return request;
-  const PolicyFacts& facts = parts.front().facts.facts;
+  const PolicyInfo& info = parts.front().info.info;
   const Duration below = LongestCall(parts.subspan(1), request);
-  if (facts.timeout != Duration::max()) return std::min(facts.timeout, below);
+  if (info.timeout != Duration::max()) return std::min(info.timeout, below);
   const Duration attempts =
-      OfSeconds(Seconds(below + facts.last_hedge) * facts.attempts + Seconds(facts.backoff));
-  return std::min(attempts, SaturatingAdd(TimePoint(facts.max_elapsed), below).time_since_epoch());
+      OfSeconds(Seconds(below + info.last_hedge) * info.attempts + Seconds(info.backoff));
+  return std::min(attempts, SaturatingAdd(TimePoint(info.max_elapsed), below).time_since_epoch());
 }
 
 // A hung request ends by a Timeout or not at all, so there what is below a Timeout takes all of it.
@@ -129,9 +129,9 @@ Duration StatedTime(Scenario& scenario) {
                 3 / around.rate;
   bool waits = false;  // for what policies further inside refuse
   for (std::size_t i = 0; i < parts.size(); ++i) {
-    waits = waits || parts[i].facts.facts.waits_for_refusals;
+    waits = waits || parts[i].info.info.waits_for_refusals;
     const Memory& memory = parts[i].memory;
-    const bool keyed = parts[i].facts.name == "KeyedCircuitBreak";
+    const bool keyed = parts[i].info.name == "KeyedCircuitBreak";
     const double rate = around.rate / static_cast<double>(keyed ? scenario.clients.keys : 1);
     const Duration below = LongestOf(scenario, Below(parts).subspan(i + 1));
     if (memory.breaker) time += BreakerTime(*memory.breaker, scenario.fault, rate, below);

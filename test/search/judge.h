@@ -4,7 +4,7 @@
 
 #include <cstdint>
 
-#include "holdfast/time.h"
+#include "holdfast/base/time.h"
 #include "test/search/scenario.h"
 #include "test/search/trial.h"
 

@@ -9,11 +9,11 @@
 #include <variant>
 #include <vector>
 
-#include "holdfast/adaptive_limiter.h"
-#include "holdfast/circuit_breaker.h"
-#include "holdfast/hedge.h"
-#include "holdfast/internal/stack_facts.h"
-#include "holdfast/timeout.h"
+#include "holdfast/breaker/circuit_breaker.h"
+#include "holdfast/concurrency/adaptive_limiter.h"
+#include "holdfast/hedge/hedge.h"
+#include "holdfast/stack/internal/stack_info.h"
+#include "holdfast/timeout/timeout.h"
 #include "test/search/slot.h"
 
 namespace holdfast::search {
@@ -34,7 +34,7 @@ class Part {
 
   template <class P>
   explicit Part(P policy, Memory the_memory = {})
-      : facts(internal::FactsOf(policy)), memory(std::move(the_memory)) {
+      : info(internal::InfoOf(policy)), memory(std::move(the_memory)) {
     if constexpr (std::same_as<P, Hedge<HedgeAll>> || std::same_as<P, Timeout<true>>) {
       fork = std::move(policy);
     } else {
@@ -42,7 +42,7 @@ class Part {
     }
   }
 
-  internal::NamedFacts facts;
+  internal::NamedInfo info;
   Memory memory;
   Slot slot;  // or a fork
   Fork fork;

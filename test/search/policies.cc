@@ -131,7 +131,7 @@ Part MakeAdaptiveTimeout(Fields& f, const Surroundings& around) {
   f.Out();
   AdaptiveTimeoutOptions o;
   f.Open(" {");
-  f.Number("headroom", o.headroom, 1, 5, 0.4);
+  f.Number("multiplier", o.multiplier, 1, 5, 0.4);
   f.Time("min", o.min, 1ms, 100ms, 0.2);
   f.Time("max", o.max, std::max<Duration>(Times(around.service, 10), o.min), 30s, 0.5);
   f.Out();
@@ -331,7 +331,7 @@ Part MakeAdaptiveLimit(Fields& f, const Surroundings& around) {
   f.Count("initial", o.initial, 5, 100, 0.2);
   f.Count("minimum", o.minimum, 1, 30, 0.3);
   f.Count("maximum", o.maximum, std::max(30.0, 4 * InService(around)), 1000, 0.3);
-  f.Count("headroom", o.headroom, 1, 20, 0.1);
+  f.Count("queue_size", o.queue_size, 1, 20, 0.1);
   f.Time("window", o.window, 10ms, 2s, 0.3);
   f.Count("min_samples", o.min_samples, 1, 50, 0.3);
   f.Number("drop_share", o.drop_share, 0, 0.3, 0.2);
@@ -341,7 +341,7 @@ Part MakeAdaptiveLimit(Fields& f, const Surroundings& around) {
 
 // What a throttler sends grows by a factor e^x in each window, where x = K (1 - e^-x), from the
 // share that it never refuses; and a window more until it has forgotten.
-Duration RecoveryOf(const Throttler::Options& o) {
+Duration RecoveryOf(const AdaptiveThrottler::Options& o) {
   double x = 2 * o.k;
   for (int i = 0; i < 200; ++i) x = o.k * (1 - std::exp(-x));
   const double windows = 1 + std::log(1 / std::max(1 - o.max_rejection, 0.01)) / x;
@@ -350,7 +350,7 @@ Duration RecoveryOf(const Throttler::Options& o) {
 }
 
 Part MakeThrottle(Fields& f, const Surroundings& around) {
-  Throttler::Options o;
+  AdaptiveThrottler::Options o;
   f.Open("{");
   f.Number("k", o.k, 1.05, 4, 0.6);
   f.Time("window", o.window, 2s, 120s, 0.8);
@@ -359,7 +359,7 @@ Part MakeThrottle(Fields& f, const Surroundings& around) {
   f.Count("min_requests", o.min_requests, 1, 100, 0.3);
   o.seed = around.seed;
   f.Out();
-  return Part(Throttle(o), {.throttle_recovery = RecoveryOf(o)});
+  return Part(AdaptiveThrottle(o), {.throttle_recovery = RecoveryOf(o)});
 }
 
 Part MakeCache(Fields& f, const Surroundings&) {
@@ -389,7 +389,7 @@ const std::vector<Policy>& Policies() {
       {"Bulkhead", MakeBulkhead, 0.12, "Bulkhead("},
       {"Timeout", MakeTimeout, 0.7, "Timeout("},
       {"Retry", MakeRetry, 0.6, "Retry("},
-      {"Throttle", MakeThrottle, 0.15, "Throttle("},
+      {"AdaptiveThrottle", MakeThrottle, 0.15, "AdaptiveThrottle("},
       {"CircuitBreak", MakeCircuitBreak, 0.45, "CircuitBreak("},
       {"KeyedCircuitBreak", MakeKeyedCircuitBreak, 0.12, "KeyedCircuitBreak("},
       {"RateLimit", MakeRateLimit, 0.15, "RateLimit("},

@@ -6,7 +6,7 @@
 #include <string_view>
 #include <vector>
 
-#include "holdfast/time.h"
+#include "holdfast/base/time.h"
 #include "test/search/fields.h"
 #include "test/search/part.h"
 

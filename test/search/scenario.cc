@@ -8,7 +8,7 @@
 #include <string_view>
 #include <utility>
 
-#include "holdfast/internal/stack_facts.h"
+#include "holdfast/stack/internal/stack_info.h"
 
 namespace holdfast::search {
 namespace {
@@ -65,7 +65,7 @@ bool InOrder(const std::vector<const Policy*>& policies) {
     const std::string_view name = policy->name;
     if (name == "Fallback" && policy != policies.front()) return false;
     if (name == "Cache" && guarded) return false;
-    guarded = guarded || name == "Hedge" || name == "Throttle" || name == "AdaptiveLimit" ||
+    guarded = guarded || name == "Hedge" || name == "AdaptiveThrottle" || name == "AdaptiveLimit" ||
               name == "CircuitBreak" || name == "KeyedCircuitBreak";
   }
   return true;
@@ -102,41 +102,41 @@ std::vector<const Policy*> DrawShape(Random& random) {
 
 // What is below a policy that is drawn, and what is around it for the time being: as much time as
 // anybody needs.
-using Facts = std::vector<internal::NamedFacts>;
+using Info = std::vector<internal::NamedInfo>;
 
-Facts WithAroundIt(internal::NamedFacts policy, const Facts& below) {
-  Facts facts = {{.name = "Timeout", .facts = {.timeout = 1h}}, std::move(policy)};
-  facts.insert(facts.end(), below.begin(), below.end());
-  return facts;
+Info WithAroundIt(internal::NamedInfo policy, const Info& below) {
+  Info info = {{.name = "Timeout", .info = {.timeout = 1h}}, std::move(policy)};
+  info.insert(info.end(), below.begin(), below.end());
+  return info;
 }
 
-// One layer that fits those inside of it, if some tries find one; its facts go to the front of
+// One layer that fits those inside of it, if some tries find one; its info go to the front of
 // `below`.
-Layer DrawLayer(const Policy& policy, const Surroundings& around, Random& random, Facts& below) {
+Layer DrawLayer(const Policy& policy, const Surroundings& around, Random& random, Info& below) {
   constexpr int kTries = 50;
   Layer layer;
-  internal::NamedFacts facts;
+  internal::NamedInfo info;
   for (int i = 0; i < kTries; ++i) {
     layer = {.policy = &policy, .settings = {}};
     Fields f(layer.settings, &random);
     try {
-      facts = policy.make(f, around).facts;
+      info = policy.make(f, around).info;
     } catch (const std::invalid_argument&) {
       continue;
     }
-    if (internal::ValidateStack(WithAroundIt(facts, below)).ok()) break;
+    if (internal::ValidateStack(WithAroundIt(info, below)).ok()) break;
   }
-  below.insert(below.begin(), facts);
+  below.insert(below.begin(), info);
   return layer;
 }
 
 // From the inside out.
 std::vector<Layer> DrawLayersOnce(const std::vector<const Policy*>& shape,
-                                  const Surroundings& around, Random& random, Facts& facts) {
+                                  const Surroundings& around, Random& random, Info& info) {
   std::vector<Layer> layers;
-  facts.clear();
+  info.clear();
   for (auto policy = shape.rbegin(); policy != shape.rend(); ++policy) {
-    layers.insert(layers.begin(), DrawLayer(**policy, around, random, facts));
+    layers.insert(layers.begin(), DrawLayer(**policy, around, random, info));
   }
   return layers;
 }
@@ -146,15 +146,15 @@ std::vector<Layer> DrawLayersOnce(const std::vector<const Policy*>& shape,
 std::vector<Layer> DrawLayers(std::vector<const Policy*> shape, const Surroundings& around,
                               Random& random) {
   constexpr int kTries = 6;
-  Facts facts;
-  std::vector<Layer> layers = DrawLayersOnce(shape, around, random, facts);
-  for (int i = 1; i < kTries && !internal::ValidateStack(facts).ok(); ++i) {
+  Info info;
+  std::vector<Layer> layers = DrawLayersOnce(shape, around, random, info);
+  for (int i = 1; i < kTries && !internal::ValidateStack(info).ok(); ++i) {
     const auto is_timeout = [](const Policy& p) { return p.name == "Timeout"; };
     const std::ptrdiff_t outermost = shape.front()->name == "Fallback" ? 1 : 0;
     std::vector<const Policy*> bounded = shape;
     bounded.insert(bounded.begin() + outermost, &*std::ranges::find_if(Policies(), is_timeout));
     if (i == kTries / 2 && Fits(bounded)) shape = std::move(bounded);
-    layers = DrawLayersOnce(shape, around, random, facts);
+    layers = DrawLayersOnce(shape, around, random, info);
   }
   return layers;
 }

@@ -9,8 +9,8 @@
 #include <string>
 #include <vector>
 
+#include "holdfast/base/time.h"
 #include "holdfast/testing/server.h"
-#include "holdfast/time.h"
 #include "test/search/fields.h"
 #include "test/search/part.h"
 #include "test/search/policies.h"

@@ -9,7 +9,7 @@
 #include <string>
 #include <vector>
 
-#include "holdfast/internal/stack_facts.h"
+#include "holdfast/stack/internal/stack_info.h"
 #include "test/search/scenario.h"
 #include "test/search/shrink.h"
 #include "test/search/story.h"
@@ -22,10 +22,10 @@ using std::chrono::steady_clock;
 constexpr std::chrono::seconds kLongestShrink{10};
 
 absl::Status ValidateParts(const Parts& parts) {
-  std::vector<internal::NamedFacts> facts;
-  facts.reserve(parts.size());
-  for (const Part& part : parts) facts.push_back(part.facts);
-  return internal::ValidateStack(facts);
+  std::vector<internal::NamedInfo> info;
+  info.reserve(parts.size());
+  for (const Part& part : parts) info.push_back(part.info);
+  return internal::ValidateStack(info);
 }
 
 // Nothing for a stack that is refused.

@@ -12,10 +12,10 @@
 #include <new>
 #include <utility>
 
-#include "holdfast/call.h"
-#include "holdfast/internal/time_below.h"
-#include "holdfast/time.h"
-#include "holdfast/verdict.h"
+#include "holdfast/base/time.h"
+#include "holdfast/call/call.h"
+#include "holdfast/call/internal/time_below.h"
+#include "holdfast/call/verdict.h"
 
 namespace holdfast::search {
 
@@ -29,7 +29,7 @@ class Slot {
     virtual void End(void* state) const = 0;
     virtual Verdict Before(Call& call, void* state) = 0;
     virtual Next After(Call& call, void* state, absl::Status& result) = 0;
-    virtual void Linger(Call& call, void* state) = 0;
+    virtual void OnAbandon(Call& call, void* state) = 0;
     virtual absl::Status Answer(Call& call, void* state) = 0;
     virtual void Bound(TimePoint now, TimeBelow& below) const = 0;
   };
@@ -66,8 +66,8 @@ class Slot {
   Next After(Call& call, State& state, absl::Status& result) const {
     return model_ == nullptr ? Next::Done() : model_->After(call, state.bytes_, result);
   }
-  void Linger(Call& call, State& state) const {
-    if (state.model_ != nullptr) model_->Linger(call, state.bytes_);
+  void OnAbandon(Call& call, State& state) const {
+    if (state.model_ != nullptr) model_->OnAbandon(call, state.bytes_);
   }
   template <class R>
   R Answer(Call& call, State& state) const {
@@ -89,12 +89,13 @@ class Slot {
     Next After(Call& call, void* state, absl::Status& result) override {
       return policy.After(call, In(state), result);
     }
-    void Linger(Call& call, void* state) override {
-      if constexpr (requires(S& s) { policy.Linger(call, s); }) policy.Linger(call, In(state));
+    void OnAbandon(Call& call, void* state) override {
+      if constexpr (requires(S& s) { policy.OnAbandon(call, s); })
+        policy.OnAbandon(call, In(state));
     }
     absl::Status Answer(Call& call, void* state) override {
-      if constexpr (requires(S& s) { policy.template Answer<absl::Status>(call, s); }) {
-        return policy.template Answer<absl::Status>(call, In(state));
+      if constexpr (requires(S& s) { policy.template Result<absl::Status>(call, s); }) {
+        return policy.template Result<absl::Status>(call, In(state));
       } else {
         return absl::InternalError("not a policy that answers");
       }

@@ -61,7 +61,7 @@ const std::vector<Row>& Rows() {
        1s},
       {"careful",
        [] {
-         return Of(Retry({}), Throttle({.k = 1.5}),
+         return Of(Retry({}), AdaptiveThrottle({.k = 1.5}),
                    Bulkhead({.limit = 100}, {.max_queue = 200,
                                              .order = QueueOrder::kNewestFirst,
                                              .controlled_delay = ControlledDelay{}}),
@@ -74,7 +74,7 @@ const std::vector<Row>& Rows() {
                    Timeout(1s));
        },
        10s},
-      {"StandardStack",
+      {"StandardClient",
        [] {
          return Of(Bulkhead({.limit = 1000}, {.max_queue = 0}), Timeout(30s), Retry({}),
                    CircuitBreak({.interval = 30s,
@@ -86,7 +86,7 @@ const std::vector<Row>& Rows() {
        5s},
       {"asynchronous",
        [] { return Of(Timeout(10s), Retry({}), Hedge({.delay = 50ms}, HedgeAll()), Timeout(2s)); }},
-      {"simulated", [] { return Of(Retry({.budget = RetryBudget::Default()}), Timeout(1s)); }},
+      {"simulated", [] { return Of(Retry({.budget = RetryBudget::MakeDefault()}), Timeout(1s)); }},
   };
   return rows;
 }

@@ -11,8 +11,8 @@
 #include <utility>
 #include <variant>
 
-#include "holdfast/call.h"
-#include "holdfast/stack.h"
+#include "holdfast/call/call.h"
+#include "holdfast/stack/stack.h"
 #include "holdfast/testing/distribution.h"
 #include "holdfast/testing/random.h"
 #include "holdfast/testing/simulate.h"

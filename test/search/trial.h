@@ -6,8 +6,8 @@
 #include <functional>
 #include <vector>
 
+#include "holdfast/base/time.h"
 #include "holdfast/testing/server.h"
-#include "holdfast/time.h"
 #include "test/search/part.h"
 #include "test/search/scenario.h"
 

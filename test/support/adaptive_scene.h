@@ -13,12 +13,12 @@
 #include <memory>
 #include <vector>
 
-#include "holdfast/adaptive_limit.h"
-#include "holdfast/stack.h"
+#include "holdfast/concurrency/adaptive_limit.h"
+#include "holdfast/stack/stack.h"
 #include "holdfast/testing/distribution.h"
 #include "holdfast/testing/simulate.h"
 #include "holdfast/testing/world.h"
-#include "holdfast/timeout.h"
+#include "holdfast/timeout/timeout.h"
 
 namespace holdfast::test {
 

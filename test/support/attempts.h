@@ -14,9 +14,9 @@
 #include <variant>
 #include <vector>
 
-#include "holdfast/call.h"
+#include "holdfast/base/time.h"
+#include "holdfast/call/call.h"
 #include "holdfast/testing/fake_clock.h"
-#include "holdfast/time.h"
 
 namespace holdfast::testing {
 

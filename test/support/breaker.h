@@ -10,7 +10,7 @@
 #include <utility>
 #include <vector>
 
-#include "holdfast/circuit_breaker.h"
+#include "holdfast/breaker/circuit_breaker.h"
 #include "test/support/catch.h"
 
 namespace holdfast::test {

@@ -9,11 +9,11 @@
 #include <tuple>
 #include <utility>
 
-#include "holdfast/call.h"
-#include "holdfast/machine.h"
+#include "holdfast/base/time.h"
+#include "holdfast/base/waker.h"
+#include "holdfast/call/call.h"
+#include "holdfast/driver/machine.h"
 #include "holdfast/testing/fake_clock.h"
-#include "holdfast/time.h"
-#include "holdfast/waker.h"
 
 namespace holdfast::test {
 
@@ -33,7 +33,7 @@ class Caller {
     return *this;
   }
 
-  bool waits() const { return step_ == Step::kWait; }
+  bool waits() const { return step_ == driver::Step::kWait; }
   bool ran() const { return ran_at_ != TimePoint::max(); }
   TimePoint goes_at() const { return waits() ? machine_.wait_until() : ran_at_; }
   absl::Status Stop() {
@@ -50,20 +50,20 @@ class Caller {
     Parker bell;
   };
 
-  void Go(Step step) {
+  void Go(driver::Step step) {
     step_ = step;
-    if (step_ == Step::kExecute) {
+    if (step_ == driver::Step::kExecute) {
       ran_at_ = clock_.Now();
       step_ = machine_.Execute([] { return absl::OkStatus(); });
     }
-    if (step_ == Step::kDone) result_ = std::move(machine_).TakeResult();
+    if (step_ == driver::Step::kDone) result_ = std::move(machine_).TakeResult();
   }
 
   testing::FakeClock& clock_;
   CallOptions options_;
   HandCall call_;
-  Machine<absl::Status, Policies...> machine_;
-  Step step_ = Step::kDone;
+  driver::Machine<absl::Status, Policies...> machine_;
+  driver::Step step_ = driver::Step::kDone;
   TimePoint ran_at_ = TimePoint::max();
   absl::Status result_;
 };

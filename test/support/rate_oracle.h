@@ -16,8 +16,8 @@
 #include <utility>
 #include <vector>
 
-#include "holdfast/time.h"
-#include "holdfast/token_bucket.h"
+#include "holdfast/base/time.h"
+#include "holdfast/rate/token_bucket.h"
 
 namespace holdfast::testing {
 

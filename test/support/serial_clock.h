@@ -13,9 +13,9 @@
 #include <utility>
 #include <vector>
 
-#include "holdfast/thread_pool.h"
-#include "holdfast/time.h"
-#include "holdfast/waker.h"
+#include "holdfast/base/thread_pool.h"
+#include "holdfast/base/time.h"
+#include "holdfast/base/waker.h"
 
 namespace holdfast::testing {
 

@@ -35,7 +35,7 @@ Results Run(std::shared_ptr<RetryBudget> budget, std::uint64_t seed) {
 TEST_CASE("with the default retry budget an outage of ten seconds is over when it is over") {
   for (const std::uint64_t seed : {1, 2, 3}) {
     CAPTURE(seed);
-    const Results results = Run(RetryBudget::Default(), seed);
+    const Results results = Run(RetryBudget::MakeDefault(), seed);
     INFO(results);
     CHECK(results.Amplification() <= 1.2);
     const std::optional<Duration> recovered = results.TimeToRecover(kOutage);

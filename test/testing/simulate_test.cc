@@ -102,7 +102,7 @@ TEST_CASE("attempts that answer before their timeout leave one entry in the queu
     world.At(at, [&] { fetch(); });
   }
   world.Run();
-  // For each call its beginning and its answer, and the alarm of the place they all had.
+  // For each call its beginning and its answer, and the timer of the place they all had.
   CHECK(world.events() <= 2 * 450 + 2);
 }
 

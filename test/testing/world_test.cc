@@ -7,11 +7,11 @@
 #include <utility>
 #include <vector>
 
-#include "holdfast/semaphore.h"
+#include "holdfast/concurrency/semaphore.h"
+#include "holdfast/rate/token_bucket.h"
 #include "holdfast/testing/distribution.h"
 #include "holdfast/testing/event_queue.h"
 #include "holdfast/testing/random.h"
-#include "holdfast/token_bucket.h"
 #include "test/support/catch.h"
 
 namespace holdfast::testing {

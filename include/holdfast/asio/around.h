@@ -16,13 +16,13 @@
 #include <type_traits>
 #include <utility>
 
-#include "holdfast/alarm.h"
 #include "holdfast/asio/config.h"
 #include "holdfast/asio/internal/executor.h"
 #include "holdfast/asio/internal/operation.h"
-#include "holdfast/call.h"
-#include "holdfast/fork.h"
-#include "holdfast/stack.h"
+#include "holdfast/base/timer.h"
+#include "holdfast/call/call.h"
+#include "holdfast/driver/fork.h"
+#include "holdfast/stack/stack.h"
 
 namespace holdfast {
 
@@ -69,10 +69,10 @@ namespace holdfast {
 // from the handler's associated allocator, with room for what the executor's operation allocates
 // from the handler it is given; each branch of a policy that forks is another, and so is what
 // co_spawn makes for a coroutine.
-template <class Level, class Io>
+template <class StackSegment, class Io>
 class AsyncDecorated {
  public:
-  AsyncDecorated(std::shared_ptr<Level> level, Io io, AlarmClock* clock)
+  AsyncDecorated(std::shared_ptr<StackSegment> level, Io io, TimerClock* clock)
       : level_(std::move(level)), io_(std::move(io)), clock_(clock) {}
 
   template <class... ArgsAndToken>
@@ -111,14 +111,14 @@ class AsyncDecorated {
     template <class Handler, class... Args>
     void operator()(Handler&& handler, CallOptions options, Args&&... args) const {
       using ThisOperation =
-          internal::Operation<Level, std::decay_t<Handler>, Io, std::decay_t<Args>...>;
+          internal::Operation<StackSegment, std::decay_t<Handler>, Io, std::decay_t<Args>...>;
       ThisOperation::Start(level, clock, io, std::move(options), std::forward<Handler>(handler),
                            std::forward<Args>(args)...);
     }
 
-    std::shared_ptr<Level> level;
+    std::shared_ptr<StackSegment> level;
     Io io;
-    AlarmClock* clock;
+    TimerClock* clock;
   };
 
   // Of a callback, which returns nothing. Asio's `deferred` can be called with anything, and does.
@@ -142,8 +142,8 @@ class AsyncDecorated {
 
   template <class Token, class... Args>
   auto Initiate(const CallOptions& options, Token&& token, Args&&... args) const {
-    using R =
-        typename internal::AsyncAttempt<decltype(Level::executor), const std::decay_t<Args>&...>::R;
+    using R = typename internal::AsyncAttempt<decltype(StackSegment::executor),
+                                              const std::decay_t<Args>&...>::R;
     static_assert(
         HasResultTraits<R>,
         "specialise holdfast::ResultTraits for what the executor completes with, or put it "
@@ -156,9 +156,9 @@ class AsyncDecorated {
                                                  std::forward<Args>(args)...);
   }
 
-  std::shared_ptr<Level> level_;
+  std::shared_ptr<StackSegment> level_;
   Io io_;
-  AlarmClock* clock_;
+  TimerClock* clock_;
 };
 
 namespace internal {
@@ -166,17 +166,18 @@ namespace internal {
 // Stack::AroundAsync.
 template <class Policies, class Executor, class Io>
   requires net::execution::is_executor<Io>::value
-auto DecorateAsync(Level<Policies, Executor> level, Io io, AlarmClock* clock = nullptr) {
-  using ThisLevel = Level<Policies, Executor>;
+auto DecorateAsync(StackSegment<Policies, Executor> level, Io io, TimerClock* clock = nullptr) {
+  using ThisLevel = StackSegment<Policies, Executor>;
   return AsyncDecorated<ThisLevel, Io>(std::make_shared<ThisLevel>(std::move(level)), std::move(io),
                                        clock);
 }
 template <class Policies, class Executor, std::derived_from<net::execution_context> Context>
-auto DecorateAsync(Level<Policies, Executor> level, Context& io, AlarmClock* clock = nullptr) {
+auto DecorateAsync(StackSegment<Policies, Executor> level, Context& io,
+                   TimerClock* clock = nullptr) {
   return DecorateAsync(std::move(level), io.get_executor(), clock);
 }
 template <class Policies, class Executor>
-auto DecorateAsync(Level<Policies, Executor> level, AlarmClock* clock = nullptr) {
+auto DecorateAsync(StackSegment<Policies, Executor> level, TimerClock* clock = nullptr) {
   return DecorateAsync(std::move(level), net::system_executor(), clock);
 }
 

@@ -13,7 +13,7 @@
 #include <system_error>
 
 #include "holdfast/asio/config.h"
-#include "holdfast/error.h"  // IWYU pragma: export
+#include "holdfast/base/error.h"  // IWYU pragma: export
 
 namespace holdfast {
 

@@ -10,8 +10,8 @@
 #include <optional>
 #include <string_view>
 
+#include "holdfast/call/repeatability.h"
 #include "holdfast/http/transport_error.h"
-#include "holdfast/repeatability.h"
 
 namespace holdfast::http {
 
@@ -67,9 +67,9 @@ constexpr Effect EffectOf(std::optional<TransportError> kind) {
     case TransportError::kCertificate:
     case TransportError::kRequest:
       return Effect::kNone;
-    case TransportError::kLost:
+    case TransportError::kOutcomeUnknown:
       return Effect::kUnanswered;
-    case TransportError::kCutShort:
+    case TransportError::kPartialResponse:
       return Effect::kHandedOn;
     case TransportError::kRedirect:
       break;

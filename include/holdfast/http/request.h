@@ -7,21 +7,21 @@
 
 #include <httplib.h>
 
+#include "holdfast/call/repeatability.h"
 #include "holdfast/http/repeatable.h"
-#include "holdfast/repeatability.h"
 
 namespace holdfast {
 namespace http::internal {
 
 // The method and the key are views of the request.
-RequestFacts FactsOf(const httplib::Request& request);
+RequestFacts InfoOf(const httplib::Request& request);
 
 }  // namespace http::internal
 
 template <>
 struct RequestTraits<httplib::Request> {
   static Repeatability RepeatabilityOf(const httplib::Request& request) {
-    return http::RepeatabilityOf(http::internal::FactsOf(request));
+    return http::RepeatabilityOf(http::internal::InfoOf(request));
   }
 };
 

@@ -19,14 +19,15 @@
 #include <optional>
 #include <string_view>
 
-#include "holdfast/call.h"
+#include "holdfast/base/result.h"
+#include "holdfast/base/time.h"
+#include "holdfast/call/call.h"
+#include "holdfast/call/internal/rerun.h"
+#include "holdfast/call/repeatability.h"
+#include "holdfast/call/retry_decision.h"
 #include "holdfast/http/repeatable.h"
 #include "holdfast/http/request.h"  // IWYU pragma: export
 #include "holdfast/http/transport_error.h"
-#include "holdfast/repeatability.h"
-#include "holdfast/result.h"
-#include "holdfast/retry.h"
-#include "holdfast/time.h"
 
 namespace holdfast {
 namespace http {

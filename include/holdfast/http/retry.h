@@ -10,10 +10,11 @@
 
 #include <absl/status/status.h>
 
-#include "holdfast/call.h"
+#include "holdfast/base/result.h"
+#include "holdfast/call/call.h"
+#include "holdfast/call/internal/rerun.h"
+#include "holdfast/call/retry_decision.h"
 #include "holdfast/http/result.h"
-#include "holdfast/result.h"
-#include "holdfast/retry.h"
 
 namespace holdfast::http {
 
@@ -23,10 +24,11 @@ namespace holdfast::http {
 //   any method         after 429 and 503, by which the server says that it did not do it (RFC 6585,
 //                      4; RFC 9110, 15.6.4), and what never reached it: TransportError::kConnect
 //                      and kTls, and a policy's refusal
-//   an idempotent one  after the other codes from 500 up but 501, and where nobody knows: kLost,
+//   an idempotent one  after the other codes from 500 up but 501, and where nobody knows:
+//   kOutcomeUnknown,
 //                      and any transient status that says nothing of its kind
 //   none               after the rest: other answers, certificates, malformed URLs and requests,
-//                      redirects, cancellation, kCutShort
+//                      redirects, cancellation, kPartialResponse
 //
 // Idempotent are GET, HEAD, OPTIONS, TRACE, PUT and DELETE (RFC 9110, 9.2.2), and every request
 // with an Idempotency-Key, by which the server knows it again
@@ -39,7 +41,7 @@ namespace holdfast::http {
 // A request is sent again as it is, with its string as the body or what its content provider gives
 // when it is asked from offset 0 again. A provider without a length (chunked) can't start over:
 // once anything may have been taken from it the request is not sent again, and the report says
-// StopReason::kNotRepeatable.
+// EndReason::kNotRepeatable.
 //
 // What a request's content_receiver was given can't be taken back: where it has or may have got a
 // part of an answer, that is kNotRepeatable as well. Transport gives it no bodies of 429 and of

@@ -22,10 +22,10 @@
 #include <string>
 #include <string_view>
 
-#include "holdfast/call.h"
+#include "holdfast/base/time.h"
+#include "holdfast/call/call.h"
 #include "holdfast/http/result.h"           // IWYU pragma: export
 #include "holdfast/http/transport_error.h"  // IWYU pragma: export
-#include "holdfast/time.h"
 
 namespace holdfast::internal {
 template <class T>

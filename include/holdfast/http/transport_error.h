@@ -2,7 +2,8 @@
 // request.
 //
 //   const absl::Status failure = transport(request).status();
-//   if (holdfast::http::TransportErrorOf(failure) == holdfast::http::TransportError::kLost) {
+//   if (holdfast::http::TransportErrorOf(failure) ==
+//   holdfast::http::TransportError::kOutcomeUnknown) {
 //     // nobody knows: ask the server before it is sent again
 //   }
 #ifndef HOLDFAST_HTTP_TRANSPORT_ERROR_H_
@@ -22,8 +23,9 @@ enum class TransportError : signed char {
   kCertificate,  // not trusted, not for this host, or no authorities to tell by
   kRequest,      // a malformed URL or request
   kRedirect,     // too many of them; Transport follows none
-  kLost,         // lost, silent for too long or cut off once the request was, or may be, on its way
-  kCutShort,     // the same, and the request's content_receiver has got a part of the answer
+  kOutcomeUnknown,   // lost, silent for too long or cut off once the request was, or may be, on its
+                     // way
+  kPartialResponse,  // the same, and the request's content_receiver has got a part of the answer
 };
 
 std::string_view ToString(TransportError kind);

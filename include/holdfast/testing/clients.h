@@ -18,12 +18,12 @@
 #include <utility>
 #include <vector>
 
-#include "holdfast/call.h"
+#include "holdfast/base/time.h"
+#include "holdfast/call/call.h"
 #include "holdfast/testing/distribution.h"
 #include "holdfast/testing/random.h"
 #include "holdfast/testing/reply.h"
 #include "holdfast/testing/server.h"
-#include "holdfast/time.h"
 
 namespace holdfast::testing {
 

@@ -8,8 +8,8 @@
 
 #include <cstdint>
 
+#include "holdfast/base/time.h"
 #include "holdfast/testing/random.h"
-#include "holdfast/time.h"
 
 namespace holdfast::testing {
 

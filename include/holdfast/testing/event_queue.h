@@ -13,7 +13,7 @@
 #include <memory>
 #include <vector>
 
-#include "holdfast/time.h"
+#include "holdfast/base/time.h"
 
 namespace holdfast::testing {
 

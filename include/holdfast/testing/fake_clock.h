@@ -11,31 +11,31 @@
 #include <mutex>
 #include <vector>
 
-#include "holdfast/alarm.h"
-#include "holdfast/time.h"
-#include "holdfast/waker.h"
+#include "holdfast/base/time.h"
+#include "holdfast/base/timer.h"
+#include "holdfast/base/waker.h"
 
 namespace holdfast::testing {
 
 // Thread-safe. A wait on it moves the time to its end and is over at once; after
 // set_auto_advance(false) it lasts until somebody else Advances the time so far, or wakes it. A
-// wait without an end (TimePoint::max()), an alarm and a wait for another thread (AwaitUntil)
-// always last that long.
-class FakeClock : public AlarmClock {
+// wait without an end (TimePoint::max()), a timer and a wait for another thread
+// (WaitUntilWokenByPeer) always last that long.
+class FakeClock : public TimerClock {
  public:
   explicit FakeClock(TimePoint start = {}) : now_(start) {}
 
   TimePoint Now() const override;
   void WaitUntil(TimePoint until, Parker& parker) override;
-  void AwaitUntil(TimePoint until, Parker& parker) override;
-  void SetAlarm(Alarm& alarm, TimePoint at) override;
-  void CancelAlarm(Alarm& alarm) override;
+  void WaitUntilWokenByPeer(TimePoint until, Parker& parker) override;
+  void SetTimer(Timer& timer, TimePoint at) override;
+  void CancelTimer(Timer& timer) override;
 
   // Moves the time forward, and back for a negative `step`, ends the waits whose time has come and
-  // rings their alarms.
+  // rings their timers.
   void Advance(TimeSpan step);
 
-  // Moves the time to the first end of a wait or the first alarm that it has not reached; false if
+  // Moves the time to the first end of a wait or the first timer that it has not reached; false if
   // there is none.
   bool AdvanceToNext();
 
@@ -60,7 +60,7 @@ class FakeClock : public AlarmClock {
   TimePoint now_;
   bool auto_advance_ = true;
   std::vector<Sleeper> sleepers_;
-  internal::AlarmQueue alarms_;
+  internal::TimerQueue timers_;
 };
 
 }  // namespace holdfast::testing

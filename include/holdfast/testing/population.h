@@ -20,9 +20,9 @@
 #include <utility>
 #include <vector>
 
-#include "holdfast/call.h"
-#include "holdfast/internal/object_clock.h"
-#include "holdfast/stack.h"
+#include "holdfast/base/internal/object_clock.h"
+#include "holdfast/call/call.h"
+#include "holdfast/stack/stack.h"
 #include "holdfast/testing/clients.h"
 #include "holdfast/testing/internal/crowd.h"
 #include "holdfast/testing/internal/hangar.h"
@@ -75,10 +75,10 @@ class Population final : public sim_internal::Crowd {
   }
   using StackPolicies =
       typename decltype(StackOf(std::declval<MakeStack&>(), std::int64_t{}))::Policies;
-  using Level =
-      decltype(internal::SplitAtFork(std::declval<StackPolicies>(), std::declval<Executor>()));
-  using Policies = decltype(Level::policies);
-  using LevelExecutor = decltype(Level::executor);
+  using StackSegment = decltype(internal::SplitAtForkingPolicy(std::declval<StackPolicies>(),
+                                                               std::declval<Executor>()));
+  using Policies = decltype(StackSegment::policies);
+  using LevelExecutor = decltype(StackSegment::executor);
 
   // What is done when a call has ended.
   struct EndCall {
@@ -97,12 +97,12 @@ class Population final : public sim_internal::Crowd {
   };
 
   struct Client final : public Event {
-    Client(Population& the_population, Level the_level)
+    Client(Population& the_population, StackSegment the_level)
         : population(&the_population), level(std::move(the_level)) {}
     void Happen() override { population->StartCall(*this); }
 
     Population* population;
-    Level level;
+    StackSegment level;
   };
 
   struct Arrival final : public Event {
@@ -117,7 +117,8 @@ class Population final : public sim_internal::Crowd {
     for (std::int64_t i = 0; i < count_; ++i) {
       auto policies = StackOf(make_stack, i).TakePolicies();
       internal::BindClocks(policies, Executor{this, i}, world_.clock());
-      clients_.emplace_back(*this, internal::SplitAtFork(std::move(policies), Executor{this, i}));
+      clients_.emplace_back(*this,
+                            internal::SplitAtForkingPolicy(std::move(policies), Executor{this, i}));
     }
   }
 

@@ -18,8 +18,8 @@
 #include <string>
 #include <vector>
 
+#include "holdfast/base/time.h"
 #include "holdfast/testing/server.h"
-#include "holdfast/time.h"
 
 namespace holdfast::testing {
 

@@ -22,11 +22,11 @@
 #include <string>
 #include <vector>
 
+#include "holdfast/base/time.h"
 #include "holdfast/testing/distribution.h"
 #include "holdfast/testing/random.h"
 #include "holdfast/testing/reply.h"
 #include "holdfast/testing/world.h"
-#include "holdfast/time.h"
 
 namespace holdfast::testing {
 

@@ -19,11 +19,11 @@
 #include <type_traits>
 #include <utility>
 
-#include "holdfast/call.h"
-#include "holdfast/catching.h"
-#include "holdfast/caught.h"
-#include "holdfast/internal/object_clock.h"
-#include "holdfast/stack.h"
+#include "holdfast/base/internal/object_clock.h"
+#include "holdfast/call/call.h"
+#include "holdfast/call/caught.h"
+#include "holdfast/stack/catching.h"
+#include "holdfast/stack/stack.h"
 #include "holdfast/testing/internal/hangar.h"
 #include "holdfast/testing/random.h"
 #include "holdfast/testing/reply.h"
@@ -77,11 +77,11 @@ struct TellCaller {
 // Kept by the world, since what it began may last as long.
 template <class R, class Policies, class Executor>
 struct Simulation {
-  Simulation(World& world, internal::Level<Policies, Executor> the_level)
+  Simulation(World& world, internal::StackSegment<Policies, Executor> the_level)
       : random(world.NewRandom()), level(std::move(the_level)), hangar(world, random) {}
 
   Random random;
-  internal::Level<Policies, Executor> level;
+  internal::StackSegment<Policies, Executor> level;
   Hangar<R, Policies, Executor, TellCaller<R>> hangar;
 };
 
@@ -125,7 +125,7 @@ auto Simulate(World& world, const Stack<Parts...>& stack, Executor executor) {
   using R = typename sim_internal::FlightResult<T, Executor>::type;
   auto policies = Stack<Parts...>(stack).TakePolicies();
   internal::BindClocks(policies, executor, world.clock());
-  auto level = internal::SplitAtFork(std::move(policies), std::move(executor));
+  auto level = internal::SplitAtForkingPolicy(std::move(policies), std::move(executor));
   using Simulation =
       sim_internal::Simulation<R, decltype(level.policies), decltype(level.executor)>;
   auto simulation = std::make_shared<Simulation>(world, std::move(level));

@@ -14,9 +14,9 @@
 #include <memory>
 #include <vector>
 
+#include "holdfast/base/time.h"
 #include "holdfast/testing/event_queue.h"
 #include "holdfast/testing/random.h"
-#include "holdfast/time.h"
 
 namespace holdfast::testing {
 

@@ -91,7 +91,7 @@ auto Posting(net::io_context& io) {
   };
 }
 
-// Makes calls one after the other, and checks each but the first few, after which Asio, the alarms
+// Makes calls one after the other, and checks each but the first few, after which Asio, the timers
 // and the bucket have the memory that they go on with.
 template <class Call, class Executor>
 void CheckOneAllocation(net::io_context& io, const Call& call, const Executor& executor,

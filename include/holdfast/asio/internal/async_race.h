@@ -8,19 +8,19 @@
 #include <type_traits>
 #include <utility>
 
-#include "holdfast/call.h"
-#include "holdfast/fork.h"
-#include "holdfast/race.h"
-#include "holdfast/waker.h"
+#include "holdfast/base/waker.h"
+#include "holdfast/call/call.h"
+#include "holdfast/driver/fork.h"
+#include "holdfast/driver/race.h"
 
 namespace holdfast::internal {
 
 // Has copies of what its branches may outlive.
 template <class R, class Below, class... Args>
-struct AsyncRace final : Race<R> {
+struct AsyncRace final : driver::Race<R> {
   template <class Tuple>
   AsyncRace(std::shared_ptr<Below> what, Call& call, Waker& caller, const Tuple& a)
-      : Race<R>(call, caller), below(std::move(what)), args(a) {}
+      : driver::Race<R>(call, caller), below(std::move(what)), args(a) {}
 
   const std::shared_ptr<Below> below;
   const std::tuple<Args...> args;
@@ -34,9 +34,9 @@ struct RaceFor {
   using type = NoRace;
 };
 template <class Fork, class Policies, class Executor, class R, class... Args>
-struct RaceFor<Forked<Fork, Policies, Executor>, R, Args...> {
-  using type =
-      AsyncRace<R, typename Forked<Fork, Policies, Executor>::Below, std::decay_t<Args>...>;
+struct RaceFor<ParallelAttempts<Fork, Policies, Executor>, R, Args...> {
+  using type = AsyncRace<R, typename ParallelAttempts<Fork, Policies, Executor>::Below,
+                         std::decay_t<Args>...>;
 };
 
 // Where a branch ends.

@@ -16,11 +16,11 @@
 
 #include "holdfast/asio/config.h"
 #include "holdfast/asio/status.h"
-#include "holdfast/call.h"
-#include "holdfast/catching.h"
-#include "holdfast/caught.h"
-#include "holdfast/fork.h"
-#include "holdfast/result.h"
+#include "holdfast/base/result.h"
+#include "holdfast/call/call.h"
+#include "holdfast/call/caught.h"
+#include "holdfast/driver/fork.h"
+#include "holdfast/stack/catching.h"
 
 namespace holdfast::internal {
 
@@ -355,7 +355,7 @@ struct AsyncAttempt<Catching<Executor, Classify...>, Args...> {
 };
 // A branch gets the same arguments.
 template <class Fork, class Policies, class Executor, class... Args>
-struct AsyncAttempt<Forked<Fork, Policies, Executor>, Args...> {
+struct AsyncAttempt<ParallelAttempts<Fork, Policies, Executor>, Args...> {
   using R = typename AsyncAttempt<Executor, Args...>::R;
 };
 

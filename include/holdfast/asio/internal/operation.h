@@ -17,22 +17,22 @@
 #include <type_traits>
 #include <utility>
 
-#include "holdfast/alarm.h"
 #include "holdfast/asio/config.h"
-#include "holdfast/asio/internal/alarm_service.h"
 #include "holdfast/asio/internal/async_race.h"
 #include "holdfast/asio/internal/executor.h"
 #include "holdfast/asio/internal/memory.h"
 #include "holdfast/asio/internal/reference.h"
-#include "holdfast/call.h"
-#include "holdfast/catching.h"
-#include "holdfast/caught.h"
-#include "holdfast/flight.h"
-#include "holdfast/fork.h"
-#include "holdfast/report.h"
-#include "holdfast/result.h"
-#include "holdfast/time.h"
-#include "holdfast/waker.h"
+#include "holdfast/asio/internal/timer_service.h"
+#include "holdfast/base/result.h"
+#include "holdfast/base/time.h"
+#include "holdfast/base/timer.h"
+#include "holdfast/base/waker.h"
+#include "holdfast/call/call.h"
+#include "holdfast/call/caught.h"
+#include "holdfast/call/report.h"
+#include "holdfast/driver/call_task.h"
+#include "holdfast/driver/fork.h"
+#include "holdfast/stack/catching.h"
 
 namespace holdfast::internal {
 
@@ -51,7 +51,7 @@ class AsyncCall final : public Call {
 };
 
 // Several threads may tell it things at once: that the attempt ended, or that there is something to
-// look at (an alarm, a permit, a stop request). Each is a bit of events_. Who sets one while kBusy
+// look at (a timer, a permit, a stop request). Each is a bit of events_. Who sets one while kBusy
 // is not set has set that with it, and does what there is to do until no bit is left; who finds
 // kBusy set leaves its bit to whoever is at it. So everything else is used by one thread at a time,
 // and each sees what the one before did, since every change of the word is an acquire and a
@@ -59,20 +59,20 @@ class AsyncCall final : public Call {
 // nothing in place.
 //
 // It lives while somebody refers to it: the attempt's handler, a wake-up on its way, the
-// AlarmService of its context. If the context goes away, so do they, and with it every state.
+// TimerService of its context. If the context goes away, so do they, and with it every state.
 //
-// `Level` has the policies and the executor; the handler is called once, with an exception or a
-// result, when everything is given back and the memory is free.
-template <class Level, class Handler, class Io, class... Args>
+// `StackSegment` has the policies and the executor; the handler is called once, with an exception
+// or a result, when everything is given back and the memory is free.
+template <class StackSegment, class Handler, class Io, class... Args>
 class Operation final : public Sleeper {
  public:
-  using AttemptExecutor = decltype(Level::executor);
+  using AttemptExecutor = decltype(StackSegment::executor);
   using Attempt = AsyncAttempt<AttemptExecutor, const Args&...>;
   using R = typename Attempt::R;
   using Executor = OperationExecutor<Handler, Io>;
 
   template <class... A>
-  static void Start(std::shared_ptr<Level> level, AlarmClock* clock, const Io& io,
+  static void Start(std::shared_ptr<StackSegment> level, TimerClock* clock, const Io& io,
                     CallOptions options, Handler handler, A&&... args) {
     Allocator allocator(AllocatorOf(handler));
     Operation* const memory = Traits::allocate(allocator, 1);
@@ -100,19 +100,19 @@ class Operation final : public Sleeper {
   }
 
   // From any thread: there is something to look at.
-  void Wake() noexcept override { alarms_.Wake(*this); }
+  void Wake() noexcept override { timers_.Wake(*this); }
 
-  // What Flight has its driver do.
-  void SetAlarm(TimePoint at) {
-    alarms_.Set(*this, clock_ == nullptr ? at : TimePoint::max());
-    if (clock_ != nullptr) clock_->SetAlarm(clock_alarm_, at);
+  // What CallTask has its driver do.
+  void SetTimer(TimePoint at) {
+    timers_.Set(*this, clock_ == nullptr ? at : TimePoint::max());
+    if (clock_ != nullptr) clock_->SetTimer(clock_timer_, at);
   }
   void Launch() {
-    if constexpr (kIsForked<AttemptExecutor>) {
+    if constexpr (kIsParallel<AttemptExecutor>) {
       static_assert(CheckWord<decltype(level_->executor.fork), Args...>());
       race_ = std::make_shared<ThisRace>(level_->executor.below, call_, *this, args_);
       race_->Begin(level_->executor.fork, call_, Sender());
-      SetAlarm(race_->LookAt(call_));
+      SetTimer(race_->NextPollAt(call_));
     } else {
       const auto start = [this](const Args&... args) {
         StartAttempt<const Args&...>(level_->executor,
@@ -133,8 +133,8 @@ class Operation final : public Sleeper {
       }
     }
   }
-  void CancelAttempt(StopReason) {
-    if constexpr (!kIsForked<AttemptExecutor>) {
+  void CancelAttempt(EndReason) {
+    if constexpr (!kIsParallel<AttemptExecutor>) {
       cancel_attempt_.emit(net::cancellation_type::terminal);
     }
   }
@@ -144,9 +144,9 @@ class Operation final : public Sleeper {
     error_ = std::move(error);
     stop_callback_.reset();
     if (slot_handler_ != nullptr) slot_.clear();
-    if (clock_ != nullptr) clock_->CancelAlarm(clock_alarm_);
-    alarms_.Cancel(*this);
-    if constexpr (kIsForked<AttemptExecutor>) {
+    if (clock_ != nullptr) clock_->CancelTimer(clock_timer_);
+    timers_.Cancel(*this);
+    if constexpr (kIsParallel<AttemptExecutor>) {
       if (const auto race = std::exchange(race_, nullptr)) race->GiveUp(race);
     }
   }
@@ -255,8 +255,8 @@ class Operation final : public Sleeper {
   };
 
   template <class... A>
-  Operation(std::shared_ptr<Level> level, AlarmClock* clock, const Io& io, CallOptions options,
-            Handler handler, A&&... args)
+  Operation(std::shared_ptr<StackSegment> level, TimerClock* clock, const Io& io,
+            CallOptions options, Handler handler, A&&... args)
       : level_(std::move(level)),
         clock_(clock),
         options_(std::move(options)),
@@ -265,7 +265,7 @@ class Operation final : public Sleeper {
         allocator_(AllocatorOf(handler_)),
         slot_(net::get_associated_cancellation_slot(handler_)),
         work_(ExecutorOf(handler_, io)),
-        alarms_(AlarmService::Of(executor())),
+        timers_(TimerService::Of(executor())),
         call_(options_, clock, *this),
         flight_(*this, level_->policies, call_) {}
 
@@ -274,8 +274,8 @@ class Operation final : public Sleeper {
     if (finished_) return;
     call_.ForgetNow();
     if (slot_handler_ != nullptr) slot_handler_->Detach();
-    if (clock_ != nullptr) clock_->CancelAlarm(clock_alarm_);
-    if constexpr (kIsForked<AttemptExecutor>) {
+    if (clock_ != nullptr) clock_->CancelTimer(clock_timer_);
+    if constexpr (kIsParallel<AttemptExecutor>) {
       if (race_ != nullptr) race_->Abandon();
     }
   }
@@ -316,14 +316,14 @@ class Operation final : public Sleeper {
   }
 
   struct SettleAtEnd {
-    AlarmService& alarms;
-    ~SettleAtEnd() { alarms.Settle(); }
+    TimerService& timers;
+    ~SettleAtEnd() { timers.Settle(); }
   };
 
   static void Signal(Ref self, Event event) {
     std::uint32_t idle = 0;
     if (self->events_.compare_exchange_strong(idle, kBusy, std::memory_order_acq_rel)) {
-      self->Look(event);  // no need for it to go through the word
+      self->Poll(event);  // no need for it to go through the word
     } else if ((self->events_.fetch_or(event | kBusy, std::memory_order_acq_rel) & kBusy) != 0) {
       return;
     }
@@ -338,7 +338,7 @@ class Operation final : public Sleeper {
         return Deliver(std::move(self));
       }
       if (self->TryIdle()) return;
-      self->Look(self->events_.fetch_and(kBusy, std::memory_order_acq_rel));
+      self->Poll(self->events_.fetch_and(kBusy, std::memory_order_acq_rel));
     }
   }
 
@@ -348,7 +348,7 @@ class Operation final : public Sleeper {
     return events_.compare_exchange_strong(busy, 0, std::memory_order_acq_rel);
   }
 
-  void Look(std::uint32_t seen) {
+  void Poll(std::uint32_t seen) {
     if (finished_) return;
     if ((seen & kEnded) != 0) {
       // What the attempt left in it would be of no attempt that is still there.
@@ -364,11 +364,10 @@ class Operation final : public Sleeper {
       stopped_ = true;
       flight_.Stopped();
     }
-    if constexpr (kIsForked<AttemptExecutor>) {
+    if constexpr (kIsParallel<AttemptExecutor>) {
       if (race_ != nullptr && !finished_) {
         call_.ForgetNow();
-        return LookAtRace<R>(race_, *this, flight_, level_->executor.fork, call_, stopped_,
-                             Sender());
+        return PollRace<R>(race_, *this, flight_, level_->executor.fork, call_, stopped_, Sender());
       }
     }
     if (!finished_) flight_.Woken();
@@ -406,7 +405,7 @@ class Operation final : public Sleeper {
     Handler handler(std::move(self->handler_));
     const auto work = std::move(self->work_);
     // Not before the handler was called: it may start the next call.
-    const SettleAtEnd settle{self->alarms_};
+    const SettleAtEnd settle{self->timers_};
     if constexpr (requires { handler.Leave(self->call_); }) handler.Leave(self->call_);
     std::exception_ptr error = std::move(self->error_);
     R result = error != nullptr
@@ -451,15 +450,15 @@ class Operation final : public Sleeper {
     }
   }
 
-  const std::shared_ptr<Level> level_;
-  AlarmClock* const clock_;  // null: steady
+  const std::shared_ptr<StackSegment> level_;
+  TimerClock* const clock_;  // null: steady
   const CallOptions options_;
   const std::tuple<Args...> args_;
   Handler handler_;
   [[no_unique_address]] HandlerAllocator<Handler> allocator_;
   [[no_unique_address]] net::associated_cancellation_slot_t<Handler> slot_;
   net::executor_work_guard<Executor> work_;
-  AlarmService& alarms_;
+  TimerService& timers_;
 
   std::atomic<std::uint32_t> references_{1};
   std::atomic<std::uint32_t> events_{kBusy};
@@ -469,19 +468,19 @@ class Operation final : public Sleeper {
 
   // Used by whoever is busy.
   AsyncCall call_;
-  Flight<Operation, AsyncCall, R, decltype(Level::policies)> flight_;
+  driver::CallTask<Operation, AsyncCall, R, decltype(StackSegment::policies)> flight_;
   bool stopped_ = false;  // the flight knows it
   bool finished_ = false;
   Ending<R> ended_;  // of the attempt, when kEnded is set
   std::exception_ptr error_;
-  [[no_unique_address]] std::conditional_t<kIsForked<AttemptExecutor>, std::shared_ptr<ThisRace>,
+  [[no_unique_address]] std::conditional_t<kIsParallel<AttemptExecutor>, std::shared_ptr<ThisRace>,
                                            NoRace> race_;
 
   SlotHandler* slot_handler_ = nullptr;  // used where slot and handler are
 
   net::cancellation_signal cancel_attempt_;
   std::optional<std::stop_callback<StopHandler>> stop_callback_;
-  Alarm clock_alarm_{*this};
+  Timer clock_timer_{*this};
   AttemptRoom attempt_room_;
   WakeRoom wake_room_;
   WakeRoom start_room_;

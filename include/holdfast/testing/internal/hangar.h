@@ -4,65 +4,18 @@
 #define HOLDFAST_TESTING_INTERNAL_HANGAR_H_
 
 #include <cstddef>
-#include <exception>
 #include <memory>
 #include <utility>
 #include <vector>
 
-#include "holdfast/call.h"
-#include "holdfast/fork.h"
-#include "holdfast/race.h"
+#include "holdfast/call/call.h"
+#include "holdfast/driver/fork.h"
+#include "holdfast/testing/internal/sim_call.h"
+#include "holdfast/testing/internal/sim_flight.h"
 #include "holdfast/testing/random.h"
 #include "holdfast/testing/world.h"
-#include "holdfast/waker.h"
 
 namespace holdfast::testing::sim_internal {
-
-template <class R, class Policies, class Executor, class Done>
-class SimFlight;
-
-class SimCall final : public Call {
- public:
-  SimCall(const CallOptions& options, World& world, Random& random, Waker& waker)
-      : Call(options, world.clock()), random_(random), waker_(waker) {}
-
-  using Call::ForgetNow;
-  using Call::SetExecutor;
-
-  Waker& waker() override { return waker_; }
-  absl::BitGenRef random() override { return random_; }
-
- private:
-  Random& random_;
-  Waker& waker_;
-};
-
-template <class R>
-using SimRace = Race<R>;
-struct NoRace {};  // where no policy forks
-
-// What is done when a branch has ended.
-template <class R>
-struct EndBranch {
-  std::shared_ptr<SimRace<R>> race;
-  typename SimRace<R>::Branch* branch = nullptr;
-
-  void Begin(Call& call) const { internal::Branches::Number(branch->record, call); }
-  void Succeeded(Call& call, R result) {
-    branch->result.emplace(std::move(result));
-    End(call);
-  }
-  void Threw(Call& call, std::exception_ptr error) {
-    branch->error = std::move(error);
-    End(call);
-  }
-
- private:
-  void End(Call& call) {
-    internal::Branches::Ended(branch->record, call, race);
-    race->Ended(*branch);
-  }
-};
 
 template <class R, class Policies, class Executor, class Done>
 class Hangar;
@@ -73,7 +26,7 @@ struct Branches {
   Branches(World&, Random&) {}
 };
 template <class R, class Fork, class Policies, class Executor>
-struct Branches<R, internal::Forked<Fork, Policies, Executor>> {
+struct Branches<R, internal::ParallelAttempts<Fork, Policies, Executor>> {
   Branches(World& world, Random& random) : hangar(world, random) {}
   Hangar<R, Policies, Executor, EndBranch<R>> hangar;
 };
@@ -120,7 +73,5 @@ class Hangar {
 };
 
 }  // namespace holdfast::testing::sim_internal
-
-#include "holdfast/testing/internal/sim_flight.h"
 
 #endif  // HOLDFAST_TESTING_INTERNAL_HANGAR_H_

@@ -9,9 +9,9 @@
 #include <cstdint>
 #include <string>
 
-#include "holdfast/call.h"
+#include "holdfast/base/time.h"
+#include "holdfast/call/call.h"
 #include "holdfast/testing/results.h"
-#include "holdfast/time.h"
 
 namespace holdfast::testing::sim_internal {
 

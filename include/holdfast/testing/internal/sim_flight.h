@@ -1,5 +1,4 @@
-// One call in flight in a World, and the race in which it is while its policy forks. Included by
-// hangar.h.
+// One call in flight in a World, and the race in which it is while its policy forks.
 #ifndef HOLDFAST_TESTING_INTERNAL_SIM_FLIGHT_H_
 #define HOLDFAST_TESTING_INTERNAL_SIM_FLIGHT_H_
 
@@ -13,19 +12,22 @@
 #include <type_traits>
 #include <utility>
 
-#include "holdfast/catching.h"
-#include "holdfast/caught.h"
-#include "holdfast/flight.h"
-#include "holdfast/testing/internal/hangar.h"
+#include "holdfast/call/caught.h"
+#include "holdfast/driver/call_task.h"
+#include "holdfast/stack/catching.h"
+#include "holdfast/testing/internal/sim_call.h"
 #include "holdfast/testing/reply.h"
 
 namespace holdfast::testing::sim_internal {
 
-// The event of a call: at its alarm, when it is woken, and when it is stopped. The world's queue
-// can't forget, so an alarm that is put off stays where it is queued, and is queued again only when
+template <class R, class Policies, class Executor, class Done>
+class Hangar;
+
+// The event of a call: at its timer, when it is woken, and when it is stopped. The world's queue
+// can't forget, so a timer that is put off stays where it is queued, and is queued again only when
 // that time has come: attempts that come back before their timeout cost the queue nothing. It has
 // the rank of when it was set, as if it had been queued then.
-class SimAlarm : public Event, public Waker {
+class SimTimer : public Event, public Waker {
  public:
   void Wake() noexcept final {
     woken_ = true;
@@ -39,26 +41,26 @@ class SimAlarm : public Event, public Waker {
     const bool woken = std::exchange(woken_, false);
     const bool due = wanted_ <= now;
     if (due) wanted_ = TimePoint::max();
-    if (woken || due) Ring();
+    if (woken || due) Fire();
     Queue(wanted_);
   }
 
  protected:
-  ~SimAlarm() = default;
+  ~SimTimer() = default;
 
-  void SetAlarm(TimePoint at) {
+  void SetTimer(TimePoint at) {
     wanted_ = at;
     world_->Rank(*this);
     Queue(std::max(at, world_->Now()));
   }
-  void ClearAlarm(World& world) {
+  void ClearTimer(World& world) {
     world_ = &world;
     wanted_ = TimePoint::max();
     woken_ = false;
   }
 
  private:
-  virtual void Ring() = 0;
+  virtual void Fire() = 0;
 
   void Queue(TimePoint at) {
     if (at >= queued_) return;
@@ -72,10 +74,10 @@ class SimAlarm : public Event, public Waker {
   bool woken_ = false;
 };
 
-// Whoever tells it something, but an alarm that nobody wants any more, does so while it is in a
+// Whoever tells it something, but a timer that nobody wants any more, does so while it is in a
 // call. NOLINTBEGIN(bugprone-unchecked-optional-access)
 template <class R, class Policies, class Executor, class Done>
-class SimFlight final : public SimAlarm, public Waiting<R> {
+class SimFlight final : public SimTimer, public Waiting<R> {
  public:
   using Home = Hangar<R, Policies, Executor, Done>;
 
@@ -84,7 +86,7 @@ class SimFlight final : public SimAlarm, public Waiting<R> {
     home_ = &home;
     policies_ = &policies;
     executor_ = &executor;
-    this->ClearAlarm(home.world());
+    this->ClearTimer(home.world());
     call_.emplace(*this, policies, options, std::move(done));
     if (options.stop.stop_possible() && !options.stop.stop_requested()) {
       call_->on_stop.emplace(options.stop, Stop{*this});
@@ -101,10 +103,10 @@ class SimFlight final : public SimAlarm, public Waiting<R> {
   SimFlight* next_free() const { return next_free_; }
   void set_next_free(SimFlight* flight) { next_free_ = flight; }
 
-  // What Flight asks of its driver.
-  void SetAlarm(TimePoint at) { SimAlarm::SetAlarm(at); }
+  // What CallTask asks of its driver.
+  void SetTimer(TimePoint at) { SimTimer::SetTimer(at); }
   void Launch() {
-    if constexpr (internal::kIsForked<Executor>) {
+    if constexpr (internal::kIsParallel<Executor>) {
       BeginRace();
     } else if constexpr (internal::kIsCatching<Executor>) {
       try {
@@ -117,7 +119,7 @@ class SimFlight final : public SimAlarm, public Waiting<R> {
       (*executor_)(static_cast<Call&>(call_->call), this->NextReply());
     }
   }
-  void CancelAttempt(StopReason why) { cancel_ = why; }
+  void CancelAttempt(EndReason why) { cancel_ = why; }
   void Finished(std::exception_ptr error) {
     error_ = std::move(error);
     finished_ = true;
@@ -141,10 +143,10 @@ class SimFlight final : public SimAlarm, public Waiting<R> {
     Done done;  // keeps what a branch's options point to
     CallOptions options;
     SimCall call;
-    Flight<SimFlight, SimCall, R, Policies> flight;
+    driver::CallTask<SimFlight, SimCall, R, Policies> flight;
     std::optional<std::stop_callback<Stop>> on_stop;
   };
-  static constexpr StopReason kNotCancelled{-1};
+  static constexpr EndReason kNotCancelled{-1};
 
   // Takes a step, and then does what could not be done while the flight was at it.
   template <class F>
@@ -169,12 +171,12 @@ class SimFlight final : public SimAlarm, public Waiting<R> {
     if (finished_) Finish();
   }
 
-  void Ring() override {
+  void Fire() override {
     if (!call_) return;
     if (std::exchange(stop_, false)) return Do([this] { call_->flight.Stopped(); });
     Do([this] {
-      if constexpr (internal::kIsForked<Executor>) {
-        if (racing_ != nullptr) return LookAtRace(false);
+      if constexpr (internal::kIsParallel<Executor>) {
+        if (racing_ != nullptr) return PollRace(false);
       }
       call_->flight.Woken();
     });
@@ -206,11 +208,11 @@ class SimFlight final : public SimAlarm, public Waiting<R> {
 
   // Ends an attempt that was asked to end: at once, since in a world whatever runs on does that
   // without the call.
-  void EndAttempt(StopReason why) {
+  void EndAttempt(EndReason why) {
     reply_.reset();
     reply_error_ = nullptr;
-    if constexpr (internal::kIsForked<Executor>) {
-      if (racing_ != nullptr) return LookAtRace(why == StopReason::kCancelled);
+    if constexpr (internal::kIsParallel<Executor>) {
+      if (racing_ != nullptr) return PollRace(why == EndReason::kCancelled);
     }
     this->AwaitNothing();
     call_->flight.Completed(
@@ -222,13 +224,13 @@ class SimFlight final : public SimAlarm, public Waiting<R> {
     SimCall& call = call_->call;
     racing_ = std::make_shared<SimRace<R>>(call, *this);
     racing_->Begin(executor_->fork, call, Sender());
-    SetAlarm(racing_->LookAt(call));
+    SetTimer(racing_->NextPollAt(call));
   }
 
-  void LookAtRace(bool stopped) {
+  void PollRace(bool stopped) {
     call_->call.ForgetNow();
-    internal::LookAtRace<R>(racing_, *this, call_->flight, executor_->fork, call_->call, stopped,
-                            Sender());
+    internal::PollRace<R>(racing_, *this, call_->flight, executor_->fork, call_->call, stopped,
+                          Sender());
   }
 
   auto Sender() {
@@ -255,12 +257,12 @@ class SimFlight final : public SimAlarm, public Waiting<R> {
   }
 
   void LeavePlace() {
-    if constexpr (internal::kIsForked<Executor>) {
+    if constexpr (internal::kIsParallel<Executor>) {
       if (const auto race = std::exchange(racing_, nullptr)) race->GiveUp(race);
     }
     call_.reset();
     this->AwaitNothing();
-    this->ClearAlarm(home_->world());
+    this->ClearTimer(home_->world());
     reply_.reset();
     reply_error_ = nullptr;
     error_ = nullptr;
@@ -274,14 +276,14 @@ class SimFlight final : public SimAlarm, public Waiting<R> {
   Policies* policies_ = nullptr;
   Executor* executor_ = nullptr;
   SimFlight* next_free_ = nullptr;
-  bool doing_ = false;                 // a step of the flight
-  bool finished_ = false;              // in error_, or with a result
-  bool stop_ = false;                  // was requested
-  StopReason cancel_ = kNotCancelled;  // the attempt is to end
+  bool doing_ = false;                // a step of the flight
+  bool finished_ = false;             // in error_, or with a result
+  bool stop_ = false;                 // was requested
+  EndReason cancel_ = kNotCancelled;  // the attempt is to end
   std::exception_ptr error_;
   std::optional<R> reply_;  // that came while doing_
   std::exception_ptr reply_error_;
-  [[no_unique_address]] std::conditional_t<internal::kIsForked<Executor>,
+  [[no_unique_address]] std::conditional_t<internal::kIsParallel<Executor>,
                                            std::shared_ptr<SimRace<R>>, NoRace> racing_;
   std::optional<Running> call_;
 };

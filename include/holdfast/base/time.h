@@ -1,0 +1,132 @@
+// Time as Holdfast sees it: monotonic nanoseconds, read from a clock that a test can replace.
+//
+//   holdfast::TokenBucket bucket({.rate = 10, .burst = 5, .clock = &fake_clock});
+//
+// Null stands for SteadyClock() wherever a Clock* is taken.
+#ifndef HOLDFAST_BASE_TIME_H_
+#define HOLDFAST_BASE_TIME_H_
+
+#include <chrono>
+#include <ratio>
+#include <stop_token>
+#include <type_traits>
+
+#include "holdfast/base/stop_token.h"
+
+namespace holdfast {
+
+class Parker;
+
+using Duration = std::chrono::nanoseconds;
+using TimePoint = std::chrono::time_point<std::chrono::steady_clock, Duration>;
+
+// A Duration that any std::chrono::duration converts to, held within what a Duration can say: so
+// that hours::max() is for ever, where it would wrap to less than nothing on its way to
+// nanoseconds. What is finer than a nanosecond is cut off, and NaN is the least there is, which no
+// option takes. The type of options and of parameters; use it as a Duration everywhere else.
+class TimeSpan : public Duration {
+ public:
+  constexpr TimeSpan() : Duration(zero()) {}
+  constexpr explicit TimeSpan(rep nanoseconds) : Duration(nanoseconds) {}
+  template <class Rep, class Period>
+  constexpr TimeSpan(const std::chrono::duration<Rep, Period>& d)  // NOLINT: that is its purpose
+      : Duration(Saturated(d)) {}
+
+ private:
+  __extension__ using Wide = __int128;
+
+  template <class Rep, class Period>
+  static constexpr Duration Saturated(const std::chrono::duration<Rep, Period>& d) {
+    using Nanoseconds = std::ratio_divide<Period, std::nano>;
+    if constexpr (std::is_same_v<std::chrono::duration<Rep, Period>, Duration>) {
+      return d;
+    } else if constexpr (std::is_integral_v<Rep>) {
+      const Wide count = Wide{d.count()} * Nanoseconds::num / Nanoseconds::den;
+      if (count > max().count()) return max();
+      return count < min().count() ? min() : Duration(static_cast<rep>(count));
+    } else {
+      const auto count = static_cast<double>(d.count()) *
+                         (static_cast<double>(Nanoseconds::num) / Nanoseconds::den);
+      if (count >= 0x1p63) return max();
+      return count > -0x1p63 ? Duration(static_cast<rep>(count)) : min();
+    }
+  }
+};
+
+// t + d, held within what a TimePoint can say instead of overflowing.
+constexpr TimePoint SaturatingAdd(TimePoint t, TimeSpan d) {
+  Duration::rep sum = 0;
+  if (!__builtin_add_overflow(t.time_since_epoch().count(), d.count(), &sum)) {
+    return TimePoint(Duration(sum));
+  }
+  return d.count() > 0 ? TimePoint::max() : TimePoint::min();
+}
+
+// The same for the sum of two durations.
+constexpr Duration SaturatingAdd(TimeSpan a, TimeSpan b) {
+  return SaturatingAdd(TimePoint(a), b).time_since_epoch();
+}
+
+// a - b, held within what a Duration can say.
+constexpr Duration SaturatingSub(TimePoint a, TimePoint b) {
+  Duration::rep difference = 0;
+  if (!__builtin_sub_overflow(a.time_since_epoch().count(), b.time_since_epoch().count(),
+                              &difference)) {
+    return Duration(difference);
+  }
+  return a > b ? Duration::max() : Duration::min();
+}
+
+// d * n, held likewise.
+constexpr Duration SaturatingMul(TimeSpan d, Duration::rep n) {
+  Duration::rep product = 0;
+  if (!__builtin_mul_overflow(d.count(), n, &product)) return Duration(product);
+  return (d.count() > 0) == (n > 0) ? Duration::max() : Duration::min();
+}
+
+// A source of time and the one way in which a thread waits for it. Thread-safe.
+class Clock {
+ public:
+  virtual ~Clock() = default;
+
+  // Within 146 years of the epoch, half of what a TimePoint can say, so that the difference of any
+  // two of them can be said. Deadlines may be any time.
+  virtual TimePoint Now() const = 0;
+
+  // Blocks until Now() >= until or until `parker` is woken, whichever comes first; it may return
+  // early. TimePoint::max() means until woken.
+  virtual void WaitUntil(TimePoint until, Parker& parker) = 0;
+
+  // The same where another thread of the program is at work and will wake `parker`: a fake clock
+  // does not jump to the end of such a wait.
+  virtual void WaitUntilWokenByPeer(TimePoint until, Parker& parker) { WaitUntil(until, parker); }
+};
+
+// std::chrono::steady_clock; never null, never destroyed.
+Clock* SteadyClock();
+
+// How long a blocking method of a policy object may wait, and what may interrupt it.
+struct WaitOptions {
+  TimePoint deadline = TimePoint::max();
+  StopToken stop = {};
+};
+
+namespace internal {
+
+// The clock to read for `clock`: steady_clock's own function where no other was asked for, so that
+// the usual case makes no virtual call.
+inline TimePoint ReadClock(const Clock* clock) {
+  return clock == nullptr ? std::chrono::time_point_cast<Duration>(std::chrono::steady_clock::now())
+                          : clock->Now();
+}
+
+// Null for the steady clock, for ReadClock.
+inline Clock* NullIfSteady(Clock* clock) { return clock == SteadyClock() ? nullptr : clock; }
+
+// Sleeps on `clock` (null: steady) until `until` or a stop request; false where it was stopped.
+bool SleepUntil(Clock* clock, TimePoint until, const std::stop_token& stop);
+
+}  // namespace internal
+}  // namespace holdfast
+
+#endif  // HOLDFAST_BASE_TIME_H_

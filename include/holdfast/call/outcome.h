@@ -1,0 +1,19 @@
+// Outcome is how a call went, for what counts calls: a breaker, a throttler, a limiter.
+//
+//   absl::StatusOr<holdfast::Ticket> ticket = breaker->Admit();
+//   if (!ticket.ok()) return;
+//   ticket->Done(transport().ok() ? holdfast::Outcome::kSuccess : holdfast::Outcome::kFailure);
+#ifndef HOLDFAST_CALL_OUTCOME_H_
+#define HOLDFAST_CALL_OUTCOME_H_
+
+namespace holdfast {
+
+enum class Outcome {
+  kSuccess,
+  kFailure,
+  kIgnored,  // says nothing about the service: a caller that went away, a refusal
+};
+
+}  // namespace holdfast
+
+#endif  // HOLDFAST_CALL_OUTCOME_H_

@@ -1,0 +1,50 @@
+// RetryDecision says whether a call is tried again: what a CheckRetry and ResultTraits answer.
+//
+//   auto check = [](const holdfast::Call&, const Reply& reply) {
+//     if (reply.code == kBusy) return holdfast::RetryDecision::AgainAfter(1s);
+//     return holdfast::RetryDecision::Stop();
+//   };
+#ifndef HOLDFAST_CALL_RETRY_DECISION_H_
+#define HOLDFAST_CALL_RETRY_DECISION_H_
+
+#include <concepts>
+#include <optional>
+
+#include "holdfast/base/time.h"
+#include "holdfast/call/report.h"
+
+namespace holdfast {
+
+// What a CheckRetry answers.
+class RetryDecision {
+ public:
+  // No more; the report says `why`.
+  static RetryDecision Stop(EndReason why = EndReason::kNotRetryable) {
+    RetryDecision stop(false);
+    stop.why_ = why;
+    return stop;
+  }
+  // Again, after the backoff's delay or what the backend asked for, whichever is longer.
+  static RetryDecision Again() { return RetryDecision(true, std::nullopt); }
+  // Again, after exactly `delay`.
+  static RetryDecision AgainAfter(TimeSpan delay) { return RetryDecision(true, delay); }
+
+  // So that a CheckRetry may return a bool.
+  RetryDecision(std::same_as<bool> auto again)
+      : again_(again) {}  // NOLINT(google-explicit-constructor)
+
+  bool again() const { return again_; }
+  std::optional<Duration> delay() const { return delay_; }
+  EndReason why() const { return why_; }  // of a Stop
+
+ private:
+  RetryDecision(bool again, std::optional<Duration> delay) : again_(again), delay_(delay) {}
+
+  bool again_;
+  EndReason why_ = EndReason::kNotRetryable;
+  std::optional<Duration> delay_;
+};
+
+}  // namespace holdfast
+
+#endif  // HOLDFAST_CALL_RETRY_DECISION_H_

@@ -1,0 +1,175 @@
+// A CallTask is a call in a driver where nothing blocks: what happens to the call is told to it,
+// and it tells its driver what to do next. For those who write such a driver (Asio, the simulator);
+// everybody else calls what the driver makes of a stack.
+//
+//   struct Driver {                                    // of this one call
+//     void SetTimer(holdfast::TimePoint at);           // in place of the one before; max(): none
+//     void Launch();                                   // start an attempt
+//     void CancelAttempt(holdfast::EndReason why);    // ask it to end soon
+//     void Finished(std::exception_ptr error);         // TakeResult(), where there is no error
+//   };
+#ifndef HOLDFAST_DRIVER_CALL_TASK_H_
+#define HOLDFAST_DRIVER_CALL_TASK_H_
+
+#include <cstdint>
+#include <exception>
+#include <memory>
+#include <optional>
+#include <utility>
+
+#include "holdfast/base/result.h"
+#include "holdfast/call/call.h"
+#include "holdfast/call/report.h"
+#include "holdfast/driver/fork.h"
+#include "holdfast/driver/machine.h"
+
+namespace holdfast::driver {
+
+// `CallType` is the driver's own class of calls; its ForgetNow is public. Not thread-safe: the
+// driver tells it one thing after the other, and none while a call of its own returns (Launch does
+// not complete the attempt in place).
+template <class Driver, class CallType, class R, class Policies>
+class CallTask {
+ public:
+  CallTask(Driver& driver, Policies& policies, CallType& call)
+      : driver_(driver), call_(call), machine_(policies, call) {}
+
+  void Start() {
+    Walk([this] { return machine_.Start(); });
+  }
+
+  // The timer's time has come, or the call's waker was rung.
+  void Woken() {
+    if (phase_ == Phase::kWaiting) {
+      Walk([this] { return machine_.Resume(); });
+    } else if (phase_ == Phase::kRunning) {
+      call_.ForgetNow();
+      if (call_.now() >= call_.deadline()) Cut(EndReason::kDeadline);
+    }
+  }
+
+  // The caller wants no more of it.
+  void Stopped() {
+    stopped_ = true;
+    if (phase_ == Phase::kWaiting) {
+      Walk([this] { return machine_.Cancel(); });
+    } else if (phase_ == Phase::kRunning) {
+      Cut(EndReason::kCancelled);
+    }
+  }
+
+  // The attempt ended with the result `make()`, or threw. One that failed or threw after it was
+  // asked to end has done so because of that.
+  template <class F>
+  void Completed(F&& make) {
+    Walk([&] {
+      if (cut_ == kUncut) return machine_.Complete(std::forward<F>(make));
+      return CompleteCut(std::forward<F>(make)());
+    });
+  }
+  void Threw(std::exception_ptr error) {
+    if (cut_ != kUncut) return Walk([this] { return CutOff(); });
+    machine_.Fail();
+    Finish(std::move(error));
+  }
+
+  R TakeResult() && { return std::move(machine_).TakeResult(); }
+
+ private:
+  enum class Phase : std::uint8_t { kStarting, kWaiting, kRunning, kDone };
+  static constexpr EndReason kUncut{-1};
+
+  // Does what the machine says after `step`.
+  template <class F>
+  void Walk(const F& step) {
+    try {
+      switch (NextStep(step())) {
+        case Step::kWait:
+          phase_ = Phase::kWaiting;
+          return driver_.SetTimer(machine_.wait_until());
+        case Step::kExecute:
+          phase_ = Phase::kRunning;
+          cut_ = kUncut;
+          machine_.Begin();
+          return Launch();
+        case Step::kDone:
+          break;
+      }
+    } catch (...) {
+      // A policy's callback, or the driver's memory.
+      machine_.Drop();
+      return Finish(std::current_exception());
+    }
+    Finish(nullptr);
+  }
+
+  void Launch() {
+    try {
+      driver_.SetTimer(call_.deadline());
+      driver_.Launch();
+    } catch (...) {
+      Threw(std::current_exception());
+    }
+  }
+
+  // What is stopped neither waits nor runs again.
+  Step NextStep(Step step) { return stopped_ && step != Step::kDone ? machine_.Cancel() : step; }
+
+  Step CompleteCut(R result) {
+    if (ResultTraits<R>::StatusOf(result).ok()) {
+      return machine_.Complete([&result]() -> R { return std::move(result); });
+    }
+    return CutOff();
+  }
+
+  Step CutOff() {
+    if (cut_ == EndReason::kCancelled) return machine_.Cancel();
+    call_.set_ended_by(EndReason::kDeadline);
+    return machine_.Complete(
+        [] { return ResultTraits<R>::FromStatus(internal::AttemptTooLate()); });
+  }
+
+  void Cut(EndReason why) {
+    if (cut_ == kUncut || why == EndReason::kCancelled) cut_ = why;
+    driver_.CancelAttempt(why);
+  }
+
+  void Finish(std::exception_ptr error) {
+    phase_ = Phase::kDone;
+    driver_.Finished(std::move(error));
+  }
+
+  Driver& driver_;
+  CallType& call_;
+  typename internal::MachineOver<R, Policies>::type machine_;
+  Phase phase_ = Phase::kStarting;
+  bool stopped_ = false;
+  EndReason cut_ = kUncut;  // why the present attempt was asked to end
+};
+
+}  // namespace holdfast::driver
+
+namespace holdfast::internal {
+
+// Looks at the race in which an attempt of a call is: the call goes on, or its driver's timer
+// is set. What `send` or the fork's policy throws is the attempt's.
+template <class R, class Driver, class Task, class ThisRace, class Fork, class Send>
+void PollRace(std::shared_ptr<ThisRace>& race, Driver& driver, Task& task, const Fork& fork,
+              Call& call, bool stopped, const Send& send) {
+  std::optional<R> result;
+  std::exception_ptr error;
+  try {
+    if (!race->Poll(fork, call, stopped, send)) return driver.SetTimer(race->NextPollAt(call));
+    const auto over = std::exchange(race, nullptr);
+    result.emplace(over->Resolve(stopped, over));
+  } catch (...) {
+    error = std::current_exception();
+    if (const auto given_up = std::exchange(race, nullptr)) given_up->GiveUp(given_up);
+  }
+  if (error != nullptr) return task.Threw(std::move(error));
+  task.Completed([&result]() -> R { return *std::move(result); });
+}
+
+}  // namespace holdfast::internal
+
+#endif  // HOLDFAST_DRIVER_CALL_TASK_H_

@@ -1,0 +1,185 @@
+// A Pacer spaces events out evenly: each gets a place of its own in a row of places 1/rate apart,
+// and waits for it.
+//
+//   holdfast::Pacer pacer({.rate = 100});
+//   while (pacer.Take().ok()) client.GetOrder(id);   // one every 10 ms
+//
+// Most callers want Pace (pace.h) in a stack. Where a burst is welcome, and where reservations are
+// to be cancelled in any order, use a TokenBucket (token_bucket.h).
+#ifndef HOLDFAST_RATE_PACER_H_
+#define HOLDFAST_RATE_PACER_H_
+
+#include <absl/status/status.h>
+#include <absl/status/statusor.h>
+
+#include <atomic>
+#include <cstdint>
+#include <limits>
+#include <mutex>
+#include <optional>
+#include <string>
+#include <utility>
+
+#include "holdfast/base/internal/changes.h"
+#include "holdfast/base/internal/object_clock.h"
+#include "holdfast/base/internal/refusals.h"
+#include "holdfast/base/internal/versions.h"
+#include "holdfast/base/time.h"
+#include "holdfast/rate/token_bucket.h"
+
+namespace holdfast {
+
+// A leaky bucket with slack, as go.uber.org/ratelimit means it. A place that nobody has taken when
+// its time comes is kept, up to `slack` of them, and who comes late may take the kept ones at once:
+// so a caller that is held up now and then keeps its rate. The first event goes at once, and finds
+// no slack yet. (There an interval is cut to whole nanoseconds; here it is exact.)
+//
+// What it guarantees:
+//   - in the time of n intervals no more than n + slack + 1 events happen;
+//   - no error adds up, however long it runs: n places further is n / rate later, in exact
+//     arithmetic for a whole rate and for an interval of whole nanoseconds (see Every), and for any
+//     other rate late by less than a nanosecond in 146 years. Only the times that come out are
+//     truncated, to whole nanoseconds;
+//   - a row that begins anew, after an idle time, counts from `now`, or from less than two
+//     nanoseconds after it where an interval is no whole number of them;
+//   - a `now` older than one already seen brings no place back;
+//   - where options change, the row goes on: each place is at least as far behind the one before as
+//     the interval is when it is taken, also if that one was taken before the change. (A change may
+//     move it on by less than two nanoseconds, where an interval is no whole number of them.) So
+//     what is taken under the same options keeps to the first of these bounds, and two events that
+//     were taken under different ones are as far apart as the intervals of all that was taken from
+//     the one to the other, less the slack of the first.
+// Thread-safe. It takes no lock, except while another thread is just changing the options.
+class Pacer {
+ public:
+  struct Options {
+    double rate = 0;          // events per second, in (0, kMaxRate], or kInfiniteRate: no pacing
+    std::int64_t slack = 10;  // places that are kept, >= 0; 0: strict spacing
+    std::string name = {};    // for messages
+    Clock* clock = nullptr;   // of the methods without At; must outlive the pacer
+  };
+  static constexpr double kMaxRate = 1e9;  // one a nanosecond
+
+  // Throws std::invalid_argument with the text of Validate. A rate of less than one event in 292
+  // years is taken for that.
+  explicit Pacer(Options options);
+  Pacer(const Pacer&) = delete;
+  Pacer& operator=(const Pacer&) = delete;
+
+  // Takes the next place and says when to act, which is `now` or later. TimePoint::max(), with
+  // nothing taken, where that is never: the row ends where a TimePoint does.
+  TimePoint TakeAt(TimePoint now) { return Claim(now, Duration::max()).ready_at; }
+
+  // The same, but nullopt, with nothing taken, where it would be later than `max_wait` from now.
+  std::optional<TimePoint> TryTake(TimeSpan max_wait = Duration::zero()) {
+    return TryTakeAt(clock_.Now(), max_wait);
+  }
+  std::optional<TimePoint> TryTakeAt(TimePoint now, TimeSpan max_wait = Duration::zero());
+
+  // Takes the next place and blocks until its time. Refuses at once, with nothing taken:
+  //   kCancelled          stopped; also while waiting
+  //   kDeadlineExceeded   it would come after the deadline
+  //   kResourceExhausted  it would never come
+  // Who is stopped while waiting gives the place back if it is still the last one in the row, and
+  // otherwise it stays empty: those behind it keep their times.
+  absl::Status Take(const WaitOptions& options = {});
+
+  // Replaces the options, all of them, while calls run. Places that are taken keep their times,
+  // also where somebody still waits; those that come after them have the new rate, and no more than
+  // the new slack is kept, which counts new intervals also of the time before. A place that was
+  // taken before can't be given back any more: it stays empty. After an infinite rate the row
+  // begins anew, behind what was taken before that.
+  //
+  // Name and clock stay: left out they are as before, and others are refused. kInvalidArgument,
+  // with nothing changed, for what Validate refuses.
+  absl::Status Update(Options options) {
+    return internal::CommitNow(PrepareUpdate(std::move(options)));
+  }
+  // Those of now: to change one, change a copy of them.
+  Options options() const;
+  // For UpdateAll: see internal/changes.h.
+  absl::StatusOr<internal::Commit> PrepareUpdate(Options options);
+
+  double rate() const { return rows_.Read()->rate; }
+  std::int64_t slack() const { return rows_.Read()->slack; }
+  const std::string& name() const { return name_; }
+
+  // For stacks: see internal/object_clock.h.
+  void BindClock(internal::ClockBinder& binder, std::string_view policy) {
+    binder.Bind(policy, name_, clock_);
+  }
+  const internal::Refusals& refusals() const { return refusals_; }
+
+ private:
+  friend class Pace;
+
+  // What a word says instead of a place: nobody has taken one, and nobody is to.
+  static constexpr std::int64_t kUnused = std::numeric_limits<std::int64_t>::min();
+  static constexpr std::int64_t kClosed = std::numeric_limits<std::int64_t>::max();
+
+  struct Place {
+    bool taken;
+    TimePoint ready_at;   // when to act; if not taken, when it would have been
+    std::uint64_t row;    // the number of its row
+    std::int64_t before;  // the word that it found
+    std::int64_t after;   // and left
+  };
+
+  // Places under the same options. Its state is one word, `last`: the place that was taken last,
+  // behind which the next one is by `interval`, unless slack has no room for one that old. It lies
+  // on an axis of absolute time, which has its zero where the clock has and `interval` units
+  // between two places: as many as an interval has whole nanoseconds. So a unit is a nanosecond or
+  // little more, all that a TimePoint can say fits the word, nothing wraps, and there is nothing to
+  // settle after a long idle time. Times become units, and units times, by one exact 128-bit
+  // product and quotient of the absolute value: that is why nothing adds up. (With an infinite rate
+  // a unit is a nanosecond, and the word says what was taken before.)
+  //
+  // Every operation on the word is relaxed. It is all there is to agree on: a compare-and-swap that
+  // succeeds proves that the decision was made from what is there, the other fields don't change
+  // once the row can be found, and nothing else is handed over with a place. The word rises with
+  // each place taken and falls only where the last one is given back, like a stack: while it says
+  // what a place left it at, that place is the last one, and to put back what it found is as if it
+  // had never been taken.
+  //
+  // Who changes the options takes the word out, under the mutex, and leaves kClosed: so each place
+  // is in the row from before or behind it in the new one, which begins with that word and is there
+  // when the mutex is let go. Who finds kClosed waits for that.
+  struct Row {
+    Row(const Options& options, std::uint64_t row_number);
+    Row(Row&& other) noexcept;
+
+    // Goes on from a row that was closed at `place`.
+    void Begin(const Row& before, std::int64_t place) const;
+
+    std::int64_t UnitsAt(TimePoint now) const;   // rounded up
+    TimePoint TimeOf(std::int64_t units) const;  // truncated; TimePoint::max() for what is beyond
+    std::int64_t After(std::int64_t place) const;
+
+    const double rate;
+    const std::int64_t slack;
+    const std::uint64_t number;
+    std::int64_t interval = 0;             // in units; 0: an infinite rate
+    std::int64_t span_units = 0;           // in as much time as pacer.cc calls kSpan
+    mutable std::int64_t fresh = kUnused;  // the word for which there is no slack yet
+    mutable std::atomic<std::int64_t> last{kUnused};
+  };
+
+  Place Claim(TimePoint now, Duration max_wait);
+  Place ClaimInNextRow(TimePoint now, Duration max_wait);
+  void GiveBack(const Place& place);
+  void Continue(internal::Versions<Row>::Next next);
+
+  internal::Versions<Row> rows_;
+  std::mutex mutex_;                       // of whoever changes the options
+  std::atomic<std::uint64_t> numbers_{1};  // of rows; a mere count, hence relaxed
+
+  const std::string name_;
+  internal::ObjectClock clock_;
+  const internal::Refusals refusals_;
+};
+
+absl::Status Validate(const Pacer::Options& options);
+
+}  // namespace holdfast
+
+#endif  // HOLDFAST_RATE_PACER_H_

@@ -1,0 +1,60 @@
+// AnyExecutor is one type for executors with stacks of any kind around them: for a member, a
+// parameter, a container.
+//
+//   holdfast::AnyExecutor<absl::StatusOr<Reply>(const Request&)> fetch =
+//       holdfast::Stack(holdfast::Retry({})).Around(transport);
+//   auto reply = fetch.With({.deadline = soon}, request);
+#ifndef HOLDFAST_STACK_ANY_EXECUTOR_H_
+#define HOLDFAST_STACK_ANY_EXECUTOR_H_
+
+#include <concepts>
+#include <memory>
+#include <type_traits>
+#include <utility>
+
+#include "holdfast/call/call.h"
+
+namespace holdfast {
+
+template <class Signature>
+class AnyExecutor;
+
+// Holds anything that has With(CallOptions, args...), as what Stack::Around returns; an executor
+// without a stack goes in as Stack().Around(executor). Copies share it. It costs a virtual call,
+// and an allocation when it is made. It can be the executor of another stack, whose deadline and
+// stop token it then obeys.
+template <class R, class... Args>
+class AnyExecutor<R(Args...)> {
+ public:
+  template <class Executor>
+    requires(!std::same_as<std::remove_cvref_t<Executor>, AnyExecutor> &&
+             requires(const Executor& executor, const CallOptions& options, Args... args) {
+               { executor.With(options, args...) } -> std::convertible_to<R>;
+             })
+  AnyExecutor(Executor executor)  // NOLINT(google-explicit-constructor): as std::function
+      : model_(std::make_shared<Model<Executor>>(std::move(executor))) {}
+
+  R operator()(Args... args) const { return With(CallOptions{}, std::forward<Args>(args)...); }
+  R With(const CallOptions& options, Args... args) const { return model_->Run(options, args...); }
+
+ private:
+  struct Interface {
+    virtual ~Interface() = default;
+    virtual R Run(const CallOptions& options, Args&... args) const = 0;
+  };
+
+  template <class Executor>
+  struct Model final : Interface {
+    explicit Model(Executor e) : executor(std::move(e)) {}
+    R Run(const CallOptions& options, Args&... args) const override {
+      return executor.With(options, args...);
+    }
+    Executor executor;
+  };
+
+  std::shared_ptr<const Interface> model_;
+};
+
+}  // namespace holdfast
+
+#endif  // HOLDFAST_STACK_ANY_EXECUTOR_H_

@@ -1,0 +1,53 @@
+// What Stack::Describe() and Validate(stack) read and say.
+#ifndef HOLDFAST_STACK_INTERNAL_STACK_INFO_H_
+#define HOLDFAST_STACK_INTERNAL_STACK_INFO_H_
+
+#include <absl/status/status.h>
+
+#include <concepts>
+#include <span>
+#include <string>
+#include <string_view>
+#include <tuple>
+#include <vector>
+
+#include "holdfast/base/internal/changes.h"
+#include "holdfast/call/policy.h"
+#include "holdfast/call/policy_info.h"
+
+namespace holdfast::internal {
+
+struct NamedInfo {
+  std::string_view name;  // of the type of policy
+  PolicyInfo info;
+};
+
+template <class P>
+NamedInfo InfoOf(const P& policy, const Changes& changes = {}) {
+  if constexpr (requires {
+                  { policy.Info(changes) } -> std::same_as<PolicyInfo>;
+                }) {
+    return {.name = PolicyName<P>(), .info = policy.Info(changes)};
+  } else if constexpr (requires {
+                         { policy.Info() } -> std::same_as<PolicyInfo>;
+                       }) {
+    return {.name = PolicyName<P>(), .info = policy.Info()};
+  } else {
+    return {.name = PolicyName<P>(), .info = {}};
+  }
+}
+
+// Outermost first, as are all of these; as they are after the changes.
+template <class... P>
+std::vector<NamedInfo> InfoOfAll(const std::tuple<P...>& policies, const Changes& changes) {
+  return std::apply(
+      [&](const P&... policy) { return std::vector<NamedInfo>{InfoOf(policy, changes)...}; },
+      policies);
+}
+
+std::string DescribeStack(std::span<const NamedInfo> stack);
+absl::Status ValidateStack(std::span<const NamedInfo> stack);
+
+}  // namespace holdfast::internal
+
+#endif  // HOLDFAST_STACK_INTERNAL_STACK_INFO_H_

@@ -1,0 +1,60 @@
+#include "holdfast/cache/cache.h"
+
+#include <absl/strings/str_cat.h>
+
+#include <limits>
+#include <string>
+
+#include "holdfast/base/rejection.h"
+#include "src/base/info_text.h"
+
+namespace holdfast::internal {
+
+Verdict AskCache(CacheTable& table, const CacheOptions& options, const absl::Status& too_late,
+                 Call& call, CacheTable::Place& place) {
+  CacheTable::Found found;
+  if (place.entered()) {
+    found = table.Look(place);
+  } else {
+    const std::string_view key = options.key(call);
+    if (key.empty()) return Verdict::Proceed();
+    found = table.Find(key,
+                       {.priority = call.priority(),
+                        .whom = call.key(),
+                        .deadline = call.deadline(),
+                        .came = call.now()},
+                       call.waker(), place);
+  }
+  if (found == CacheTable::Found::kAnswer) return Verdict::ShortCircuit();
+  if (found == CacheTable::Found::kAsk) return Verdict::Proceed();
+  const TimePoint until = call.deadline();
+  if (until == TimePoint::max() || call.now() < until) return Verdict::Wait(until);
+  return Verdict::Reject(too_late);
+}
+
+CacheTable::For WhoseFailure(Call& call, const absl::Status& outcome) {
+  using For = CacheTable::For;
+  const bool in_time = call.deadline() == TimePoint::max() || call.now() < call.deadline();
+  // A policy may refuse at once what it knows would come too late.
+  const bool too_late = absl::IsDeadlineExceeded(outcome) && call.retry_at() > call.deadline();
+  if (absl::IsCancelled(outcome) || !in_time || too_late) return For::kNobody;
+  if (call.rejected() || RejectionOf(outcome).has_value()) return For::kAlike;
+  // There was no time for another attempt, or for the end of this one.
+  return call.out_of_time() ? For::kAsHurried : For::kAll;
+}
+
+PolicyInfo FactsOfCache(const CacheTerms& terms) {
+  const auto if_any = [](Duration d, absl::string_view what) {
+    return d == Duration::zero() ? "" : absl::StrCat(what, " ", DurationText(d));
+  };
+  const bool bounded = terms.max_bytes != std::numeric_limits<std::int64_t>::max();
+  return {.settings =
+              JoinSettings({NameText(std::string(terms.name)), if_any(terms.ttl, "fresh for"),
+                            if_any(terms.negative_ttl, "failures for"),
+                            if_any(terms.stale_while_revalidate, "stale while revalidated for"),
+                            if_any(terms.stale_if_error, "stale if error for"),
+                            CountText(terms.max_entries, "key"),
+                            bounded ? absl::StrCat("up to ", terms.max_bytes, " bytes") : ""})};
+}
+
+}  // namespace holdfast::internal

@@ -1,0 +1,122 @@
+#include "holdfast/call/call.h"
+
+#include <algorithm>
+#include <array>
+#include <cstddef>
+#include <exception>
+#include <memory>
+#include <utility>
+
+#include "holdfast/base/internal/random.h"
+#include "holdfast/base/internal/validate.h"
+#include "holdfast/base/rejection.h"
+
+namespace holdfast {
+
+std::string_view ToString(EndReason reason) {
+  constexpr std::array<std::string_view, 10> kNames = {
+      "success", "not retryable", "attempts",  "elapsed",        "deadline",
+      "budget",  "rejected",      "cancelled", "not repeatable", "retry-after too far",
+  };
+  return kNames[static_cast<size_t>(reason)];
+}
+
+absl::BitGenRef Call::random() { return internal::ThreadRandom(); }
+
+struct Call::Left {
+  int number;                               // of the attempt
+  std::weak_ptr<AbandonedAttempt> attempt;  // the call does not keep what it keeps
+  Left* next;
+};
+
+void internal::ThrowNoRequest() {
+  ThrowIfInvalid(absl::InvalidArgumentError(
+      "FromRequest: the first argument of the call is of another type, or there is none"));
+  std::terminate();
+}
+
+TimeBelow Call::time_below() {
+  const TimePoint at = now();
+  const TimeBelow executor =
+      time_in_executor_ == nullptr ? TimeBelow() : time_in_executor_(executor_, at);
+  return time_in_machine_(machine_, depth_, at, executor);
+}
+
+TimePoint Call::latest_start(Duration attempt) {
+  if (deadline_ == TimePoint::max()) return TimePoint::max();
+  attempt = std::min(attempt, time_below().attempt);
+  if (attempt == Duration::max()) return deadline_;
+  const Duration left = std::max(SaturatingSub(deadline_, now()), Duration::zero());
+  return deadline_ - std::min(attempt, left / 2);
+}
+
+void Call::NoteDryRun(std::string_view policy, const absl::Status& refusal, TimePoint until) {
+  if (options_.outer != nullptr) options_.outer->NoteDryRun(policy, refusal, until);
+  if (reporting_) options_.report->dry_run.push_back({policy, refusal, until});
+}
+
+void Call::Abandon(const std::shared_ptr<AbandonedAttempt>& attempt) {
+  if (options_.outer != nullptr) options_.outer->Abandon(attempt);
+  left_ = new Left{attempts_, attempt, left_};
+}
+
+void Call::HoldUntilAbandonedEnd(int attempt, const std::shared_ptr<void>& admission) {
+  for (const Left* left = left_; left != nullptr && left->number > attempt; left = left->next) {
+    if (const auto still = left->attempt.lock()) still->Keep(admission);
+  }
+}
+
+void Call::ForgetLeft() {
+  while (left_ != nullptr) delete std::exchange(left_, left_->next);
+}
+
+void Call::ReportStart() {
+  *options_.report = Report{};
+  waited_ = Duration::zero();
+}
+
+void Call::ReportWait(TimePoint from) {
+  const Duration slept = SaturatingSub(now(), from);
+  waited_ = SaturatingAdd(waited_, slept);
+  options_.report->waited = SaturatingAdd(options_.report->waited, slept);
+}
+
+void Call::ReportAttempt() {
+  options_.report->attempts = attempts_;
+  options_.report->history.push_back({.start = now(),
+                                      .delay = std::exchange(waited_, Duration{}),
+                                      .outcome = absl::UnknownError("the attempt did not return")});
+  attempt_open_ = true;
+}
+
+void Call::ReportOutcome(const absl::Status& outcome) {
+  if (attempt_open_) options_.report->history.back().outcome = outcome;
+}
+
+void Call::Answered(const absl::Status& result) {
+  rejected_ = RejectionOf(result).has_value();
+  retry_at_ = TimePoint::min();
+  retry_spread_ = Duration::zero();
+  ended_by_ = rejected_ ? EndReason::kRejected : kNotSaid;
+}
+
+void Call::End(const absl::Status& result, std::optional<Duration> retry_after) {
+  if (options_.outer != nullptr) {
+    if (result.ok()) options_.outer->claimed_ = claimed_;
+    if (!result.ok() && rejected_) {
+      options_.outer->Rejected(*retry_at_, EndReason::kRejected, retry_spread_);
+      options_.outer->rejected_inside_ = attempts_ == 0 || rejected_inside_;
+    }
+  }
+  if (!reporting_) return;
+  Report& report = *options_.report;
+  const bool cancelled = absl::IsCancelled(result) && stop().stop_requested();
+  report.ended_by = ended_by_ != kNotSaid ? ended_by_
+                    : result.ok()         ? EndReason::kSuccess
+                    : cancelled           ? EndReason::kCancelled
+                                          : EndReason::kNotRetryable;
+  report.retry_at = retry_at();
+  if (retry_after && !rejected_) report.retry_at = SaturatingAdd(now(), *retry_after);
+}
+
+}  // namespace holdfast

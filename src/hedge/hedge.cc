@@ -1,0 +1,81 @@
+#include "holdfast/hedge/hedge.h"
+
+#include <absl/strings/str_cat.h>
+
+#include <algorithm>
+
+#include "src/base/info_text.h"
+
+namespace holdfast {
+
+absl::Status Validate(const HedgeOptions& options) {
+  if (options.delay <= Duration::zero()) {
+    return absl::InvalidArgumentError("Hedge: delay must be > 0");
+  }
+  if (options.max_hedges < 1 || options.max_hedges > HedgeOptions::kMaxHedges) {
+    return absl::InvalidArgumentError("Hedge: max_hedges must be in [1, 16]");
+  }
+  return absl::OkStatus();
+}
+
+namespace internal {
+
+absl::Status SettingsPlan<HedgeOptions>::Keep(const HedgeOptions& present, HedgeOptions& next) {
+  if (!KeepObject(present.budget, next.budget)) {
+    return absl::InvalidArgumentError("Hedge: its budget has an Update of its own, and stays");
+  }
+  if (!KeepObject(present.latencies, next.latencies)) {
+    return absl::InvalidArgumentError("Hedge: its latencies have an Update of their own, and stay");
+  }
+  if (!KeepObject(present.pool, next.pool)) {
+    return absl::InvalidArgumentError("Hedge: its pool stays");
+  }
+  return absl::OkStatus();
+}
+
+HedgePlan::HedgePlan(HedgeOptions options) : options_(std::move(options)) {
+  if (options_.budget == nullptr) options_.budget = RetryBudget::MakeDefault();
+}
+
+TimePoint HedgePlan::NextBranch(TimePoint now, int sent) const {
+  if (sent > options_.max_hedges) return TimePoint::max();
+  Duration delay = options_.delay;
+  if (options_.latencies != nullptr) delay = options_.latencies->ValueAt(now).value_or(delay);
+  // A latency may be nothing at all in a world where time stands still.
+  return SaturatingAdd(now, std::max(delay, Duration(1)));
+}
+
+bool HedgePlan::TakeBranch(TimePoint now) const { return options_.budget->TryWithdrawAt(now); }
+
+void HedgePlan::ReturnBranch() const { options_.budget->Refund(); }
+
+void HedgePlan::BindClock(ClockBinder& binder) const {
+  options_.budget->BindClock(binder, "Hedge");
+  if (options_.latencies != nullptr) options_.latencies->BindClock(binder, "Hedge");
+}
+
+PolicyInfo HedgePlan::Info(const Changes& changes) const {
+  (void)changes.Of(*options_.budget);  // it says nothing of what these have
+  if (options_.pool != nullptr) (void)changes.Of(*options_.pool);
+  const LatencyQuantile* const learnt = options_.latencies.get();
+  const auto* const next = learnt == nullptr ? nullptr : changes.Of(*learnt);
+  const std::string delay =
+      learnt == nullptr
+          ? DurationText(options_.delay)
+          : absl::StrCat(QuantileText(next == nullptr ? learnt->quantile() : next->quantile),
+                         learnt->name().empty() ? "" : " of ", NameText(learnt->name()));
+  return {.settings = absl::StrCat("up to ", options_.max_hedges, " more, after ", delay,
+                                   options_.max_hedges == 1 ? "" : " each"),
+          .last_hedge =
+              learnt == nullptr ? SaturatingMul(options_.delay, options_.max_hedges) : Duration(0)};
+}
+
+void HedgePlan::Succeeded(Call& call, const State& state) const {
+  if (options_.latencies != nullptr) {
+    options_.latencies->RecordAt(call.now(), SaturatingSub(call.now(), state.sent));
+  }
+  if (call.FirstToClaim(options_.budget.get())) options_.budget->Deposit();
+}
+
+}  // namespace internal
+}  // namespace holdfast

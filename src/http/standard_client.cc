@@ -1,0 +1,174 @@
+#include "holdfast/http/standard_client.h"
+
+#include <initializer_list>
+#include <stdexcept>
+#include <utility>
+
+#include "holdfast/base/internal/validate.h"
+#include "holdfast/breaker/circuit_break.h"
+#include "holdfast/concurrency/bulkhead.h"
+#include "holdfast/http/retry.h"
+#include "holdfast/rate/rate_limit.h"
+#include "holdfast/retry/retry.h"
+#include "holdfast/stack/stack.h"
+#include "holdfast/timeout/timeout.h"
+#include "src/http/origin.h"
+
+namespace holdfast::http {
+namespace {
+
+using Response = absl::StatusOr<httplib::Response>;
+
+struct Check {
+  std::function<RetryDecision(const Call&, const Response&)> check;
+
+  RetryDecision operator()(const Call& call, const Response& response) const {
+    return check ? check(call, response) : RetryDecision(RetryTransient()(call, response));
+  }
+};
+
+template <class T, class Options>
+void MakeIfNull(std::shared_ptr<T>& object, const Options& options) {
+  if (object == nullptr) object = std::make_shared<T>(options);
+}
+
+StandardObjects ObjectsOf(const StandardClientOptions& options) {
+  StandardObjects objects = options.shared;
+  MakeIfNull(objects.semaphore, Semaphore::Options(options.bulkhead));
+  if (objects.budget == nullptr) objects.budget = options.retry.budget;
+  MakeIfNull(objects.budget, RetryBudget::Options{});
+  MakeIfNull(objects.breaker, CircuitBreaker::Options(options.breaker));
+  MakeIfNull(objects.bucket, TokenBucket::Options(options.rate_limit));
+  return objects;
+}
+
+template <class Options>
+auto Live(Options options) {
+  return std::make_shared<Settings<Options>>(std::move(options));
+}
+
+StandardSettings SettingsOf(const StandardClientOptions& options, const StandardObjects& objects) {
+  RetryOptions retry = options.retry;
+  retry.budget = objects.budget;
+  return {.bulkhead_queue = Live(BulkheadOptions(options.bulkhead_queue)),
+          .total_timeout = Live(TimeoutOptions{options.total_timeout}),
+          .retry = Live(std::move(retry)),
+          .attempt_timeout = Live(TimeoutOptions{options.attempt_timeout})};
+}
+
+auto MakeStack(const StandardClientOptions& options, const StandardObjects& objects,
+               const StandardSettings& settings) {
+  return Stack(Bulkhead(objects.semaphore, settings.bulkhead_queue),
+               Timeout(settings.total_timeout), Retry(settings.retry, Check{options.retry_check}),
+               CircuitBreak(objects.breaker), RateLimit(objects.bucket),
+               Timeout(settings.attempt_timeout));
+}
+
+absl::Status CheckEach(const StandardClientOptions& options) {
+  for (const absl::Status& status :
+       {Validate(Semaphore::Options(options.bulkhead)),
+        Validate(BulkheadOptions(options.bulkhead_queue)), Validate(options.retry),
+        Validate(CircuitBreaker::Options(options.breaker)),
+        Validate(TokenBucket::Options(options.rate_limit)), Validate(options.transport)}) {
+    if (!status.ok()) return status;
+  }
+  if (options.total_timeout <= Duration::zero()) {
+    return absl::InvalidArgumentError("StandardClient: total_timeout must be > 0");
+  }
+  if (options.attempt_timeout <= Duration::zero()) {
+    return absl::InvalidArgumentError("StandardClient: attempt_timeout must be > 0");
+  }
+  if (options.shared.budget != nullptr && options.retry.budget != nullptr &&
+      options.shared.budget != options.retry.budget) {
+    return absl::InvalidArgumentError("StandardClient: shared.budget and retry.budget differ");
+  }
+  return absl::OkStatus();
+}
+
+// With a name for what has none, if there is one; Around sees to the clock.
+StandardClientOptions Completed(const std::string& name, StandardClientOptions options) {
+  holdfast::internal::ThrowIfInvalid(Validate(options));
+  const auto complete = [&](auto& object) {
+    if (object.name.empty()) object.name = name;
+  };
+  complete(options.bulkhead);
+  complete(options.breaker);
+  complete(options.rate_limit);
+  return options;
+}
+
+std::string NameOf(std::string_view origin) {
+  const auto parsed = internal::ParseOrigin(origin);
+  return parsed.ok() ? parsed->url : std::string();
+}
+
+}  // namespace
+
+absl::Status Validate(const StandardClientOptions& options) {
+  absl::Status each = CheckEach(options);
+  if (!each.ok()) return each;
+  const StandardObjects objects = ObjectsOf(options);
+  return Validate(MakeStack(options, objects, SettingsOf(options, objects)));
+}
+
+struct StandardClient::Parts {
+  Parts(const StandardClientOptions& options, internal::AttemptFunction attempt,
+        std::shared_ptr<const Transport> transport_or_null)
+      : transport(std::move(transport_or_null)),
+        objects(ObjectsOf(options)),
+        settings(SettingsOf(options, objects)),
+        stack(MakeStack(options, objects, settings)),
+        fetch(stack.Around(std::move(attempt), options.clock)) {}
+
+  std::shared_ptr<const Transport> transport;
+  StandardObjects objects;
+  StandardSettings settings;
+  decltype(MakeStack(std::declval<StandardClientOptions>(), std::declval<StandardObjects>(),
+                     std::declval<StandardSettings>())) stack;
+  decltype(stack.Around(internal::AttemptFunction())) fetch;
+};
+
+StandardClient::StandardClient(internal::AttemptFunction attempt, StandardClientOptions options,
+                               std::shared_ptr<const Transport> transport)
+    : parts_(std::make_shared<const Parts>(Completed("", std::move(options)), std::move(attempt),
+                                           std::move(transport))) {}
+
+StandardClient::StandardClient(std::string_view origin, StandardClientOptions options) {
+  options = Completed(NameOf(origin), std::move(options));
+  const auto transport = std::make_shared<const Transport>(origin, options.transport);
+  parts_ = std::make_shared<const Parts>(options, *transport, transport);
+}
+
+absl::StatusOr<httplib::Response> StandardClient::operator()(
+    const httplib::Request& request) const {
+  return parts_->fetch(request);
+}
+
+absl::StatusOr<httplib::Response> StandardClient::With(const CallOptions& options,
+                                                       const httplib::Request& request) const {
+  return parts_->fetch.With(options, request);
+}
+
+std::string StandardClient::Describe() const { return parts_->stack.Describe(); }
+
+Clock* StandardClient::StackClock() const { return parts_->fetch.StackClock(); }
+
+const Transport& StandardClient::transport() const {
+  if (parts_->transport == nullptr) {
+    throw std::logic_error("StandardClient: made around an executor, it has no Transport");
+  }
+  return *parts_->transport;
+}
+Semaphore& StandardClient::semaphore() const { return *parts_->objects.semaphore; }
+RetryBudget& StandardClient::budget() const { return *parts_->objects.budget; }
+CircuitBreaker& StandardClient::breaker() const { return *parts_->objects.breaker; }
+TokenBucket& StandardClient::bucket() const { return *parts_->objects.bucket; }
+const StandardObjects& StandardClient::objects() const { return parts_->objects; }
+const StandardSettings& StandardClient::settings() const { return parts_->settings; }
+
+std::vector<holdfast::internal::NamedInfo> StandardClient::Info(
+    const holdfast::internal::Changes& changes) const {
+  return parts_->stack.Info(changes);
+}
+
+}  // namespace holdfast::http

@@ -1,0 +1,67 @@
+#include "holdfast/rate/pace.h"
+
+#include <absl/strings/str_cat.h>
+
+#include <algorithm>
+
+#include "src/base/info_text.h"
+
+namespace holdfast {
+
+absl::Status Validate(const PaceOptions& options) {
+  if (options.max_wait < Duration::zero()) {
+    return absl::InvalidArgumentError("Pace: max_wait must be >= 0");
+  }
+  return absl::OkStatus();
+}
+
+// Of a call that was let in only where it was refused below, or stopped, before any attempt ran.
+void Pace::State::GiveBack() {
+  const bool refused = let_in_ != nullptr && let_in_->attempt() == attempts_ &&
+                       (let_in_->rejected() || let_in_->abandonment() == Abandonment::kCancelled);
+  if (let_in_ == nullptr || refused) pacer_->GiveBack(place_);
+}
+
+Verdict Pace::Before(Call& call, State& state) const {
+  const TimePoint now = call.now();
+  if (state.pacer_ == nullptr) {
+    const auto options = options_.Read();
+    const Duration left = SaturatingSub(call.latest_start(), now);
+    const Pacer::Place place = pacer_->Claim(now, std::min<Duration>(options->max_wait, left));
+    if (!place.taken) {
+      const bool late = place.ready_at != TimePoint::max() && left < options->max_wait;
+      const internal::Refusals& refusals = pacer_->refusals();
+      return Verdict::Reject(late ? refusals.deadline : refusals.exhausted, place.ready_at);
+    }
+    if (place.ready_at <= now && !options->refund_refused) return Verdict::Proceed();
+    state.place_ = place;
+    state.refundable_ = options->refund_refused;
+    state.pacer_ = pacer_.get();
+  }
+  if (now < state.place_.ready_at) return Verdict::Wait(state.place_.ready_at);
+  return LetIn(call, state);
+}
+
+// What is acted on is not given back, as far as it isn't refundable.
+Verdict Pace::LetIn(Call& call, State& state) {
+  if (state.refundable_) {
+    state.let_in_ = &call;
+    state.attempts_ = call.attempt();
+  } else {
+    state.pacer_ = nullptr;
+  }
+  return Verdict::Proceed();
+}
+
+PolicyInfo Pace::Info(const internal::Changes& changes) const {
+  const PaceOptions options = options_.With(changes);
+  const Pacer::Options* const next = changes.Of(*pacer_);
+  const double rate = next == nullptr ? pacer_->rate() : next->rate;
+  const std::int64_t slack = next == nullptr ? pacer_->slack() : next->slack;
+  return {.settings = internal::JoinSettings(
+              {internal::NameText(pacer_->name()), internal::RateText(rate),
+               absl::StrCat("slack ", slack), internal::MaxWaitText(options.max_wait)}),
+          .max_wait = options.max_wait};
+}
+
+}  // namespace holdfast

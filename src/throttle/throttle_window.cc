@@ -1,0 +1,182 @@
+#include "holdfast/throttle/internal/throttle_window.h"
+
+#include <algorithm>
+#include <numeric>
+#include <span>
+
+namespace holdfast::internal {
+namespace {
+
+std::uint64_t Sum(std::span<const std::uint64_t> counts) {
+  return std::accumulate(counts.begin(), counts.end(), std::uint64_t{0});
+}
+
+// Who reads counters while others write them may find less of one than was there before.
+std::uint64_t NotNegative(std::uint64_t count) {
+  return static_cast<std::int64_t>(count) < 0 ? 0 : count;
+}
+
+ThrottleCounts Minus(ThrottleCounts counts, const ThrottleCounts& less) {
+  for (std::size_t i = 0; i < kPriorities; ++i) counts.requests[i] -= less.requests[i];
+  counts.accepts -= less.accepts;
+  counts.refused -= less.refused;
+  return counts;
+}
+
+}  // namespace
+
+double ThrottleRule::Overall(std::uint64_t requests, std::uint64_t accepts) const {
+  if (requests < min_requests) return 0;
+  const auto n = static_cast<double>(requests);
+  return std::clamp((n - k * static_cast<double>(accepts)) / (n + 1), 0.0, max_rejection);
+}
+
+double ThrottleRule::Overall(const ThrottleCounts& counts) const {
+  return Overall(Sum(counts.requests), counts.accepts);
+}
+
+double ThrottleRule::Of(Priority priority, const ThrottleCounts& counts) const {
+  const auto index = static_cast<std::size_t>(priority);
+  const std::span<const std::uint64_t> requests = counts.requests;
+  const std::uint64_t lower = Sum(requests.first(index));
+  const std::uint64_t mine = requests[index];
+  const std::uint64_t all = lower + Sum(requests.subspan(index));
+  const double to_refuse =
+      Overall(all, counts.accepts) * static_cast<double>(all) - static_cast<double>(lower);
+  if (to_refuse <= 0) return 0;
+  // Of a priority that was not there yet the first call makes no more than is to be refused.
+  if (to_refuse >= static_cast<double>(mine)) return 1;
+  return to_refuse / static_cast<double>(mine);
+}
+
+bool ThrottleRule::Calm(const ThrottleCounts& counts) const {
+  return k * static_cast<double>(counts.accepts) >= static_cast<double>(Sum(counts.requests));
+}
+
+ThrottleWindow::ThrottleWindow(const ThrottleRule& rule, Duration period, std::int64_t buckets)
+    : k_(rule.k),
+      max_rejection_(rule.max_rejection),
+      min_requests_(rule.min_requests),
+      mask_(StripeCount() - 1),
+      stripes_(std::make_unique<Stripe[]>(mask_ + 1)),
+      period_(period),
+      starts_(static_cast<std::size_t>(buckets)) {}
+
+ThrottleCounts ThrottleWindow::Present() const {
+  constexpr auto kOrder = std::memory_order_seq_cst;
+  ThrottleCounts counts;
+  counts.accepts = accepts_offset_.load(std::memory_order_relaxed);
+  for (std::size_t i = 0; i < kPriorities; ++i) {
+    const std::uint64_t accepted = accepted_[i].load(kOrder);
+    counts.accepts += accepted;
+    counts.requests[i] = NotNegative(accepted + failed_[i].load(kOrder) + refused_[i].load(kOrder) +
+                                     requests_offset_[i].load(std::memory_order_relaxed));
+  }
+  counts.accepts = NotNegative(counts.accepts);
+  return counts;
+}
+
+void ThrottleWindow::AcceptTense(Priority priority) {
+  Count(accepted_, priority, std::memory_order_seq_cst);
+  if (!rule().Calm(Present())) return;
+  const std::lock_guard lock(mutex_);
+  Reassess();
+}
+
+void ThrottleWindow::CountAgainst(Counters& counters, Priority priority) {
+  Count(counters, priority, std::memory_order_seq_cst);
+  if (!calm()) return;
+  const std::lock_guard lock(mutex_);
+  Reassess();
+}
+
+// Goes on to a later bucket, unless another thread has. At the first time ever, and at the first
+// after a change of the buckets, the present one begins with it.
+void ThrottleWindow::Turn(TimePoint now) {
+  const std::lock_guard lock(mutex_);
+  const bool begins = turns_at_.load(std::memory_order_relaxed) == kAtOnce;
+  const TimePoint ends = begins ? std::min(now, ends_) : ends_;
+  const bool no_time = begun_ && now == TimePoint::min();  // a success that read no clock
+  if (now < ends || no_time || (!begins && ends == TimePoint::max())) return;
+  begun_ = true;
+  const Duration::rep over = SaturatingSub(now, ends) / period_;  // whole buckets
+  const std::uint64_t turns = static_cast<std::uint64_t>(over) + (begins ? 0 : 1);
+  era_ += turns;
+  const ThrottleCounts everything = Everything();
+  // All that began meanwhile, as far as they are in the window.
+  const std::uint64_t begun = std::min<std::uint64_t>(turns, starts_.size());
+  for (std::uint64_t i = 0; i < begun; ++i) StartOf(era_ - i) = everything;
+  Reassess();
+  ends_ = SaturatingAdd(SaturatingAdd(ends, SaturatingMul(period_, over)), period_);
+  turns_at_.store(ends_.time_since_epoch().count(), std::memory_order_release);
+}
+
+void ThrottleWindow::Change(const ThrottleRule& rule, Duration period,
+                            std::vector<ThrottleCounts>& starts) {
+  const std::lock_guard lock(mutex_);
+  SetRule(rule);
+  if (period != period_ || starts.size() != starts_.size()) SetBuckets(period, starts);
+  Reassess();
+}
+
+void ThrottleWindow::SetRule(const ThrottleRule& rule) {
+  k_.store(rule.k, std::memory_order_relaxed);
+  max_rejection_.store(rule.max_rejection, std::memory_order_relaxed);
+  min_requests_.store(rule.min_requests, std::memory_order_relaxed);
+}
+
+// A new bucket begins with what had been counted when the old one began in which it does, both
+// counted back from the end of the present one; where the old ones go back no further, with what
+// had been when the oldest of them began.
+void ThrottleWindow::SetBuckets(Duration period, std::vector<ThrottleCounts>& starts) {
+  const std::uint64_t old_size = starts_.size();
+  for (std::uint64_t i = 0; i < starts.size(); ++i) {
+    const Duration ago = SaturatingMul(period, static_cast<Duration::rep>(i + 1));
+    const auto old = static_cast<std::uint64_t>((ago - Duration(1)) / period_);
+    starts[starts.size() - 1 - i] = StartOf(era_ + old_size - std::min(old, old_size - 1));
+  }
+  starts_.swap(starts);
+  period_ = period;
+  era_ = starts_.size() - 1;
+  turns_at_.store(kAtOnce, std::memory_order_release);
+}
+
+ThrottleCounts ThrottleWindow::Everything() const {
+  ThrottleCounts counts;
+  for (std::size_t i = 0; i < kPriorities; ++i) {
+    std::uint64_t accepted = accepted_[i].load(std::memory_order_seq_cst);
+    for (std::size_t stripe = 0; stripe <= mask_; ++stripe) {
+      accepted += stripes_[stripe].accepted[i].load(std::memory_order_relaxed);
+    }
+    const std::uint64_t refused = refused_[i].load(std::memory_order_seq_cst);
+    counts.requests[i] = accepted + failed_[i].load(std::memory_order_seq_cst) + refused;
+    counts.accepts += accepted;
+    counts.refused += refused;
+  }
+  return counts;
+}
+
+void ThrottleWindow::Reassess() {
+  const ThrottleCounts& start = StartOf(era_ + 1);  // of era_ - size + 1
+  std::uint64_t accepts_offset = 0 - start.accepts;
+  for (std::size_t i = 0; i < kPriorities; ++i) {
+    std::uint64_t accepted = 0;
+    for (std::size_t stripe = 0; stripe <= mask_; ++stripe) {
+      accepted += stripes_[stripe].accepted[i].load(std::memory_order_relaxed);
+    }
+    accepts_offset += accepted;
+    requests_offset_[i].store(accepted - start.requests[i], std::memory_order_relaxed);
+  }
+  accepts_offset_.store(accepts_offset, std::memory_order_relaxed);
+  const bool calm = rule().Calm(Present());
+  calm_.store(calm, std::memory_order_seq_cst);
+  if (calm && !rule().Calm(Present())) calm_.store(false, std::memory_order_seq_cst);
+}
+
+ThrottleCounts ThrottleWindow::Counts() {
+  const std::lock_guard lock(mutex_);
+  Reassess();
+  return Minus(Everything(), StartOf(era_ + 1));
+}
+
+}  // namespace holdfast::internal

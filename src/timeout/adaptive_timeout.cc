@@ -1,0 +1,75 @@
+#include "holdfast/timeout/adaptive_timeout.h"
+
+#include <absl/strings/str_cat.h>
+
+#include <algorithm>
+#include <cmath>
+
+#include "src/base/info_text.h"
+
+namespace holdfast {
+
+absl::Status Validate(const AdaptiveTimeoutOptions& options) {
+  if (!(options.multiplier >= 1 && std::isfinite(options.multiplier))) {
+    return absl::InvalidArgumentError("AdaptiveTimeout: multiplier must be >= 1 and finite");
+  }
+  if (options.min <= Duration::zero()) {
+    return absl::InvalidArgumentError("AdaptiveTimeout: min must be > 0");
+  }
+  if (options.max < options.min) {
+    return absl::InvalidArgumentError("AdaptiveTimeout: max must be >= min");
+  }
+  return absl::OkStatus();
+}
+
+namespace internal {
+
+void LearntLimit::Failed(Call& call, const Attempt& attempt, absl::StatusCode code) {
+  if (code == absl::StatusCode::kCancelled || call.stop().stop_requested()) return;
+  // An executor may give up a little before the deadline; if that was this policy's.
+  const bool gave_up =
+      code == absl::StatusCode::kDeadlineExceeded && attempt.deadline() <= attempt.outer;
+  if (!gave_up && call.now() < attempt.deadline()) return;
+  const std::uint64_t twice =
+      std::min(2 * static_cast<std::uint64_t>(attempt.limit.count()), kRaised);
+  const Duration max = options_.Read()->max;
+  std::uint64_t backoff = backoff_.load(std::memory_order_relaxed);
+  std::uint64_t next = 0;
+  do {
+    next = WithMisfit(backoff);
+    const bool holds = (backoff & kRaised) == (attempt.backoff & kRaised);
+    if (holds && attempt.limit < max) next = (next & ~kRaised) | twice;
+  } while (!backoff_.compare_exchange_weak(backoff, next, std::memory_order_relaxed));
+}
+
+// Asked after the success was recorded: with few samples it is itself what the limit is learnt
+// from.
+void LearntLimit::Settle(TimePoint now, const Attempt& attempt) {
+  const bool fits = SaturatingSub(now, attempt.began) <= Learnt(now, *options_.Read());
+  std::uint64_t backoff = backoff_.load(std::memory_order_relaxed);
+  std::uint64_t next = 0;
+  do {
+    if (backoff < kOneDebt) return;
+    next = fits ? backoff - kOneDebt : WithMisfit(backoff);
+    if (next < kOneDebt) next = 0;
+  } while (!backoff_.compare_exchange_weak(backoff, next, std::memory_order_relaxed));
+}
+
+std::uint64_t LearntLimit::WithMisfit(std::uint64_t backoff) {
+  const std::uint64_t debt = std::min(backoff / kOneDebt + kFitsPerMisfit, kMaxDebt);
+  return debt * kOneDebt + (backoff & kRaised);
+}
+
+PolicyInfo LearntLimit::Info(const Changes& changes) const {
+  const AdaptiveTimeoutOptions options = options_.With(changes);
+  const LatencyQuantile::Options* const next = changes.Of(*latencies_);
+  const double quantile = next == nullptr ? latencies_->quantile() : next->quantile;
+  return {.settings = JoinSettings(
+              {NameText(latencies_->name()),
+               absl::StrCat(options.multiplier, " x ", QuantileText(quantile)),
+               absl::StrCat(DurationText(options.min), " to ", DurationText(options.max))}),
+          .timeout = options.max};
+}
+
+}  // namespace internal
+}  // namespace holdfast

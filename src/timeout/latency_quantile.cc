@@ -1,0 +1,134 @@
+#include "holdfast/timeout/latency_quantile.h"
+
+#include <absl/strings/str_cat.h>
+
+#include <cmath>
+#include <utility>
+
+#include "holdfast/base/internal/validate.h"
+
+namespace holdfast {
+namespace {
+
+// The value is computed anew when there are so many more samples: computing costs as much as about
+// a hundred recordings, and once in 1024 that is nothing.
+constexpr std::uint64_t kLagShare = 16;
+constexpr std::uint64_t kMaxLag = 1024;
+
+}  // namespace
+
+absl::Status Validate(const LatencyQuantile::Options& options) {
+  const auto invalid = [&options](const auto&... text) {
+    return absl::InvalidArgumentError(
+        absl::StrCat("LatencyQuantile ", options.name, ": ", text...));
+  };
+  if (!(options.quantile > 0 && options.quantile <= 1)) {
+    return invalid("quantile must be in (0, 1], not ", options.quantile);
+  }
+  if (options.window <= Duration::zero()) return invalid("window must be > 0");
+  if (options.min_samples < 1) {
+    return invalid("min_samples must be >= 1, not ", options.min_samples);
+  }
+  return absl::OkStatus();
+}
+
+LatencyQuantile::LatencyQuantile(Options options)
+    : options_(internal::Validated(std::move(options))),
+      name_(options_.name),
+      clock_(options_.clock) {
+  compute_at_.store(static_cast<std::uint64_t>(options_.min_samples), std::memory_order_relaxed);
+}
+
+LatencyQuantile::Options LatencyQuantile::options() const {
+  const std::lock_guard lock(mutex_);
+  Options options = options_;
+  options.clock = clock_.given();
+  return options;
+}
+
+absl::StatusOr<internal::Commit> LatencyQuantile::PrepareUpdate(Options options) {
+  if (absl::Status status = internal::CheckSame("LatencyQuantile", name_, options.name,
+                                                clock_.given(), options.clock);
+      !status.ok()) {
+    return status;
+  }
+  options.name = name_;
+  if (absl::Status status = Validate(options); !status.ok()) return status;
+  return [this, options = std::move(options)]() mutable { Change(std::move(options)); };
+}
+
+void LatencyQuantile::Change(Options options) {
+  const std::lock_guard lock(mutex_);
+  const bool same = options.quantile == options_.quantile && options.window == options_.window &&
+                    options.min_samples == options_.min_samples;
+  if (same) return;
+  options_ = std::move(options);
+  Compute();
+  if (half_began_) TurnAt(SaturatingAdd(*half_began_, half_window()));
+}
+
+Duration LatencyQuantile::UpperEnd(std::size_t bucket) {
+  if (bucket < 2 * kPerDoubling) return Duration(static_cast<Duration::rep>(bucket));
+  const std::size_t shift = bucket / kPerDoubling - 1;
+  const std::uint64_t leading = bucket % kPerDoubling + kPerDoubling;
+  return Duration(static_cast<Duration::rep>(((leading + 1) << shift) - 1));
+}
+
+// Begins a new half window, unless another thread has.
+void LatencyQuantile::Turn(TimePoint now) {
+  const std::lock_guard lock(mutex_);
+  const TimePoint end = turns_at();
+  if (now < end) return;
+  const auto forget = [](Histogram& half) {
+    for (std::atomic<std::uint64_t>& count : half) count.store(0, std::memory_order_relaxed);
+  };
+  const std::size_t newer = newer_.load(std::memory_order_relaxed);
+  forget(halves_[1 - newer]);
+  newer_.store(1 - newer, std::memory_order_relaxed);
+  // After a pause both are too old, and halves are counted from now on. So they are at the first
+  // call.
+  const bool paused = SaturatingSub(now, end) >= half_window();
+  if (paused) forget(halves_[newer]);
+  Compute();
+  half_began_ = paused ? now : end;
+  TurnAt(SaturatingAdd(*half_began_, half_window()));
+}
+
+void LatencyQuantile::TurnAt(TimePoint time) {
+  turns_at_.store(time.time_since_epoch().count(), std::memory_order_release);
+}
+
+void LatencyQuantile::ComputeIfDue() {
+  const std::lock_guard lock(mutex_);
+  if (recorded_.load(std::memory_order_acquire) >= compute_at_.load(std::memory_order_relaxed)) {
+    Compute();
+  }
+}
+
+void LatencyQuantile::Compute() {
+  const std::uint64_t recorded = recorded_.load(std::memory_order_acquire);
+  std::uint64_t total = 0;
+  for (std::size_t bucket = 0; bucket < kBuckets; ++bucket) total += CountIn(bucket);
+  const auto min_samples = static_cast<std::uint64_t>(options_.min_samples);
+  if (total < min_samples) {
+    value_.store(kNoValue.count(), std::memory_order_relaxed);
+    compute_at_.store(recorded + (min_samples - total), std::memory_order_relaxed);
+    return;
+  }
+  // As HdrHistogram does, from just below: 0.07 * 100 is more than 7 in floating point.
+  const double rank =
+      std::max(std::ceil(std::nextafter(options_.quantile, 0.0) * static_cast<double>(total)), 1.0);
+  std::size_t bucket = 0;
+  std::uint64_t seen = CountIn(0);
+  while (static_cast<double>(seen) < rank && bucket + 1 < kBuckets) seen += CountIn(++bucket);
+  value_.store(UpperEnd(bucket).count(), std::memory_order_relaxed);
+  const std::uint64_t lag = std::clamp<std::uint64_t>(total / kLagShare, 1, kMaxLag);
+  compute_at_.store(recorded + lag, std::memory_order_relaxed);
+}
+
+std::uint64_t LatencyQuantile::CountIn(std::size_t bucket) const {
+  return halves_[0][bucket].load(std::memory_order_relaxed) +
+         halves_[1][bucket].load(std::memory_order_relaxed);
+}
+
+}  // namespace holdfast
