@@ -1,0 +1,53 @@
+#!/usr/bin/env python3
+"""Prints, for each source that a build's compile_commands.json has and that standard input names, a
+hash of all that clang-tidy makes its verdict of, and the source: its preprocessed text without
+line numbers, its flags, and .clang-tidy.
+
+    preprocessed.py BUILD_DIRECTORY <NAMES_RELATIVE_TO_THE_PROJECT
+"""
+import concurrent.futures
+import hashlib
+import json
+import os
+import shlex
+import subprocess
+import sys
+
+
+def arguments(entry):
+    """Those of the compiler alone: no launcher, no output."""
+    words = shlex.split(entry["command"])
+    if os.path.basename(words[0]) == "ccache":
+        words = words[1:]
+    kept, skip = [], False
+    for word in words:
+        if skip or word in ("-o", "-MF", "-MT"):
+            skip = not skip
+        elif word not in ("-c", "-MD", entry["file"]):
+            kept.append(word)
+    return kept
+
+
+def digest(root, entry, rules):
+    flags = arguments(entry)
+    text = subprocess.run(
+        [*flags, f"-fmacro-prefix-map={root}/=", "-w", "-E", "-P", entry["file"]],
+        cwd=entry["directory"], capture_output=True, check=True).stdout
+    relative = " ".join(flags[1:]).replace(root, "")
+    return hashlib.sha256(rules + relative.encode() + text).hexdigest()
+
+
+def main(build):
+    root = os.getcwd()
+    wanted = {os.path.join(root, line.strip()): line.strip() for line in sys.stdin}
+    with open(os.path.join(build, "compile_commands.json")) as file:
+        entries = {entry["file"]: entry for entry in json.load(file)}
+    with open(".clang-tidy", "rb") as file:
+        rules = file.read()
+    with concurrent.futures.ThreadPoolExecutor(os.cpu_count()) as pool:
+        known = [path for path in sorted(wanted) if path in entries]
+        for path, result in zip(known, pool.map(lambda p: digest(root, entries[p], rules), known)):
+            print(result, wanted[path])
+
+
+main(sys.argv[1])
