@@ -41,7 +41,7 @@ void Plenty(const benchmark::State&) { Make({.rate = 1e9, .burst = 1'000'000'000
 // Gets its next token in a quarter of an hour.
 void Empty(const benchmark::State&) {
   Make({.rate = 1e-3, .burst = 1});
-  bucket->Allow();
+  (void)bucket->Allow();
 }
 
 // Has the next token in a millisecond.

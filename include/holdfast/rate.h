@@ -1,4 +1,5 @@
-// Rate limits: token buckets, one or one for each key, and pacing.
+// Rate limits: token buckets, for all calls or for each key, pacing, and sampling of what is
+// frequent.
 #ifndef HOLDFAST_RATE_H_
 #define HOLDFAST_RATE_H_
 

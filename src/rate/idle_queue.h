@@ -1,4 +1,32 @@
 // Which keys of a KeyedTokenBucket may be forgotten, and when.
+//
+// Model. A priority queue of keys by the time at which their buckets will be full again: a
+// hierarchical timing wheel (Varghese and Lauck, 1987) without a timer, whose hand, base_, moves
+// when somebody asks. Time is a number of 64 bits in digits of three. A key lies in the row of the
+// highest digit in which its time differs from base_, and of the value of that digit: 22 levels of
+// eight rows, in the order of time; row 0 has what is due. To pop is to take a key of row 0, or
+// else to move the hand to the end of the first row, or to now, and to put the keys of that row
+// where they belong then, which is a lower level each time.
+//
+// Late knowledge. A key that is used becomes full later than the queue knows. That costs nothing at
+// the use; the queue asks `full_at` again when it comes to the key, and puts it further back. Only
+// a key that becomes full earlier must be put in anew at once (KeyedShard::Enqueue).
+//
+// Cost. A look at a key that is not idle is paid for by a use since the look before, or by one of
+// the 22 levels that it descends. So finding an idle key, or that there is none, takes constant
+// time, amortized.
+//
+// Invariants:
+//   - no key is full before the time under which it lies;
+//   - a row is a doubly linked list through KeyState::next and `previous`; the first one's
+//   `previous` is
+//     kHead + row, which no number of a key reaches;
+//   - used_ has a bit for each row that holds a key; first_[row] is not after any time in it;
+//   - earliest_ is not after the time of any key.
+//
+// Memory orders. One thread at a time, under the shard's mutex, but for earliest(): it is relaxed,
+// since who reads it acts on it only under that mutex, or else refuses a request that might as well
+// have come a little earlier.
 #ifndef HOLDFAST_SRC_RATE_IDLE_QUEUE_H_
 #define HOLDFAST_SRC_RATE_IDLE_QUEUE_H_
 
@@ -16,22 +44,12 @@
 
 namespace holdfast::internal {
 
-// The keys by the time at which their buckets will be full again: a timing wheel of many levels
-// (Varghese and Lauck, 1987), whose hand moves when somebody asks.
-//
-// A key that is used is full later than the queue knows. That is found out when it is looked at,
-// and then it goes back, further behind. So using a key costs nothing here; a look at a key that
-// isn't idle is paid for by a use of it since the look before, or by one of the 22 levels that it
-// descends; and so finding an idle key, or that there is none, takes constant time, amortised. Only
-// when a key becomes full earlier than it was to must it be put in anew.
-//
-// One thread at a time, but for earliest().
+// See above. One thread at a time, but for earliest().
 class IdleQueue {
  public:
   IdleQueue() { rows_.fill(kNone); }
 
-  // No key is idle before this. Relaxed: who reads it acts on it only under the shard's lock, or
-  // else refuses somebody who might as well have come a little earlier.
+  // No key is idle before this.
   TimePoint earliest() const { return TimeOf(earliest_.load(std::memory_order_relaxed)); }
 
   void Push(KeyTable& keys, std::uint32_t key, TimePoint full_at) {

@@ -1,4 +1,40 @@
 // A part of the keys of a KeyedTokenBucket, under one mutex.
+//
+// Model. A key is 32 bytes (KeyState): its fingerprint, the number of its axis, and `spent`, the
+// position on that axis up to which everything is taken, as in a TokenBucket. Keys with the same
+// limits share one axis (Intern), so a key needs no rate or burst of its own. While a call waits
+// for a key, a TokenSchedule beside the table has its promises, as a TokenBucket's has while it is
+// held; when the last promise is kept the schedule is dropped, and `spent` says everything again
+// (ScheduleOf).
+//
+// Time. now_ is the latest time that Observe was told, and never falls. All decisions are made at
+// now_, so a caller with an older time gets nothing twice. An axis ends after its horizon
+// (BeginAnew): then all keys on it are converted to one that begins at now_.
+//
+// Limits. Without a function all keys are on default_axis_. SetLimits with limits converts every
+// key at once. SetLimits with a function marks the axes as outdated; each key then moves when it is
+// next used and its limits were asked for (Settled, Settle), which must happen without the mutex,
+// since the function is the user's.
+//
+// Forgetting. A key is forgotten only when its bucket is full and nobody waits for it, so that a
+// key that comes back starts full and cannot tell. The IdleQueue knows for each key a time before
+// which it is not full. A use makes a key full later, which the queue finds out when it looks; what
+// makes it full earlier (a cancellation, a refund, new limits) must call Enqueue.
+//
+// Invariants, whenever the mutex is free:
+//   - every key of the table is in the IdleQueue once, under a time not after FullAt(key);
+//   - axes_[n].keys is the number of keys on it, and one more for default_axis_; an axis with none
+//   is in
+//     free_axes_, and only axes that are not outdated are in axis_of_;
+//   - keys_[k].waiting is kNone, and `spent` says everything, or it is the number of a schedule in
+//     waiting_ that names k;
+//   - forgiven_ counts the times at which debt was dropped, returned_ the tokens given back,
+//   axis_number_
+//     the conversions: a promise that was made at other counts has nothing, or less, to give back.
+//
+// Memory orders. The mutex orders everything but two hints that are read without it, both relaxed:
+// earliest(), after which the reader takes the mutex or refuses a request that might as well have
+// come earlier; and the address that Prefetch computes, which is never read through.
 #ifndef HOLDFAST_SRC_RATE_KEYED_SHARD_H_
 #define HOLDFAST_SRC_RATE_KEYED_SHARD_H_
 
@@ -118,7 +154,11 @@ class alignas(64) KeyedShard {
   std::uint32_t Intern(const Limits& limits);
   std::uint32_t NewAxis(const Limits& limits);
   void Leave(std::uint32_t number);
-  const TokenAxis& Present(std::uint32_t number);  // which may be used at now_
+  // An axis that may be used at now_.
+  const TokenAxis& Present(std::uint32_t number) {
+    if (axes_[number].axis.Ends(now_)) BeginAnew(number);
+    return axes_[number].axis;
+  }
   void BeginAnew(std::uint32_t number);
   void Convert(KeyState& state, const TokenAxis& from, const TokenAxis& to,
                TokenCarryOver carry_over);

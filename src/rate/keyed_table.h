@@ -1,4 +1,25 @@
 // The keys of one shard of a KeyedTokenBucket, found by their fingerprints.
+//
+// Model. Two arrays: `states_` has what is remembered of each key, 32 bytes, at a number that stays
+// the key's until it is erased; `slots_` is an open hash table of these numbers, 4 bytes a slot,
+// small enough to stay in a cache. The lower half of a fingerprint says where in the table a key
+// belongs (its home, by multiplication instead of division); the upper half fills the bits of a
+// slot that its number leaves free, so that Find reads a state only where these bits agree. A key
+// lies at its home, or in the next free slot behind it (linear probing).
+//
+// Invariants:
+//   - between a key's home and its slot no slot is empty: so Find may stop at the first empty one.
+//   Erase
+//     keeps it so by moving later keys up into the hole, and needs no mark for slots once used;
+//   - at most three quarters of the slots are used: the table grows by half at that point;
+//   - numbers of erased keys are in the list that begins at free_, linked by `next`.
+//
+// Memory. After it grew a table may be half empty; tables that share a mutex (`growing`) grow one
+// at a time, so that of all shards only one has two tables at once. That is what KeyedTokenBucket's
+// bound of kBytesPerKey counts on.
+//
+// Threads. One at a time, under the shard's mutex, but for Prefetch: it computes an address from
+// two relaxed atomics, which may be of two tables or of one that is gone, and only hints at it.
 #ifndef HOLDFAST_SRC_RATE_KEYED_TABLE_H_
 #define HOLDFAST_SRC_RATE_KEYED_TABLE_H_
 
@@ -25,8 +46,7 @@ struct alignas(32) KeyState {
 };
 static_assert(sizeof(KeyState) == 32);
 
-// An open hash table of numbers, small enough to stay in a cache, before an array of states. One
-// thread at a time.
+// See above. One thread at a time.
 class KeyTable {
  public:
   static constexpr std::int64_t kMaxKeys = std::int64_t{1} << 30;

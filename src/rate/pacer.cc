@@ -56,15 +56,20 @@ Scale ScaleFor(double rate) {
 }  // namespace
 
 absl::Status Validate(const Pacer::Options& options) {
+  const auto refuse = [&](const auto&... text) {
+    return absl::InvalidArgumentError(
+        absl::StrCat("Pacer", options.name.empty() ? "" : " ", options.name, ": ", text...));
+  };
+  if (options.rate == 0) {
+    return refuse(
+        "the rate is missing: set rate to events per second, or to kInfiniteRate for no pacing");
+  }
   const bool finite = options.rate > 0 && options.rate <= Pacer::kMaxRate;
   if (!finite && options.rate != kInfiniteRate) {
-    return absl::InvalidArgumentError(absl::StrCat(
-        "Pacer ", options.name, ": rate must be in (0, 1e9] or kInfiniteRate, not ", options.rate));
+    return refuse("rate must be in (0, 1e9] events per second or kInfiniteRate, not ",
+                  options.rate);
   }
-  if (options.slack < 0) {
-    return absl::InvalidArgumentError(
-        absl::StrCat("Pacer ", options.name, ": slack must be >= 0, not ", options.slack));
-  }
+  if (options.slack < 0) return refuse("slack must be >= 0, not ", options.slack);
   return absl::OkStatus();
 }
 
@@ -114,7 +119,7 @@ Pacer::Pacer(Options options)
     : rows_(Row(internal::Validated(options), 0)),
       name_(options.name),
       clock_(options.clock),
-      refusals_(RejectionKind::kRateLimited, "Pace", options.name, "place") {}
+      refusals_(RejectionKind::kRateLimited, "Pace", options.name, "slot") {}
 
 Pacer::Place Pacer::Claim(TimePoint now, Duration max_wait) {
   const auto row = rows_.Read();

@@ -1,12 +1,66 @@
+// How a TokenBucket decides with one atomic word.
+//
+// Model. Everything that the bucket ever gains lies on an axis (token_axis.h): Position(now) is how
+// many fixed-point units it has gained by `now`, computed from absolute time with a 128-bit
+// product, so that no error adds up. The state is one number on this axis, `spent`: the position up
+// to which everything is taken. The balance is min(Position(now) - spent, burst); it is negative in
+// debt. A request for n units moves `spent` to max(spent, Position(now) - burst) + n, and its owner
+// may act when the axis gets there, which is at once if that is no later than Position(now).
+//
+// The word. `spent_` is 2 * spent on a circle: positions are compared by their differences modulo
+// 2^63, which are unambiguous, since a burst is at most 2^58 units, a debt 2^59, and an axis is
+// used for at most 2^61 (its horizon). The lowest bit, kHeld, is a lock.
+//
+// Two ways. Usually a call reads the word and the axis, decides, and replaces the word by a
+// compare-and-swap (TryAllow, which leaves out all that Allow seldom needs; Read, Decide, Replace).
+// What one number cannot say is done by a TokenHold: it locks the mutex, sets kHeld, and moves the
+// promises made since then to a TokenSchedule. While the word is held no compare-and-swap succeeds,
+// and a call that finds it held goes to the mutex as well. The word is let go when the schedule is
+// a queue again, which one number describes. So cancellations, charges, refunds and new limits take
+// the mutex; Allow, Reserve and Wait do only beside them.
+//
+// Epochs. What the axis means (multiplier_ to burst_) changes only while the word is held: for new
+// limits, and where the horizon ends. The new epoch begins with a word beyond every word that was
+// ever used (high_water_) and beyond what the burst can take back.
+//
+// Invariants:
+//   1. A value of the word does not come again with other fields, except after the whole circle.
+//   2. While the word is not held, the promises still to be kept are a queue that ends at `spent`.
+//   3. A promise for later is in the PromiseList before the compare-and-swap that grants it. So
+//   whoever
+//      holds the word finds every promise that was granted, and waits only for those whose makers
+//      have yet to mark them.
+//   4. reached_ and the promises prove that some time has passed, also to a caller that read the
+//   clock
+//      long ago: nothing is granted twice for the same time.
+//
+// Memory orders.
+//   - The fields of the axis are stored with release after kHeld was set, and loaded with acquire
+//   after
+//     the word was. A thread that reads a field of a newer epoch therefore also sees the word held
+//     or newer: its compare-and-swap, or Read's second look at the word, fails. A thread that reads
+//     the first word of an epoch (stored with release, LetGo) sees all fields of that epoch.
+//     Together: a compare-and-swap that succeeds proves, by invariant 1, that word and fields
+//     belong together. Where a decision changes nothing, Replace reads the word again for the same
+//     proof.
+//   - The compare-and-swap is acq_rel. Release: a promise that was listed before is visible to
+//   whoever
+//     holds the word afterwards (fetch_or, acq_rel). Acquire: what a thread does next comes after
+//     the decision it builds on. A failure is relaxed: the word is read anew.
+//   - returned_ and axis_number_ change while the word is held and are read, with acquire, before
+//   it: so
+//     what is taken after the reading is later than all that they tell of. An older value lets a
+//     refund give back less, never more. forgiven_ is relaxed for the same reason: a promise with
+//     an older value has nothing to give back.
+//   - latest_ is a hint and relaxed: see Saw.
 #include "holdfast/rate/token_bucket.h"
 
 #include <absl/base/attributes.h>
-#include <absl/strings/str_cat.h>
 
 #include <algorithm>
-#include <cmath>
 
 #include "holdfast/base/internal/validate.h"
+#include "src/rate/bucket_limits.h"
 #include "src/rate/collision.h"
 #include "src/rate/promise_list.h"
 #include "src/rate/token_axis.h"
@@ -21,38 +75,16 @@ using internal::Collision;
 using internal::kInfiniteMultiplier;
 using internal::kMaxDebtUnits;
 using internal::Promise;
-using internal::ThrowIfNegative;
 using internal::TokenAxis;
 using internal::TokenHold;
 using internal::TokenSchedule;
 using internal::Uint128;
-
-constexpr double kMaxRate = 1e18;
 
 std::int64_t Distance(std::uint64_t from, std::uint64_t to) {
   return static_cast<std::int64_t>(to - from) >> 1;  // positions are doubled
 }
 
 }  // namespace
-
-double Every(TimeSpan interval) {
-  if (interval <= Duration::zero()) return kInfiniteRate;
-  return 1 / std::chrono::duration<double>(interval).count();
-}
-
-absl::Status Validate(const TokenBucket::Options& options) {
-  if (std::isnan(options.rate) || options.rate < 0 ||
-      (options.rate > kMaxRate && options.rate != kInfiniteRate)) {
-    return absl::InvalidArgumentError(
-        absl::StrCat("TokenBucket ", options.name,
-                     ": rate must be in [0, 1e18] or kInfiniteRate, not ", options.rate));
-  }
-  if (options.burst < 0 || options.burst > TokenBucket::kMaxBurst) {
-    return absl::InvalidArgumentError(absl::StrCat(
-        "TokenBucket ", options.name, ": burst must be in [0, 2^50], not ", options.burst));
-  }
-  return absl::OkStatus();
-}
 
 struct TokenBucket::Reading {
   std::uint64_t word;
@@ -80,15 +112,14 @@ struct TokenBucket::Mark {
 TokenBucket::TokenBucket(Options options)
     : promises_(std::make_unique<internal::PromiseList>()),
       schedule_(std::make_unique<TokenSchedule>()),
-      rate_(options.rate),
-      burst_(options.burst),
+      rate_(internal::Validated(options).rate),
+      burst_(internal::BurstOf(options.rate, options.burst)),
       name_(options.name),
       clock_(options.clock),
-      refusals_(RejectionKind::kRateLimited, "RateLimit", options.name, "token") {
-  internal::ThrowIfInvalid(Validate(options));
+      refusals_(internal::TokenRefusals("RateLimit", options.name)) {
   // The first epoch began so long ago that the bucket is full, whatever clock the first `now` is
   // of.
-  SetAxis(internal::AxisFor(options.rate, options.burst, TimePoint::min()), 0);
+  SetAxis(internal::AxisFor(options.rate, burst(), TimePoint::min()), 0);
   axis_number_.store(1, std::memory_order_relaxed);
   known_spent_ = -ReadAxis().burst_units();
   high_water_ = Word(known_spent_);
@@ -358,70 +389,6 @@ TimePoint TokenBucket::Watch(Promise& promise, TimePoint ready_at, Waker* waker)
 
 void TokenBucket::TakeBack(Promise& promise, TimePoint now) {
   TokenHold(*this, now).TakeBack(promise);
-}
-
-void TokenBucket::ChargeAt(TimePoint now, std::int64_t n) {
-  ThrowIfNegative(n);
-  TokenHold(*this, now).Charge(n);
-}
-
-void TokenBucket::RefundAt(TimePoint now, std::int64_t n) {
-  ThrowIfNegative(n);
-  TokenHold(*this, now).Refund(n);
-}
-
-void TokenBucket::SetRateAt(TimePoint now, double rate) {
-  internal::ThrowIfInvalid(Validate(Options{.rate = rate, .burst = 0, .name = name_}));
-  TokenHold hold(*this, now);
-  hold.Settle(rate, burst(), TokenCarryOver::kAsIs);
-}
-
-void TokenBucket::SetBurstAt(TimePoint now, std::int64_t burst) {
-  internal::ThrowIfInvalid(Validate(Options{.rate = 0, .burst = burst, .name = name_}));
-  TokenHold hold(*this, now);
-  hold.Settle(rate(), burst, TokenCarryOver::kAsIs);
-}
-
-void TokenBucket::SetLimitsAt(TimePoint now, double rate, std::int64_t burst,
-                              TokenCarryOver carry_over) {
-  internal::ThrowIfInvalid(Validate(Options{.rate = rate, .burst = burst, .name = name_}));
-  TokenHold hold(*this, now);
-  hold.Settle(rate, burst, carry_over);
-}
-
-TokenBucket::Options TokenBucket::options() const {
-  const std::lock_guard lock(mutex_);  // the two belong together
-  return {.rate = rate(), .burst = burst(), .name = name_, .clock = clock_.given()};
-}
-
-absl::StatusOr<internal::Commit> TokenBucket::PrepareUpdate(Options options) {
-  if (absl::Status status =
-          internal::CheckSame("TokenBucket", name_, options.name, clock_.given(), options.clock);
-      !status.ok()) {
-    return status;
-  }
-  options.name = name_;
-  if (absl::Status status = Validate(options); !status.ok()) return status;
-  return [this, rate = options.rate, burst = options.burst] {
-    TokenHold hold(*this, Now());
-    if (rate != this->rate() || burst != this->burst()) {
-      hold.Settle(rate, burst, TokenCarryOver::kAsIs);
-    }
-  };
-}
-
-Duration Reservation::Delay() const { return ok() ? DelayFrom(from_->Now()) : Duration::max(); }
-
-Duration Reservation::DelayFrom(TimePoint now) const {
-  return ok() ? std::max(SaturatingSub(ready_at_, now), Duration::zero()) : Duration::max();
-}
-
-void Reservation::Cancel() {
-  if (promise_ != nullptr) CancelAt(from_->Now());
-}
-
-void Reservation::CancelAt(TimePoint now) {
-  if (promise_ != nullptr) from_->Cancel(*promise_, ready_at_, now);
 }
 
 }  // namespace holdfast

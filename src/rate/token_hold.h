@@ -1,4 +1,21 @@
-// A TokenBucket in one thread's hands: what its one word can't say is done here.
+// A TokenBucket that one thread has locked: what its one word cannot say is done here.
+//
+// The constructor locks the mutex, sets kHeld in the word, and brings the schedule up to date: it
+// takes over the promises made since the word was last let go, and advances to the latest time that
+// anybody is known to have seen. That is the latest of `now`, of the hint in latest_, of the
+// position that the last holder reached, and of what the word and the promises prove
+// (TokenSchedule::Reached): whoever took tokens at once must have seen a time at which they were
+// there. So a caller that read the clock long ago gets nothing twice.
+//
+// The destructor lets the word go if one number says everything again, and otherwise leaves it
+// held: the next caller comes to the mutex and finds the schedule as it was. The word is read and
+// written only under the mutex then, and the mutex orders all of it.
+//
+// Settle begins a new epoch, for new limits or where the axis ends: it settles the past on the old
+// axis, converts the balance and the promises to the new one (rounded down, so that nothing is
+// gained), and has the promises that move, those of waiting calls, take the earliest positions that
+// they may have. If somebody saw a later time than the epoch's begin, that begin moves up to it,
+// lest tokens generated until then come a second time.
 #ifndef HOLDFAST_SRC_RATE_TOKEN_HOLD_H_
 #define HOLDFAST_SRC_RATE_TOKEN_HOLD_H_
 

@@ -1,5 +1,41 @@
-// The exact bucket: the tokens there are, and what of those to come is promised to whom. One thread
-// at a time; TokenBucket and KeyedTokenBucket stand before it.
+// The exact token bucket: how many tokens there are, and which of those to come are promised to
+// whom. TokenBucket and KeyedTokenBucket use it where one number cannot say that.
+//
+// Model. Time is a position on an axis (token_axis.h) on which the bucket gains one unit per
+// position. The level of the bucket rises with the position, up to the burst, and falls where a
+// promise is kept, by the units of that promise. A promise is kept at its `end`: from then on its
+// owner may act. The list holds the promises that are still to be kept, in the order of their ends.
+// `course_` is the present: the position that Advance has come to, and the level there, with the
+// tokens for the promises of the list still in it.
+//
+// Rule. A request is granted at the earliest position at which the level is enough for it, and
+// stays enough for every promise that ends later. It follows that in every window [a, b] of the
+// axis at most burst + b - a is acted on, and that nothing is refused or delayed which this bound
+// allows.
+//
+// Queues. As long as nothing is cancelled or given back, each promise takes all tokens that there
+// are, and the next one begins where the last one ends. Such a list is a queue, and one number
+// describes it: Spent(), the position up to which everything is spent. A new promise then ends at
+// Spent() + units, in constant time. A cancellation in the middle leaves tokens between two
+// promises; from then on it is no queue, and EarliestFor walks along the promises, once for each
+// change, since the last answer is remembered (known_). It is a queue again once the promises
+// behind the gap are kept, or the gap is filled: IsQueue finds that out by a walk, once for each
+// change, and Advance where it passes the place (left_at_).
+//
+// Invariants:
+//   - promised_ is the sum of the units in the list, and the list is in the order of `end`;
+//   - a promise is `pending` exactly while it is in the list;
+//   - the level never exceeds the burst; before a promise of more units than the burst (the burst
+//   was
+//     larger when it was made) it may rise to that promise's units: CapBefore;
+//   - at no position at which a promise is kept does the level fall below zero, unless tokens were
+//   taken
+//     at once and without a promise (Take, a debt);
+//   - queue_ is never true of a list that is no queue. It may be false of one that is.
+//
+// Threads. One at a time: the mutex of the bucket or of the shard. The exception is Promise::state,
+// which the maker of a promise stores with release once the other fields are final, and the holder
+// of the bucket loads with acquire before it reads them (promise_list.h).
 #ifndef HOLDFAST_SRC_RATE_TOKEN_SCHEDULE_H_
 #define HOLDFAST_SRC_RATE_TOKEN_SCHEDULE_H_
 
@@ -52,17 +88,7 @@ struct Promise {
   std::shared_ptr<Promise> self;  // while it is in a list
 };
 
-// The model: a bucket whose level rises with the position, up to the burst, and falls where a
-// promise is kept. A request is granted at the earliest position at which the level suffices and,
-// with it, still does for every promise behind. So in every window [a, b] of the axis no more than
-// burst + b - a is acted on, and nothing that this bound allows is refused or delayed.
-//
-// As long as nothing is cancelled that makes a queue: each promise takes all the tokens there are,
-// and who comes last waits for everything promised before. A queue needs no schedule, only one
-// number: the position up to which all is spent. Questions to a queue take constant time; with
-// tokens left between promises they take a walk along these, once for each change.
-//
-// Positions and tokens are in units of a token_axis.h.
+// Positions and tokens are in units of a token_axis.h. The model is at the top of this file.
 class TokenSchedule {
  public:
   static constexpr std::int64_t kAnyTime = std::numeric_limits<std::int64_t>::min();

@@ -45,11 +45,12 @@ class Scene {
   }
 
   auto Plain() {
-    return Stack(Timeout(30s), Retrying(), CircuitBreak(breaker), RateLimit(bucket),
-                 Bulkhead(semaphore), Timeout(2s));
+    return Stack(Timeout(30s), Retrying(), CircuitBreak(breaker),
+                 RateLimit(bucket, {.max_wait = 30s}), Bulkhead(semaphore), Timeout(2s));
   }
   auto Hedged() {
-    return Stack(Timeout(30s), Retrying(), CircuitBreak(breaker), RateLimit(bucket),
+    return Stack(Timeout(30s), Retrying(), CircuitBreak(breaker),
+                 RateLimit(bucket, {.max_wait = 30s}),
                  Hedge({.delay = 500ms, .budget = RetryBudget::Unlimited()}, HedgeAll()),
                  Bulkhead(semaphore), Timeout(2s));
   }

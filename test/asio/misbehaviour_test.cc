@@ -160,7 +160,7 @@ TEST_CASE("a context may end with calls at every kind of wait") {
           },
           net::detached);
     };
-    start(Stack(RateLimit(bucket)));
+    start(Stack(RateLimit(bucket, {.max_wait = 60s})));
     start(Stack(Timeout(60s), Bulkhead(full)));
     start(Stack(Bulkhead(full)));
     start(Stack(Bulkhead(semaphore)));  // two are attempts, and the third waits for one of those

@@ -139,7 +139,8 @@ TEST_CASE("asynchronous: the caller's deadline is one like a Timeout's") {
 TEST_CASE("asynchronous: calls wait for tokens") {
   World w;
   w.service.Script({{0s, kOk}});
-  const auto call = w.Around(Stack(RateLimit(TokenBucket::Options{.rate = 0.5, .burst = 1})));
+  const auto call =
+      w.Around(Stack(RateLimit(TokenBucket::Options{.rate = 0.5, .burst = 1}, {.max_wait = 10s})));
   std::vector<Ended> ended(3);
   for (Ended& e : ended) call(e.handler(&w.clock));
   w.Run();

@@ -373,8 +373,8 @@ TEST_CASE("UpdateAll finds what each policy has") {
   const auto adaptive = Make(AdaptiveTimeoutOptions{.max = 1s});
   const auto semaphore = std::make_shared<Semaphore>(Semaphore::Options{.limit = 1});
   const auto limiter = std::make_shared<AdaptiveLimiter>(AdaptiveLimiter::Options{});
-  const auto first = std::make_shared<TokenBucket>(TokenBucket::Options{});
-  const auto second = std::make_shared<TokenBucket>(TokenBucket::Options{});
+  const auto first = std::make_shared<TokenBucket>(TokenBucket::Options{.rate = 1});
+  const auto second = std::make_shared<TokenBucket>(TokenBucket::Options{.rate = 1});
   const auto keyed = std::make_shared<KeyedTokenBucket>(
       KeyedTokenBucket::Options{.limits = {.rate = 1, .burst = 1}});
   const auto pacer = std::make_shared<Pacer>(Pacer::Options{.rate = 1});

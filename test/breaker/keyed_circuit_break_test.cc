@@ -87,7 +87,8 @@ TEST_CASE("a key's breaker counts an exception as a failure, and a cancellation 
 
   // Stopped while it waits for a token, inside of the breaker.
   std::stop_source stop;
-  const auto bucket = std::make_shared<TokenBucket>(TokenBucket::Options{.rate = 1, .burst = 0});
+  const auto bucket = std::make_shared<TokenBucket>(TokenBucket::Options{.rate = 1, .burst = 1});
+  bucket->SetBurstAt(TimePoint::min(), 0);
   stop.request_stop();
   const auto waiting = Stack(KeyedCircuitBreak(hosts), RateLimit(bucket)).Around(kSucceed, &clock);
   CHECK_FALSE(waiting.With({.stop = stop.get_token(), .key = "b"}).ok());

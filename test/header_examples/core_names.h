@@ -62,9 +62,10 @@ const holdfast::TimePoint soon, deadline;
 const std::stop_token token;
 const auto breaker =
     std::make_shared<holdfast::CircuitBreaker>(holdfast::CircuitBreaker::Options{});
-const auto bytes = std::make_shared<holdfast::TokenBucket>(holdfast::TokenBucket::Options{});
-const auto buckets =
-    std::make_shared<holdfast::KeyedTokenBucket>(holdfast::KeyedTokenBucket::Options{});
+const auto bytes =
+    std::make_shared<holdfast::TokenBucket>(holdfast::TokenBucket::Options{.rate = 1});
+const auto buckets = std::make_shared<holdfast::KeyedTokenBucket>(
+    holdfast::KeyedTokenBucket::Options{.limits = {.rate = 1}});
 const auto per_second = bytes, per_minute = bytes, for_all = bytes;
 const std::shared_ptr<holdfast::RetryBudget> budget;
 const std::shared_ptr<void> admission;

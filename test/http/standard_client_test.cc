@@ -70,7 +70,7 @@ TEST_CASE("the defaults of a standard client fit each other, and are told") {
         "Bulkhead(\"http://localhost:8080\", 1000 at once, queue of 0) > Timeout(30s) > "
         "Retry(4 attempts, backoff up to 700ms) > "
         "CircuitBreak(\"http://localhost:8080\", window 30s, open 5s, 1 probe) > "
-        "RateLimit(\"http://localhost:8080\", any rate, burst 1) > Timeout(5s)");
+        "RateLimit(\"http://localhost:8080\", any rate, burst 1, waits up to 1s) > Timeout(5s)");
 }
 
 TEST_CASE("settings of a standard client that don't fit are refused with a sentence") {
@@ -250,7 +250,8 @@ TEST_CASE("a standard client can be put around any executor") {
     CHECK(fetch.Describe() ==
           "Bulkhead(1000 at once, queue of 0) > Timeout(30s) > "
           "Retry(4 attempts, backoff up to 700ms) > "
-          "CircuitBreak(window 30s, open 5s, 1 probe) > RateLimit(any rate, burst 1) > "
+          "CircuitBreak(window 30s, open 5s, 1 probe) > RateLimit(any rate, burst 1, waits up to "
+          "1s) > "
           "Timeout(5s)");
   }
   SECTION("one with a stack of its own") {

@@ -75,7 +75,7 @@ TEST_CASE("a call that waits for its key and for all goes at the time that both 
   FakeClock clock;
   const auto customers = Buckets(0.1, 1);
   const auto route = Bucket(1, 1);
-  std::tuple limit(KeyedRateLimit{customers, route});
+  std::tuple limit(KeyedRateLimit{customers, route, {.max_wait = 1min}});
   const CallOptions a{.key = "a"};
   CHECK(Together(limit, clock, a).ran());
   Together waiter(limit, clock, a);

@@ -74,7 +74,9 @@ class BesideBuckets {
       : limits_(limits),
         max_keys_(max_keys),
         keys_(keys),
-        keyed_({.limits = limits, .max_keys = max_keys}) {}
+        keyed_({.limits = {.rate = 1}, .max_keys = max_keys}) {
+    keyed_.SetLimitsAt(TimePoint::min(), limits);  // also a burst of zero
+  }
 
   // Says what the two disagree in; empty while they agree.
   std::string Do(const KeyStep& step) {
@@ -134,8 +136,11 @@ class BesideBuckets {
   }
 
   TokenBucket& BucketOf(const std::string& key) {
-    return buckets_.try_emplace(key, TokenBucket::Options{limits_.rate, limits_.burst})
-        .first->second;
+    const auto [at, added] = buckets_.try_emplace(key, TokenBucket::Options{.rate = 1});
+    if (added) {
+      at->second.SetLimitsAt(TimePoint::min(), limits_.rate, limits_.burst, TokenCarryOver::kReset);
+    }
+    return at->second;
   }
 
   bool Full(const std::string& key) const {

@@ -90,12 +90,13 @@ TEST_CASE("rates and bursts of zero and infinity are as a bucket's") {
 }
 
 TEST_CASE("options that make no sense are refused, with the text of Validate") {
-  CHECK(Validate(Options{}).ok());
-  CHECK_FALSE(Validate(Options{.max_keys = 0}).ok());
-  CHECK_FALSE(Validate(Options{.max_keys = (std::int64_t{1} << 30) + 1}).ok());
+  const Limits some{.rate = 1, .burst = 1};
+  CHECK(Validate(Options{.limits = some}).ok());
+  CHECK_FALSE(Validate(Options{.limits = some, .max_keys = 0}).ok());
+  CHECK_FALSE(Validate(Options{.limits = some, .max_keys = (std::int64_t{1} << 30) + 1}).ok());
   CHECK_THROWS_WITH(KeyedTokenBucket({.max_keys = -1, .name = "api"}),
                     "KeyedTokenBucket api: max_keys must be in [1, 2^30], not -1");
-  KeyedTokenBucket buckets({});
+  KeyedTokenBucket buckets({.limits = some});
   CHECK_THROWS_AS(buckets.SetLimitsAt(At(0s), KeyedTokenBucket::LimitsFor()),
                   std::invalid_argument);
 }

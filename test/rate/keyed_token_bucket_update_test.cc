@@ -195,7 +195,7 @@ TEST_CASE("what a keyed bucket refuses changes nothing of it") {
     CHECK(buckets.Update(options).code() == absl::StatusCode::kInvalidArgument);
   }
   CHECK_THAT(std::string(buckets.Update(larger).message()),
-             test::ContainsSubstring("max_keys can't change from 10 to 11"));
+             test::ContainsSubstring("max_keys cannot change from 10 to 11"));
   CHECK(buckets.options().limits == good.limits);
   CHECK(buckets.Update(good).ok());
 }

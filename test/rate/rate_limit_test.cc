@@ -2,6 +2,7 @@
 
 #include <absl/status/status.h>
 
+#include <algorithm>
 #include <cstdint>
 #include <memory>
 #include <stdexcept>
@@ -21,8 +22,10 @@ using namespace std::chrono_literals;
 using testing::FakeClock;
 
 std::shared_ptr<TokenBucket> Bucket(double rate, std::int64_t burst) {
-  return std::make_shared<TokenBucket>(
-      TokenBucket::Options{.rate = rate, .burst = burst, .name = "api"});
+  auto bucket = std::make_shared<TokenBucket>(
+      TokenBucket::Options{.rate = rate, .burst = std::max<std::int64_t>(burst, 1), .name = "api"});
+  if (burst == 0) bucket->SetBurstAt(TimePoint::min(), 0);
+  return bucket;
 }
 
 const auto kSucceed = [] { return absl::OkStatus(); };
@@ -208,7 +211,8 @@ const auto kSize = FromRequest<Upload>([](const Upload& upload) { return upload.
 TEST_CASE("a call may cost more than a token, by its request") {
   FakeClock clock;
   const auto bytes = Bucket(1000, 5000);
-  const auto call = Stack(RateLimit(bytes, {.cost = kSize})).Around(kUpload, &clock);
+  const auto call =
+      Stack(RateLimit(bytes, {.max_wait = 2s, .cost = kSize})).Around(kUpload, &clock);
   CHECK(call(Upload{4000}).ok());
   CHECK(clock.Now() == TimePoint{0s});
   CHECK(call(Upload{3000}).ok());
@@ -234,9 +238,10 @@ TEST_CASE("the true cost is settled when it is known") {
   FakeClock clock;
   const auto bytes = Bucket(1000, 1000);
   std::int64_t size = 0;
-  const auto call = Stack(RateLimit(bytes, {.cost = [](const Call&) { return 100; }},
-                                    [&](const Call&, const absl::Status&) { return size; }))
-                        .Around(kSucceed, &clock);
+  const auto call =
+      Stack(RateLimit(bytes, {.max_wait = 2s, .cost = [](const Call&) { return 100; }},
+                      [&](const Call&, const absl::Status&) { return size; }))
+          .Around(kSucceed, &clock);
   size = 2600;
   CHECK(call().ok());
   CHECK(bytes->TokensAt(TimePoint{0s}) == -1600);

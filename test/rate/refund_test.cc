@@ -168,7 +168,7 @@ TEST_CASE("what a refused call gives back lets the next one go that waits") {
   FakeClock clock;
   const auto bucket = Bucket(1, 1);
   Gate::Plan plan{.refuses = true};
-  std::tuple policies(RateLimit{bucket, {.refund_refused = true}}, Gate(plan));
+  std::tuple policies(RateLimit{bucket, {.max_wait = 100s, .refund_refused = true}}, Gate(plan));
   CHECK(bucket->AllowAt(clock.Now()));
   std::deque<Limited> calls;
   for (int i = 0; i < 100; ++i) calls.emplace_back(policies, clock);

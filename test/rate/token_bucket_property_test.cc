@@ -148,7 +148,9 @@ TEST_CASE("changes of the rate and the burst beside cancellations mint nothing")
   test::Property(kOften, [] {
     std::int64_t rate = AnyRate();
     std::int64_t burst = AnyBurst();
-    TokenBucket bucket({.rate = static_cast<double>(rate), .burst = burst});
+    TokenBucket bucket(
+        {.rate = static_cast<double>(rate), .burst = std::max<std::int64_t>(burst, 1)});
+    if (burst == 0) bucket.SetBurstAt(TimePoint::min(), 0);
     std::vector<Promise> promises;
     TimePoint latest{1h};
     RC_ASSERT(bucket.AllowAt(latest, 0));
@@ -198,7 +200,9 @@ TEST_CASE("an older now is granted nothing that the latest would not be") {
   test::Property(kOften, [] {
     const std::int64_t rate = AnyRate();
     const std::int64_t burst = AnyBurst();
-    TokenBucket bucket({.rate = static_cast<double>(rate), .burst = burst});
+    TokenBucket bucket(
+        {.rate = static_cast<double>(rate), .burst = std::max<std::int64_t>(burst, 1)});
+    if (burst == 0) bucket.SetBurstAt(TimePoint::min(), 0);
     RateOracle oracle(rate, burst);
     TimePoint latest{1h};
     TimePoint granted{};
@@ -224,7 +228,9 @@ TEST_CASE("no window holds more than it may, also where times go back and places
   test::Property(kOften, [] {
     const std::int64_t rate = AnyRate();
     const std::int64_t burst = AnyBurst();
-    TokenBucket bucket({.rate = static_cast<double>(rate), .burst = burst});
+    TokenBucket bucket(
+        {.rate = static_cast<double>(rate), .burst = std::max<std::int64_t>(burst, 1)});
+    if (burst == 0) bucket.SetBurstAt(TimePoint::min(), 0);
     TimePoint latest{1h};
     std::vector<Reservation> reservations;
     std::vector<ActedOn> acted_on;
@@ -275,7 +281,7 @@ std::vector<Answered> Ask(TokenBucket& bucket, TimePoint now, const std::vector<
 TEST_CASE("a bucket all of whose reservations were cancelled in time is as good as new") {
   test::Property(kOften, [] {
     const std::int64_t rate = AnyRate();
-    const std::int64_t burst = AnyBurst();
+    const std::int64_t burst = std::max<std::int64_t>(AnyBurst(), 1);
     const TokenBucket::Options options{.rate = static_cast<double>(rate), .burst = burst};
     TokenBucket used(options);
     TokenBucket spared(options);

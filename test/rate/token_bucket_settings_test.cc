@@ -51,7 +51,8 @@ TEST_CASE("new limits inherit the tokens in four ways") {
 
 TEST_CASE("an empty burst has nothing to pass on") {
   for (const auto carry_over : {TokenCarryOver::kAsIs, TokenCarryOver::kProportional}) {
-    TokenBucket bucket({.rate = 10, .burst = 0});
+    TokenBucket bucket({.rate = 10, .burst = 1});
+    bucket.SetBurstAt(At(0s), 0);
     bucket.SetLimitsAt(At(0s), 10, 5, carry_over);
     CHECK(bucket.TokensAt(At(0s)) == 0);
   }

@@ -197,7 +197,8 @@ TEST_CASE("what the burst can never give is refused, and takes nothing") {
   CHECK(never.too_late_at() == TimePoint::max());
   CHECK(bucket.Wait(3).code() == absl::StatusCode::kInvalidArgument);
   CHECK(bucket.TokensAt(At(0s)) == 2);
-  TokenBucket none({.rate = 10, .burst = 0});
+  TokenBucket none({.rate = 10, .burst = 1});
+  none.SetBurstAt(At(0s), 0);
   CHECK_FALSE(none.AllowAt(At(1h)));
   CHECK(none.AllowAt(At(1h), 0));
 }

@@ -111,7 +111,7 @@ TEST_CASE("a bucket answers what the oracle does while its options change") {
       if (*rc::gen::inRange(0, 4) == 0) {
         const bool same = *rc::gen::inRange(0, 3) == 0;
         rate = same ? rate : *rc::gen::inRange(1, 50);
-        burst = same ? burst : *rc::gen::inRange(0, 10);
+        burst = same ? burst : *rc::gen::inRange(1, 10);
         RC_ASSERT(bucket.Update({.rate = static_cast<double>(rate), .burst = burst}).ok());
         if (!same) oracle.SetAt(clock.Now(), rate, burst);
       } else {

@@ -46,13 +46,15 @@ std::shared_ptr<TokenBucket> Empty(double rate, std::int64_t burst) {
   return bucket;
 }
 
+const RateLimitOptions kPatient{.max_wait = Duration::max()};
+
 using One = Caller<RateLimit<>>;
 using Keyed = Caller<KeyedRateLimit<>>;
 
 TEST_CASE("a call that waits for a token goes as soon as a new rate lets it") {
   FakeClock clock;
   const auto bucket = Empty(0.1, 1);
-  std::tuple limit(RateLimit{bucket});
+  std::tuple limit(RateLimit{bucket, kPatient});
   One waiter(limit, clock);
   CHECK(waiter.goes_at() == At(10s));
   clock.Advance(1s);
@@ -68,7 +70,7 @@ TEST_CASE("a call that waits for a token goes as soon as a new rate lets it") {
 TEST_CASE("a call that waits never goes later than it was to") {
   FakeClock clock;
   const auto bucket = Empty(10, 1);
-  std::tuple limit(RateLimit{bucket});
+  std::tuple limit(RateLimit{bucket, kPatient});
   One first(limit, clock);
   One second(limit, clock);
   bucket->SetRateAt(clock.Now(), 1);
@@ -87,7 +89,7 @@ TEST_CASE("a call that waits never goes later than it was to") {
 TEST_CASE("a rate of none leaves waiting calls their times, and the next rate finds them") {
   FakeClock clock;
   const auto bucket = Empty(1, 1);
-  std::tuple limit(RateLimit{bucket});
+  std::tuple limit(RateLimit{bucket, kPatient});
   One waiter(limit, clock);
   bucket->SetRateAt(clock.Now(), 0);
   CHECK(waiter.Look().goes_at() == At(1s));
@@ -98,7 +100,7 @@ TEST_CASE("a rate of none leaves waiting calls their times, and the next rate fi
 TEST_CASE("an infinite rate lets all go that wait") {
   FakeClock clock;
   const auto bucket = Empty(0.1, 1);
-  std::tuple limit(RateLimit{bucket});
+  std::tuple limit(RateLimit{bucket, kPatient});
   One first(limit, clock);
   One second(limit, clock);
   clock.Advance(1s);
@@ -111,8 +113,9 @@ TEST_CASE("an infinite rate lets all go that wait") {
 TEST_CASE("what a larger burst adds goes to those who wait, in their order") {
   FakeClock clock;
   const auto bucket = Empty(1, 5);
-  std::tuple limit(RateLimit{bucket});
-  std::tuple three(RateLimit{bucket, {.cost = [](const Call&) { return 3; }}});
+  std::tuple limit(RateLimit{bucket, kPatient});
+  std::tuple three(
+      RateLimit{bucket, {.max_wait = Duration::max(), .cost = [](const Call&) { return 3; }}});
   One first(limit, clock);
   One second(three, clock);
   One third(limit, clock);
@@ -127,7 +130,7 @@ TEST_CASE("what a larger burst adds goes to those who wait, in their order") {
 TEST_CASE("a bucket that is filled anew gives first to those who wait") {
   FakeClock clock;
   const auto bucket = Empty(1, 5);
-  std::tuple limit(RateLimit{bucket});
+  std::tuple limit(RateLimit{bucket, kPatient});
   std::deque<One> waiters;
   for (int i = 0; i < 5; ++i) waiters.emplace_back(limit, clock);
   const Reservation promised = bucket->ReserveAt(clock.Now(), 2);
@@ -143,7 +146,7 @@ TEST_CASE("a bucket that is filled anew gives first to those who wait") {
 TEST_CASE("a reservation keeps its time, and who waits behind it goes earlier all the same") {
   FakeClock clock;
   const auto bucket = Empty(1, 1);
-  std::tuple limit(RateLimit{bucket});
+  std::tuple limit(RateLimit{bucket, kPatient});
   const Reservation reserved = bucket->ReserveAt(clock.Now());
   One waiter(limit, clock);
   bucket->SetRateAt(clock.Now(), 1000);
@@ -154,7 +157,7 @@ TEST_CASE("a reservation keeps its time, and who waits behind it goes earlier al
 TEST_CASE("a call that is stopped after it was to go earlier gives its token back once") {
   FakeClock clock;
   const auto bucket = Empty(0.1, 1);
-  std::tuple limit(RateLimit{bucket});
+  std::tuple limit(RateLimit{bucket, kPatient});
   One waiter(limit, clock);
   One behind(limit, clock);
   bucket->SetRateAt(clock.Now(), 10);
@@ -176,7 +179,7 @@ TEST_CASE("a call that waits for several limits goes as soon as all let it") {
   FakeClock clock;
   const auto slow = Empty(0.1, 1);
   const auto fast = Empty(10, 1);
-  std::tuple limit(RateLimit{slow, fast});
+  std::tuple limit(RateLimit{std::vector{slow, fast}, kPatient});
   One first(limit, clock);
   One second(limit, clock);
   CHECK(first.goes_at() == At(10s));
@@ -203,7 +206,7 @@ TEST_CASE("calls that wait for a key go as soon as its new limits let them") {
   FakeClock clock;
   const auto buckets = std::make_shared<KeyedTokenBucket>(
       KeyedTokenBucket::Options{.limits = {.rate = 0.1, .burst = 1}, .max_keys = 100});
-  std::tuple limit(KeyedRateLimit{buckets});
+  std::tuple limit(KeyedRateLimit{buckets, {.max_wait = Duration::max()}});
   const CallOptions a{.key = "a"};
   CHECK(Keyed(limit, clock, a).ran());
   Keyed first(limit, clock, a);
@@ -264,7 +267,7 @@ TEST_CASE("a key whose limits can't be asked for leaves the call that waits for 
   FakeClock clock;
   const auto buckets = std::make_shared<KeyedTokenBucket>(
       KeyedTokenBucket::Options{.limits = {.rate = 0.1, .burst = 1}, .max_keys = 100});
-  std::tuple limit(KeyedRateLimit{buckets});
+  std::tuple limit(KeyedRateLimit{buckets, {.max_wait = Duration::max()}});
   CHECK(Keyed(limit, clock).ran());
   std::optional<Keyed> waiter(std::in_place, limit, clock);
   buckets->SetLimitsAt(clock.Now(), [](std::string_view) -> KeyedTokenBucket::Limits {
@@ -282,7 +285,7 @@ TEST_CASE("keys that share a bucket wait for its new limits as well") {
       KeyedTokenBucket::Options{.limits = {.rate = 0.1, .burst = 1},
                                 .max_keys = 1,
                                 .when_full = KeyedTokenBucket::WhenFull::kShare});
-  std::tuple limit(KeyedRateLimit{buckets});
+  std::tuple limit(KeyedRateLimit{buckets, {.max_wait = Duration::max()}});
   CHECK(Keyed(limit, clock, {.key = "a"}).ran());
   CHECK(Keyed(limit, clock, {.key = "b"}).ran());
   Keyed waiter(limit, clock, {.key = "c"});
@@ -309,7 +312,8 @@ TEST_CASE("calls that wait go when the oracle says, however often the rate chang
         std::make_shared<TokenBucket>(TokenBucket::Options{.rate = 1, .burst = burst});
     testing::RateOracle oracle(1, burst);
     std::int64_t cost = 1;
-    std::tuple limit(RateLimit{bucket, {.cost = [&](const Call&) { return cost; }}});
+    std::tuple limit(RateLimit{
+        bucket, {.max_wait = Duration::max(), .cost = [&](const Call&) { return cost; }}});
     std::vector<Waiter> waiters;
     const auto steps = *rc::gen::container<std::vector<RateStep>>(rc::gen::build<RateStep>(
         rc::gen::set(&RateStep::kind,

@@ -41,7 +41,9 @@ TEST_CASE("what an inner policy refuses is no failure to a breaker") {
     for (int i = 0; i < 10; ++i) CHECK_FALSE(call().ok());
   };
   if (refusing == 0) {
-    check(Stack(CircuitBreak(breaker), RateLimit(TokenBucket::Options{.rate = 0, .burst = 0})));
+    const auto bucket = std::make_shared<TokenBucket>(TokenBucket::Options{.rate = 0, .burst = 1});
+    bucket->SetBurstAt(TimePoint::min(), 0);
+    check(Stack(CircuitBreak(breaker), RateLimit(bucket)));
   }
   if (refusing == 1) {
     check(Stack(CircuitBreak(breaker), Bulkhead(semaphore, {.max_wait = 0s})));
@@ -222,7 +224,7 @@ TEST_CASE("a token, a permit and a ticket survive nothing") {
   auto bucket = std::make_shared<TokenBucket>(TokenBucket::Options{.rate = 1, .burst = 1});
   const auto call =
       Stack(Timeout(10s), Retry({.max_attempts = 1}), CircuitBreak(breaker), Bulkhead(semaphore),
-            RateLimit(bucket), Timeout(5s))
+            RateLimit(bucket, {.max_wait = 10s}), Timeout(5s))
           .Around(
               [&]() -> absl::Status {
                 if (end == End::kThrow) throw std::runtime_error("boom");

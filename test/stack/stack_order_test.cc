@@ -112,16 +112,17 @@ TEST_CASE("a rate limit says which buckets it has") {
   };
   const auto slow = bucket("a", 0.5);
   const auto fast = bucket("b", 100);
-  CHECK(Described(RateLimit(slow)) == "RateLimit(\"a\", 0.5/s, burst 20)");
+  CHECK(Described(RateLimit(slow)) == "RateLimit(\"a\", 0.5/s, burst 20, waits up to 1s)");
   CHECK(Described(RateLimit(slow, {.max_wait = 2s, .dry_run = true})) ==
         "RateLimit(\"a\", 0.5/s, burst 20, waits up to 2s, dry run)");
-  const std::string both = "RateLimit(\"a\", 0.5/s, burst 20 and \"b\", 100/s, burst 20)";
+  const std::string both =
+      "RateLimit(\"a\", 0.5/s, burst 20 and \"b\", 100/s, burst 20, waits up to 1s)";
   CHECK(Described(RateLimit(slow, fast)) == both);
   CHECK(Described(RateLimit(fast, slow)) == both);
   slow->SetRate(kInfiniteRate);
-  CHECK(Described(RateLimit(slow)) == "RateLimit(\"a\", any rate, burst 20)");
-  CHECK(Described(KeyedRateLimit(KeyedTokenBucket::Options{.name = "users"})) ==
-        "KeyedRateLimit(\"users\", up to 100000 keys)");
+  CHECK(Described(RateLimit(slow)) == "RateLimit(\"a\", any rate, burst 20, waits up to 1s)");
+  CHECK(Described(KeyedRateLimit({.limits = {.rate = 1}, .name = "users"})) ==
+        "KeyedRateLimit(\"users\", up to 100000 keys, waits up to 1s)");
 }
 
 TEST_CASE("a policy of one's own says what it likes to") {
@@ -244,7 +245,7 @@ TEST_CASE("no policy waits longer than the timeout around it") {
     CheckTaken(policy, Timeout(1s));
   };
   check(RateLimit(kOneASecond, {.max_wait = 2s}));
-  check(KeyedRateLimit(KeyedTokenBucket::Options{}, {.max_wait = 2s}));
+  check(KeyedRateLimit({.limits = {.rate = 1}}, {.max_wait = 2s}));
   check(Pace({.rate = 1}, {.max_wait = 2s}));
   check(Bulkhead({.limit = 1}, {.max_wait = 2s}));
   // These do not wait at all, or as long as they may.
@@ -306,9 +307,10 @@ TEST_CASE("a half-open breaker's probes fit the bulkheads inside of it") {
 
 TEST_CASE("no policy may keep a call waiting for ever") {
   const std::string forever = "may keep a call waiting for ever";
-  CheckRefused(forever, RateLimit(kOneASecond));
+  CheckRefused(forever, RateLimit(kOneASecond, {.max_wait = Duration::max()}));
+  CheckTaken(RateLimit(kOneASecond));
   CheckRefused(forever, Bulkhead({.limit = 1}), Timeout(1s));
-  CheckRefused(forever, Pace({.rate = 1}));
+  CheckRefused(forever, Pace({.rate = 1}, {.max_wait = Duration::max()}));
   CheckRefused(forever, AdaptiveLimit({}));
   CheckTaken(AdaptiveTimeout({}), RateLimit(kOneASecond));
   CheckTaken(RateLimit(kOneASecond, {.dry_run = true}));

@@ -244,7 +244,10 @@ class BesideOracle {
   static constexpr std::array<std::int64_t, 5> kBursts = {1, 2, 5, 20, 0};
 
   BesideOracle(std::int64_t rate, std::int64_t burst)
-      : bucket_({.rate = static_cast<double>(rate), .burst = burst}), oracle_(rate, burst) {}
+      : bucket_({.rate = static_cast<double>(rate), .burst = std::max<std::int64_t>(burst, 1)}),
+        oracle_(rate, burst) {
+    if (burst == 0) bucket_.SetBurstAt(TimePoint::min(), 0);
+  }
 
   // Says what the two disagree in; empty while they agree.
   std::string Do(const RateStep& step) {

@@ -366,8 +366,8 @@ TEST_CASE("what is not the limit's doing does not raise it") {
   CHECK(scene.Limit() == About(1));
   // A refusal that comes late, or because the wait would end after the deadline.
   const TokenBucket::Options slow{.rate = 1, .burst = 1};
-  const auto limited =
-      Stack(scene.timeout, RateLimit(slow)).Around(std::ref(scene.service), &scene.clock);
+  const auto limited = Stack(scene.timeout, RateLimit(slow, {.max_wait = 1h}))
+                           .Around(std::ref(scene.service), &scene.clock);
   (void)limited();
   CHECK(limited().code() == absl::StatusCode::kDeadlineExceeded);
   CHECK(scene.Limit() == About(1));

@@ -81,7 +81,7 @@ struct StandardBreaker {
 
 struct StandardRateLimit {
   double rate = kInfiniteRate;  // attempts per second
-  std::int64_t burst = 1;
+  std::int64_t burst = kBurstOfOneSecond;
   std::string name = {};
   Clock* clock = nullptr;
 

@@ -1,9 +1,9 @@
-// A KeyedTokenBucket is a TokenBucket for each key: a customer, an address, a path.
+// A KeyedTokenBucket limits each key by a bucket of its own: each customer, address or path.
 //
 //   holdfast::KeyedTokenBucket buckets({.limits = {.rate = 10, .burst = 20}, .max_keys = 100'000});
 //   if (buckets.Allow(customer)) serve(request);
 //
-// Most callers want KeyedRateLimit (keyed_rate_limit.h) in a stack.
+// To limit the calls of a stack use KeyedRateLimit (keyed_rate_limit.h).
 #ifndef HOLDFAST_RATE_KEYED_TOKEN_BUCKET_H_
 #define HOLDFAST_RATE_KEYED_TOKEN_BUCKET_H_
 
@@ -37,98 +37,114 @@ class KeyedShard;
 class KeySource;
 }  // namespace internal
 
-// Thread-safe. Each key has a bucket that begins full and decides as a TokenBucket does. At most
-// `max_keys` are remembered, in max_keys * kBytesPerKey + kFewBytes, however long the keys are.
+// Thread-safe. Each key has a bucket that starts full and decides as a TokenBucket does. The object
+// remembers at most `max_keys` keys, in max_keys * kBytesPerKey + kFewBytes bytes, however long the
+// keys are.
 //
-// A key is forgotten only to make room for another, and only when its bucket is full, with no
-// promise outstanding: then it is as if it had never been used. So who cycles through keys gets no
-// more for each than its bucket gives. There is room as long as any key is in that state: one is
-// found, or that there is none, in constant time, amortised over all uses. No timers, no threads.
+// Eviction: a key is forgotten only to make room for another key, and only while its bucket is full
+// and no reservation is pending; that is the same as if the key had never been used. So a client
+// that cycles through many keys gets no more for each key than its bucket gives. An evictable key
+// is found in constant time, amortized over all uses, and so is that there is none. No timers, no
+// threads.
 //
-// A key is known by a hash of 64 bits, with secrets of this object's own, so that nobody can choose
-// keys that collide. Those that do share a bucket: any of n keys with a probability of n^2 / 2^65,
-// which for a million is one in thirty million.
+// Hashing: a key is identified by a 64-bit hash with random secrets of this object, so no client
+// can choose keys that collide. Two keys that collide share a bucket; among n keys that happens
+// with probability n^2 / 2^65: one in thirty million for a million keys.
 //
-// The keys are divided among up to 64 shards, each with a mutex that is held for some nanoseconds,
-// or as long as its table takes to grow. A `now` older than one that a shard was given before, for
-// any of its keys, counts as that one, and so mints nothing.
+// Locking: the keys are divided among up to 64 shards, each with a mutex that is held for some
+// nanoseconds, or as long as its table takes to grow. A `now` older than one that the shard has
+// seen for any of its keys counts as that one, so it adds no tokens.
 class KeyedTokenBucket final : internal::Promiser {
  public:
   struct Limits {
-    double rate = 0;         // tokens per second, in [0, 1e9], or kInfiniteRate: admit all
-    std::int64_t burst = 0;  // how many tokens a bucket holds, 0 to TokenBucket::kMaxBurst
+    double rate = 0;  // tokens per second, in [0, 1e9], or kInfiniteRate: admit all. Required, as
+                      // TokenBucket::Options::rate
+    std::int64_t burst = kBurstOfOneSecond;  // tokens that a bucket holds, 1 to
+                                             // TokenBucket::kMaxBurst; default: one second of rate
 
     friend bool operator==(const Limits&, const Limits&) = default;
   };
 
-  // The limits of a key, or of its class. Asked about a key that isn't remembered, or for which
-  // there is no room: outside every lock, in several threads at once, maybe about the same key. It
-  // may call back into the object. What it throws, and std::invalid_argument for limits that
-  // Options would refuse, passes to the caller, and nothing has happened.
+  // Returns the limits of a key, or of the class that the key belongs to. Called for a key that is
+  // not remembered or for which there is no room: outside every lock, possibly in several threads
+  // at once for the same key. It may call back into the object. A burst of 0 blocks the key. What
+  // the function throws, and std::invalid_argument for limits that SetLimits would refuse, passes
+  // to the caller, and nothing has been taken.
   using LimitsFor = std::function<Limits(std::string_view key)>;
 
-  // What becomes of a key for which there is no room, with `max_keys` others in use.
+  // What happens to a new key while `max_keys` other keys are in use.
   enum class WhenFull {
-    // It is refused. Nothing passes that no limit holds; but who uses that many keys, each again
-    // before its bucket is full, keeps new ones out. Keys in use notice nothing.
+    // The request is refused. Nothing passes without a limit; but a client that keeps that many
+    // keys
+    // in use keeps new keys out. Keys in use are not affected.
     kRefuse,
-    // All such keys share one more bucket, with Options::limits. What passes is bounded all the
-    // same; but of a flood of new keys each gets little, wanted or not.
+    // All such keys share one more bucket, with Options::limits. What passes stays bounded; but in
+    // a
+    // flood of new keys each of them gets little.
     kShare,
-    // It is admitted. No new key is ever turned away; but who always has another one is not limited
-    // at all.
+    // The request is admitted. No new key is turned away; but a client that uses a new key for each
+    // request is not limited at all.
     kAdmit,
   };
 
   struct Options {
-    Limits limits = {};         // of each key; if there is limits_for, of what keys share at most
-    LimitsFor limits_for = {};  // null: `limits`
+    // Of each key. With limits_for: only of the bucket that keys share (kShare), and else not
+    // needed.
+    Limits limits = {};
+    LimitsFor limits_for = {};        // default (null): `limits` for every key
     std::int64_t max_keys = 100'000;  // 1 to 2^30
     WhenFull when_full = WhenFull::kRefuse;
     std::string name = {};   // for messages
-    Clock* clock = nullptr;  // of the methods without At; must outlive the object
+    Clock* clock = nullptr;  // of the methods without At; null: its stack's, or the steady one
   };
 
   static constexpr std::size_t kBytesPerKey = 50;  // tables included, also while they grow
   static constexpr std::size_t kFewBytes = 400'000;
-  // Beside that: for each kind of Limits among the keys of a shard, and each reservation that
-  // waits.
+  // In addition: for each distinct Limits among the keys of a shard, and for each pending
+  // reservation.
   static constexpr std::size_t kBytesPerLimits = 384;
   static constexpr std::size_t kBytesPerPromise = 300;
 
-  // Throws std::invalid_argument with the text of Validate.
+  // Throws std::invalid_argument with the text of Validate. The clock must outlive the object.
   explicit KeyedTokenBucket(Options options);
   KeyedTokenBucket(const KeyedTokenBucket&) = delete;
   KeyedTokenBucket& operator=(const KeyedTokenBucket&) = delete;
   ~KeyedTokenBucket();
 
-  // As TokenBucket's. A key that takes no tokens needs no room.
-  bool Allow(std::string_view key, std::int64_t n = 1);
-  bool AllowAt(TimePoint now, std::string_view key, std::int64_t n = 1);
+  // As TokenBucket's Allow. A key that takes no tokens needs no room.
+  [[nodiscard]] bool Allow(std::string_view key, std::int64_t n = 1);
+  [[nodiscard]] bool AllowAt(TimePoint now, std::string_view key, std::int64_t n = 1);
 
-  // As TokenBucket's. Refused for want of room, its too_late_at() is a time before which there will
-  // be none, unless tokens are given back; TimePoint::max() if no key in use is ever full again.
+  // As TokenBucket's Reserve. If there is no room for the key, too_late_at() is a time before which
+  // there will be none, unless tokens are given back; TimePoint::max() if no key in use is ever
+  // full again.
   Reservation Reserve(std::string_view key, std::int64_t n = 1) { return ReserveAt(Now(), key, n); }
   Reservation ReserveAt(TimePoint now, std::string_view key, std::int64_t n = 1,
                         TimeSpan max_wait = Duration::max());
 
-  // As TokenBucket's; kResourceExhausted also where there is no room for the key.
-  absl::Status Wait(std::string_view key, std::int64_t n = 1, const WaitOptions& options = {});
+  // As TokenBucket's Wait; returns kResourceExhausted also where there is no room for the key.
+  [[nodiscard]] absl::Status Wait(std::string_view key, std::int64_t n = 1,
+                                  const WaitOptions& options = {});
 
-  // As TokenBucket's. What is charged to a key for which there is no room is charged to the bucket
-  // that such keys share, or else not remembered. A refund to a key that isn't in use is lost: its
-  // bucket is full.
+  // As TokenBucket's. A charge to a key for which there is no room goes to the bucket that such
+  // keys share, if they do, and else is not remembered. A refund to a key that is not in use is
+  // lost: its bucket is full.
   void Charge(std::string_view key, std::int64_t n) { ChargeAt(Now(), key, n); }
   void ChargeAt(TimePoint now, std::string_view key, std::int64_t n);
   void Refund(std::string_view key, std::int64_t n) { RefundAt(Now(), key, n); }
   void RefundAt(TimePoint now, std::string_view key, std::int64_t n);
 
-  // New limits for all keys. The buckets of those in use go on as TokenBucket::SetLimits says. With
-  // Limits they do at once, and so does what keys share. A function is asked about a key when it is
-  // next used, and until then the key keeps the limits that it has; of what is set meanwhile, the
-  // last counts; a call that waits for a key asks at once. kReset fills all buckets at once in both
-  // cases. They throw std::invalid_argument for what Options would refuse, and for a null function,
-  // and may run beside any other call.
+  // Changes the limits of all keys, while calls run. The buckets of keys in use carry their tokens
+  // over as TokenBucket::SetLimits says.
+  //
+  // Given Limits, all buckets change at once, and so does the bucket that keys without room share.
+  // Given a function, a key changes when it is next used, and until then keeps the limits that it
+  // has; if the function is replaced meanwhile, the last one counts; a call that waits for the key
+  // changes it at once. kReset fills all buckets at once in both cases. A burst of 0 stops all
+  // keys.
+  //
+  // They throw std::invalid_argument for any other limits that Validate refuses, and for a null
+  // function, and may run beside any other call.
   void SetLimits(const Limits& limits, TokenCarryOver carry_over = TokenCarryOver::kAsIs) {
     SetLimitsAt(Now(), limits, carry_over);
   }
@@ -140,21 +156,22 @@ class KeyedTokenBucket final : internal::Promiser {
   void SetLimitsAt(TimePoint now, LimitsFor limits_for,
                    TokenCarryOver carry_over = TokenCarryOver::kAsIs);
 
-  // Replaces the options, all of them, while calls run: limits and function, for all keys, known
-  // and new, as SetLimits does with TokenCarryOver::kAsIs; and when_full, from the next key on for
-  // which there is no room. (What keys share is counted on while they don't.) A function is another
-  // one than before unless it is that of options(). Name, clock and max_keys stay: name and clock,
-  // left out, are as before, and others are refused; so is another max_keys, for which the tables
-  // are made. kInvalidArgument, with nothing changed, for what Validate refuses.
+  // Replaces all options, while calls run: limits and function as SetLimits does with
+  // TokenCarryOver::kAsIs; when_full from the next key on for which there is no room. (What such
+  // keys took from their shared bucket is remembered while another when_full holds.) An option that
+  // is left out gets its default. A function counts as a new one unless it is that of options().
+  // Name, clock and max_keys cannot change: name and clock, left out, stay; other values are
+  // refused, and so is another max_keys, since the tables are made for it. Returns
+  // kInvalidArgument, and changes nothing, for options that Validate refuses.
   absl::Status Update(Options options) {
     return internal::CommitNow(PrepareUpdate(std::move(options)));
   }
-  // Those of now: to change one, change a copy of them.
+  // The present options, with bursts in tokens. To change one option, change it in a copy.
   Options options() const;
   // For UpdateAll: see internal/changes.h.
   absl::StatusOr<internal::Commit> PrepareUpdate(Options options);
 
-  // As TokenBucket's. A key that isn't in use has its burst.
+  // As TokenBucket's Tokens. A key that is not in use has its burst.
   double Tokens(std::string_view key) const { return TokensAt(Now(), key); }
   double TokensAt(TimePoint now, std::string_view key) const;
 

@@ -1,4 +1,5 @@
-// Pace spaces calls out evenly: each takes a place in a row on its way down, and waits for it.
+// Pace is a policy that spaces calls out evenly, as a leaky bucket does: each call takes the next
+// slot of a schedule, and waits for it.
 //
 //   auto pacer = std::make_shared<holdfast::Pacer>(holdfast::Pacer::Options{.rate = 100});
 //   auto fetch = holdfast::Stack(holdfast::Pace(pacer)).Around(transport);
@@ -8,6 +9,7 @@
 #include <absl/base/attributes.h>
 #include <absl/status/status.h>
 
+#include <chrono>
 #include <concepts>
 #include <memory>
 #include <string_view>
@@ -19,39 +21,52 @@
 #include "holdfast/call/call.h"
 #include "holdfast/call/policy_info.h"
 #include "holdfast/call/verdict.h"
+#include "holdfast/rate/internal/no_options.h"
 #include "holdfast/rate/pacer.h"
 
 namespace holdfast {
 
 struct PaceOptions {
-  TimeSpan max_wait = Duration::max();  // for a place; zero: refuse what can't go at once
-  // Gives the place back where a policy inside of this one refuses the call, or it is stopped
-  // there, before any attempt ran: if it is still the last one in the row. Off, as
-  // RateLimitOptions::refund_refused is, and for its reasons.
+  // The longest time that a call waits for its slot, >= 0; default 1 s, for the reasons that
+  // RateLimitOptions::max_wait gives. Zero refuses every call that cannot go at once. At a rate of
+  // less than one call per second give at least the interval, or the second of two calls is
+  // refused.
+  TimeSpan max_wait = std::chrono::seconds(1);
+  // Default false. If true, a call gives its slot back when a policy inside refuses it, or the
+  // caller stops it there, before any attempt ran, provided that no later slot was taken. False for
+  // the reasons that RateLimitOptions::refund_refused gives.
   bool refund_refused = false;
 };
 
 absl::Status Validate(const PaceOptions& options);
 
-// One place for each call below it: outside of Retry that is one for a call, inside one for an
-// attempt. Refuses at once, with nothing taken: kResourceExhausted where the place would come later
-// than `max_wait` or never, kDeadlineExceeded where it would come after the deadline. A call that
-// is abandoned while it waits gives its place back if it is still the last one in the row;
-// otherwise the place stays empty.
+// Takes one slot for each call that passes: outside of Retry one per call, inside one per attempt.
+// Refuses at once, with nothing taken:
+//   kResourceExhausted  the slot would come later than `max_wait` from now, or never
+//   kDeadlineExceeded   the slot would come after the call's deadline
+// A call that is abandoned while it waits gives its slot back if no later slot was taken; otherwise
+// the slot stays empty.
 class Pace {
  public:
   static constexpr std::string_view kName = "Pace";
 
-  // Both throw std::invalid_argument for options that Validate refuses, and for a null pacer.
-  explicit Pace(std::shared_ptr<Pacer> pacer, PaceOptions options = {})
+  // All throw std::invalid_argument for options that Validate refuses, and for a null pacer. Those
+  // that take a pointer are templates, so that options in braces are never taken for one.
+  template <std::same_as<Pacer> P>
+  explicit Pace(std::shared_ptr<P> pacer, PaceOptions options = {})
       : pacer_(internal::NotNull(std::move(pacer))), options_(options) {}
   explicit Pace(Pacer::Options pacer, PaceOptions options = {})
       : Pace(std::make_shared<Pacer>(std::move(pacer)), options) {}
-  // The same with options that change; throws for null settings. A template, so that {} means
-  // default options.
+  // The same with options that can change at run time; throws for null settings.
   template <std::same_as<Settings<PaceOptions>> S>
   Pace(std::shared_ptr<Pacer> pacer, std::shared_ptr<S> settings)
       : pacer_(internal::NotNull(std::move(pacer))), options_(std::move(settings)) {}
+  // Pace({}) does not compile.
+  template <class T = void>
+  explicit Pace(internal::NoOptions) : Pace(Pacer::Options{}) {
+    static_assert(internal::kGiven<T>,
+                  "Pace({}) has no rate: write Pace({.rate = 100}), in calls per second");
+  }
 
   class State {
    public:
@@ -63,8 +78,8 @@ class Pace {
     friend class Pace;
     void GiveBack();
 
-    Pacer* pacer_ = nullptr;  // while the time of the place has not come, or it is refundable
-    Call* let_in_ = nullptr;  // with a refundable place
+    Pacer* pacer_ = nullptr;  // while the time of the slot has not come, or it is refundable
+    Call* let_in_ = nullptr;  // with a refundable slot
     Pacer::Place place_;      // if there is a pacer
     bool refundable_;         // likewise
     int attempts_;            // of the call, before it was let in

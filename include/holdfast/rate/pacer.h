@@ -1,11 +1,10 @@
-// A Pacer spaces events out evenly: each gets a place of its own in a row of places 1/rate apart,
-// and waits for it.
+// A Pacer is a leaky bucket: it spaces events out evenly, in slots that are 1/rate apart.
 //
 //   holdfast::Pacer pacer({.rate = 100});
 //   while (pacer.Take().ok()) client.GetOrder(id);   // one every 10 ms
 //
-// Most callers want Pace (pace.h) in a stack. Where a burst is welcome, and where reservations are
-// to be cancelled in any order, use a TokenBucket (token_bucket.h).
+// To pace the calls of a stack use Pace (pace.h). Where bursts are welcome, or reservations are to
+// be cancelled in any order, use a TokenBucket (token_bucket.h).
 #ifndef HOLDFAST_RATE_PACER_H_
 #define HOLDFAST_RATE_PACER_H_
 
@@ -29,73 +28,79 @@
 
 namespace holdfast {
 
-// A leaky bucket with slack, as go.uber.org/ratelimit means it. A place that nobody has taken when
-// its time comes is kept, up to `slack` of them, and who comes late may take the kept ones at once:
-// so a caller that is held up now and then keeps its rate. The first event goes at once, and finds
-// no slack yet. (There an interval is cut to whole nanoseconds; here it is exact.)
+// Thread-safe. A leaky bucket with slack, as go.uber.org/ratelimit has it: each event takes the
+// next slot. A slot whose time passes unused is kept, up to `slack` of them, and a late caller may
+// use kept slots at once: so a caller that is held up now and then keeps its rate. The first event
+// goes at once, and there is no slack before it. (go.uber.org/ratelimit cuts an interval to whole
+// nanoseconds; here it is exact.)
 //
-// What it guarantees:
-//   - in the time of n intervals no more than n + slack + 1 events happen;
-//   - no error adds up, however long it runs: n places further is n / rate later, in exact
-//     arithmetic for a whole rate and for an interval of whole nanoseconds (see Every), and for any
-//     other rate late by less than a nanosecond in 146 years. Only the times that come out are
-//     truncated, to whole nanoseconds;
-//   - a row that begins anew, after an idle time, counts from `now`, or from less than two
-//     nanoseconds after it where an interval is no whole number of them;
-//   - a `now` older than one already seen brings no place back;
-//   - where options change, the row goes on: each place is at least as far behind the one before as
-//     the interval is when it is taken, also if that one was taken before the change. (A change may
-//     move it on by less than two nanoseconds, where an interval is no whole number of them.) So
-//     what is taken under the same options keeps to the first of these bounds, and two events that
-//     were taken under different ones are as far apart as the intervals of all that was taken from
-//     the one to the other, less the slack of the first.
-// Thread-safe. It takes no lock, except while another thread is just changing the options.
+// Guarantees:
+//   - In a time of n intervals at most n + slack + 1 events happen.
+//   - Errors do not add up, however long it runs: n slots take n / rate, in exact arithmetic for a
+//     whole rate and for an interval of whole nanoseconds (see Every); for any other rate the error
+//     is less than a nanosecond in 146 years. Only the resulting times are truncated to
+//     nanoseconds.
+//   - A schedule that starts again after an idle time counts from `now`, or from less than 2 ns
+//   after
+//     it where an interval is no whole number of nanoseconds.
+//   - A `now` older than one already seen brings no slot back.
+//   - After an Update the schedule goes on: each slot is at least one interval behind the one
+//   before,
+//     by the interval that holds when the slot is taken. (An Update may move the schedule on by
+//     less than 2 ns where an interval is no whole number of nanoseconds.) So slots taken under the
+//     same options keep the first guarantee, and two events taken under different options are as
+//     far apart as the intervals of all slots between them, less the slack of the first.
+// It takes no lock, except while another thread is changing the options.
 class Pacer {
  public:
   struct Options {
-    double rate = 0;          // events per second, in (0, kMaxRate], or kInfiniteRate: no pacing
-    std::int64_t slack = 10;  // places that are kept, >= 0; 0: strict spacing
+    double rate = 0;  // events per second, in (0, kMaxRate], or kInfiniteRate: no pacing. Required
+    std::int64_t slack = 10;  // unused slots that are kept, >= 0; 0: strict spacing
     std::string name = {};    // for messages
-    Clock* clock = nullptr;   // of the methods without At; must outlive the pacer
+    Clock* clock = nullptr;   // of the methods without At; null: its stack's, or the steady one
   };
   static constexpr double kMaxRate = 1e9;  // one a nanosecond
 
-  // Throws std::invalid_argument with the text of Validate. A rate of less than one event in 292
-  // years is taken for that.
+  // The clock must outlive the pacer. Throws std::invalid_argument with the text of Validate. A
+  // rate of less than one event in 292 years counts as one in 292 years.
   explicit Pacer(Options options);
   Pacer(const Pacer&) = delete;
   Pacer& operator=(const Pacer&) = delete;
 
-  // Takes the next place and says when to act, which is `now` or later. TimePoint::max(), with
-  // nothing taken, where that is never: the row ends where a TimePoint does.
-  TimePoint TakeAt(TimePoint now) { return Claim(now, Duration::max()).ready_at; }
+  // Takes the next slot and returns when to act, which is `now` or later. Returns TimePoint::max(),
+  // and takes nothing, if that is never: the schedule ends where TimePoint does. Does not block: it
+  // is the twin of TryTakeAt without a bound, and not of Take.
+  [[nodiscard]] TimePoint TakeAt(TimePoint now) { return Claim(now, Duration::max()).ready_at; }
 
-  // The same, but nullopt, with nothing taken, where it would be later than `max_wait` from now.
-  std::optional<TimePoint> TryTake(TimeSpan max_wait = Duration::zero()) {
+  // The same, but returns nullopt, and takes nothing, if the slot is later than `max_wait` from
+  // now.
+  [[nodiscard]] std::optional<TimePoint> TryTake(TimeSpan max_wait = Duration::zero()) {
     return TryTakeAt(clock_.Now(), max_wait);
   }
-  std::optional<TimePoint> TryTakeAt(TimePoint now, TimeSpan max_wait = Duration::zero());
+  [[nodiscard]] std::optional<TimePoint> TryTakeAt(TimePoint now,
+                                                   TimeSpan max_wait = Duration::zero());
 
-  // Takes the next place and blocks until its time. Refuses at once, with nothing taken:
-  //   kCancelled          stopped; also while waiting
-  //   kDeadlineExceeded   it would come after the deadline
-  //   kResourceExhausted  it would never come
-  // Who is stopped while waiting gives the place back if it is still the last one in the row, and
-  // otherwise it stays empty: those behind it keep their times.
-  absl::Status Take(const WaitOptions& options = {});
+  // Takes the next slot and blocks until its time. Refuses at once, with nothing taken:
+  //   kCancelled          the caller stopped; also while waiting
+  //   kDeadlineExceeded   the slot would come after the deadline
+  //   kResourceExhausted  the slot would never come
+  // A caller that stops while it waits gives the slot back if no later slot was taken; otherwise
+  // the slot stays empty, and later ones keep their times.
+  [[nodiscard]] absl::Status Take(const WaitOptions& options = {});
 
-  // Replaces the options, all of them, while calls run. Places that are taken keep their times,
-  // also where somebody still waits; those that come after them have the new rate, and no more than
-  // the new slack is kept, which counts new intervals also of the time before. A place that was
-  // taken before can't be given back any more: it stays empty. After an infinite rate the row
-  // begins anew, behind what was taken before that.
+  // Replaces all options, while calls run. Slots that are taken keep their times, also where a call
+  // still waits; later slots have the new rate. At most the new slack is kept; it counts new
+  // intervals, also of the time before. A slot that was taken before the Update cannot be given
+  // back: it stays empty. After an infinite rate the schedule starts anew, behind what was taken
+  // before that.
   //
-  // Name and clock stay: left out they are as before, and others are refused. kInvalidArgument,
-  // with nothing changed, for what Validate refuses.
+  // An option that is left out gets its default. Name and clock cannot change: left out they stay,
+  // and other values are refused. Returns kInvalidArgument, and changes nothing, for options that
+  // Validate refuses.
   absl::Status Update(Options options) {
     return internal::CommitNow(PrepareUpdate(std::move(options)));
   }
-  // Those of now: to change one, change a copy of them.
+  // The present options: to change one, change it in a copy.
   Options options() const;
   // For UpdateAll: see internal/changes.h.
   absl::StatusOr<internal::Commit> PrepareUpdate(Options options);

@@ -1,4 +1,5 @@
-// RateLimit holds calls to a rate: each takes a token on its way down, and waits for it.
+// RateLimit is a policy that limits the rate of calls: each call takes a token from a bucket, and
+// waits for it if need be.
 //
 //   auto bucket = std::make_shared<holdfast::TokenBucket>(
 //       holdfast::TokenBucket::Options{.rate = 100, .burst = 20});
@@ -14,6 +15,7 @@
 
 #include <absl/status/status.h>
 
+#include <chrono>
 #include <concepts>
 #include <cstdint>
 #include <functional>
@@ -24,29 +26,42 @@
 
 #include "holdfast/base/settings.h"
 #include "holdfast/call/call.h"
+#include "holdfast/rate/internal/no_options.h"
 #include "holdfast/rate/internal/rate_limit_plan.h"
 #include "holdfast/rate/token_bucket.h"
 
 namespace holdfast {
 
 struct RateLimitOptions {
-  TimeSpan max_wait = Duration::max();  // for tokens; zero: refuse what can't go at once
-  // Tokens that a call takes; null: one. A call that costs more than the burst, or less than
-  // nothing, is refused with kInvalidArgument. What it throws passes to the caller.
-  std::function<std::int64_t(const Call&)> cost = nullptr;
-  // Decides, takes tokens, and says in Report::dry_run what it would have done, but lets all pass.
-  bool dry_run = false;
-  // Gives a call's tokens back where a policy inside of this one refuses it, or it is stopped
-  // there, before any attempt ran; an attempt that ran keeps them. As many as the bucket would
-  // certainly have if they had never been taken: so what passes stays within the bound, and
-  // promises are kept. Of a bucket that is nearly full less may come back than was taken.
+  // The longest time that a call waits for its tokens, >= 0; default 1 s. Zero refuses every call
+  // that cannot go at once. A call waits less where its deadline, or the Timeout below, leaves less
+  // time.
   //
-  // Off, since a limit then bounds what comes to the policies inside as well: while a breaker is
-  // open, a fleet that keeps asking is held to the rate, and has no full bucket to spend at once on
-  // a service that has just come back. On, it bounds only what the policies inside let through: for
-  // a quota that somebody else counts, and where those who are refused inside, as by a
-  // KeyedRateLimit, would use up what others need. Where both are limits, one KeyedRateLimit with
-  // both buckets is cheaper than a refund.
+  // Finite, because under overload every admitted call waits as long as it may. So max_wait is what
+  // a limit adds to the latency then, it is how old the calls are that go first once an outage is
+  // over, and rate * max_wait is how many calls wait, each with its memory and, when it blocks, its
+  // thread. One second smooths what arrives unevenly, and stays below the usual timeout of an
+  // attempt. Other libraries: resilience4j 5 s; Envoy's local rate limit and .NET's limiters under
+  // Polly refuse at once. A batch job that may wait gives a longer one.
+  TimeSpan max_wait = std::chrono::seconds(1);
+  // Returns how many tokens a call takes; default (null): one. A call whose cost is negative or
+  // more than the burst is refused with kInvalidArgument. What the function throws passes to the
+  // caller.
+  std::function<std::int64_t(const Call&)> cost = nullptr;
+  // Default false. If true, the limit takes tokens and decides as usual, and records in
+  // Report::dry_run what it would have done, but lets every call through at once.
+  bool dry_run = false;
+  // Default false. If true, a call gives its tokens back when a policy inside refuses it, or the
+  // caller stops it there, before any attempt ran; an attempt that ran keeps them. The bucket takes
+  // back as many tokens as it would certainly have if they had never been taken, so the bound on
+  // what passes holds and promises are kept. A bucket that is nearly full may take back fewer.
+  //
+  // False makes the limit bound what reaches the policies inside, too: while a breaker is open,
+  // clients that keep asking are held to the rate, and have no full bucket to spend at once on a
+  // service that has just recovered. True bounds only what the policies inside let through: for a
+  // quota that somebody else counts, and where calls refused inside, as by a KeyedRateLimit, would
+  // use up what others need. If both are rate limits, one KeyedRateLimit with both buckets costs
+  // less.
   bool refund_refused = false;
 };
 
@@ -72,13 +87,15 @@ RateLimitPlan PlanForAll(std::string_view policy, std::vector<std::shared_ptr<To
 
 }  // namespace internal
 
-// Tokens for each call below it: outside of Retry that is for a call, inside for an attempt.
-// Refuses at once, with nothing taken: kResourceExhausted where the tokens would come later than
-// `max_wait` or never, kDeadlineExceeded where they would come after the deadline. A call that is
-// abandoned while it waits gives its tokens back.
+// Takes tokens for each call that passes: outside of Retry once per call, inside once per attempt.
+// Refuses at once, with nothing taken:
+//   kResourceExhausted  the tokens would come later than `max_wait` from now, or never
+//   kDeadlineExceeded   the tokens would come after the call's deadline
+//   kInvalidArgument    the cost is negative or more than the burst
+// A call that is abandoned while it waits gives its tokens back.
 //
-// Of several buckets a call takes tokens in one decision, all or nothing, and for the time at which
-// all of them allow it: so each bucket's bound holds, also for those who use it alone.
+// With several buckets a call takes tokens of all in one decision, all or nothing, for the time at
+// which all of them have enough: so each bucket's bound holds, also for callers that use it alone.
 template <class TrueCost = internal::CostAsTaken>
 class RateLimit : public internal::RateLimitPolicy<TrueCost> {
  public:
@@ -86,22 +103,25 @@ class RateLimit : public internal::RateLimitPolicy<TrueCost> {
 
   // All throw std::invalid_argument for options that Validate refuses, and for a null bucket.
   //
-  // `true_cost(call, result)` says for each result how many tokens it really took, at least zero:
-  // the difference is charged, if need be as a debt, or given back. A call that ends without a
-  // result keeps its cost.
-  explicit RateLimit(const std::shared_ptr<TokenBucket>& bucket, RateLimitOptions options = {},
+  // `true_cost(call, result)` returns how many tokens the call really took, at least zero: the
+  // difference to its cost is charged, as debt if need be, or given back. A call that ends without
+  // a result keeps its cost.
+  //
+  // Those that take a pointer or a vector are templates, so that options in braces are never taken
+  // for one.
+  template <std::same_as<TokenBucket> B>
+  explicit RateLimit(const std::shared_ptr<B>& bucket, RateLimitOptions options = {},
                      TrueCost true_cost = {})
       : Base(internal::PlanFor(kName, bucket, Live(std::move(options))), std::move(true_cost)) {}
   explicit RateLimit(TokenBucket::Options bucket, RateLimitOptions options = {},
                      TrueCost true_cost = {})
       : RateLimit(std::make_shared<TokenBucket>(std::move(bucket)), std::move(options),
                   std::move(true_cost)) {}
-  explicit RateLimit(std::vector<std::shared_ptr<TokenBucket>> buckets,
-                     RateLimitOptions options = {}, TrueCost true_cost = {})
+  template <std::same_as<std::vector<std::shared_ptr<TokenBucket>>> Buckets>
+  explicit RateLimit(Buckets buckets, RateLimitOptions options = {}, TrueCost true_cost = {})
       : Base(internal::PlanForAll(kName, std::move(buckets), Live(std::move(options))),
              std::move(true_cost)) {}
-  // The same with options that change; they throw for null settings. Templates, so that {} means
-  // default options.
+  // The same with options that can change at run time; they throw for null settings.
   template <std::same_as<Settings<RateLimitOptions>> S>
   RateLimit(const std::shared_ptr<TokenBucket>& bucket, std::shared_ptr<S> settings,
             TrueCost true_cost = {})
@@ -115,16 +135,36 @@ class RateLimit : public internal::RateLimitPolicy<TrueCost> {
     requires(sizeof...(More) > 0)
   explicit RateLimit(std::shared_ptr<TokenBucket> first, More... more)
       : RateLimit(std::vector{std::move(first), std::move(more)...}) {}
+  // RateLimit({}) does not compile.
+  template <class T = void>
+  explicit RateLimit(internal::NoOptions) : RateLimit(TokenBucket::Options{}) {
+    static_assert(
+        internal::kGiven<T>,
+        "RateLimit({}) has no rate: write RateLimit({.rate = 100}), in tokens per second");
+  }
 
  private:
   using Base = internal::RateLimitPolicy<TrueCost>;
   using Live = internal::Live<RateLimitOptions>;
 };
 
-RateLimit(std::shared_ptr<TokenBucket>) -> RateLimit<>;
-RateLimit(std::shared_ptr<TokenBucket>, RateLimitOptions) -> RateLimit<>;
+RateLimit(internal::NoOptions) -> RateLimit<>;
+RateLimit(TokenBucket::Options) -> RateLimit<>;
+RateLimit(TokenBucket::Options, RateLimitOptions) -> RateLimit<>;
 template <class TrueCost>
-RateLimit(std::shared_ptr<TokenBucket>, RateLimitOptions, TrueCost) -> RateLimit<TrueCost>;
+RateLimit(TokenBucket::Options, RateLimitOptions, TrueCost) -> RateLimit<TrueCost>;
+template <std::same_as<TokenBucket> B>
+RateLimit(std::shared_ptr<B>) -> RateLimit<>;
+template <std::same_as<TokenBucket> B>
+RateLimit(std::shared_ptr<B>, RateLimitOptions) -> RateLimit<>;
+template <std::same_as<TokenBucket> B, class TrueCost>
+RateLimit(std::shared_ptr<B>, RateLimitOptions, TrueCost) -> RateLimit<TrueCost>;
+template <std::same_as<std::vector<std::shared_ptr<TokenBucket>>> Buckets>
+RateLimit(Buckets) -> RateLimit<>;
+template <std::same_as<std::vector<std::shared_ptr<TokenBucket>>> Buckets>
+RateLimit(Buckets, RateLimitOptions) -> RateLimit<>;
+template <std::same_as<std::vector<std::shared_ptr<TokenBucket>>> Buckets, class TrueCost>
+RateLimit(Buckets, RateLimitOptions, TrueCost) -> RateLimit<TrueCost>;
 template <std::same_as<std::shared_ptr<TokenBucket>>... More>
   requires(sizeof...(More) > 0)
 RateLimit(std::shared_ptr<TokenBucket>, More...) -> RateLimit<>;

@@ -1,8 +1,9 @@
-// A Reservation is a bucket's promise of tokens at a time.
+// A Reservation is what a bucket's Reserve returns: the promise that a caller may act on its tokens
+// from some time on.
 //
 //   holdfast::TokenBucket bucket({.rate = 100, .burst = 20});
-//   holdfast::Reservation place = bucket.Reserve(5);
-//   if (place.Delay() > 1s) place.Cancel();
+//   holdfast::Reservation reservation = bucket.Reserve(5);
+//   if (reservation.Delay() > 1s) reservation.Cancel();
 #ifndef HOLDFAST_RATE_RESERVATION_H_
 #define HOLDFAST_RATE_RESERVATION_H_
 
@@ -23,16 +24,16 @@ struct Promise;
 class TokenHold;
 class TokenWait;
 
-// Where a Reservation came from.
+// The bucket that gave a Reservation.
 class Promiser {
  public:
   virtual TimePoint Now() const = 0;
   virtual void Cancel(Promise& promise, TimePoint ready_at, TimePoint now) = 0;
-  // For a call that waits: when it may go by now, at `ready_at` if nothing has changed. `waker` is
-  // rung where that gets earlier, from now on and until there is another; null: none.
+  // For a call that waits: returns when it may go, which is `ready_at` if nothing has changed.
+  // Until the next Watch, `waker` is woken whenever that time gets earlier; null: nobody is.
   virtual TimePoint Watch(Promise& promise, TimePoint ready_at, Waker* waker) = 0;
-  // Of a call that was let in, and refused behind it: takes back what can be without anything being
-  // given twice.
+  // For a call that was admitted, and then refused by a policy below: takes back as many tokens as
+  // can be without giving any twice.
   virtual void TakeBack(Promise& promise, TimePoint now) = 0;
 
  protected:
@@ -41,28 +42,28 @@ class Promiser {
 
 }  // namespace internal
 
-// A value: dropping it keeps the promise, the tokens are spent. Not to be used after its bucket is
-// gone. Different copies may be used in different threads at once.
+// A value. Dropping it keeps the promise: the tokens are spent. It must not be used after its
+// bucket is gone. Different copies may be used in different threads at once.
 class [[nodiscard]] Reservation {
  public:
-  // False where the bucket can't give the tokens in time; it then holds nothing.
+  // False if the bucket cannot give the tokens in time; the reservation then holds nothing.
   bool ok() const { return from_ != nullptr; }
 
-  // When the tokens may be acted on; TimePoint::max() when !ok().
+  // When the caller may act on the tokens; TimePoint::max() when !ok().
   TimePoint ready_at() const { return ok() ? ready_at_ : TimePoint::max(); }
 
-  // When !ok(): the time at which they would have been ready, which was too late; TimePoint::max()
-  // for never.
+  // When !ok(): the time at which the tokens would have been ready, which was too late;
+  // TimePoint::max() for never.
   TimePoint too_late_at() const { return ready_at_; }
 
-  // How long until then, at least zero; Duration::max() when !ok().
+  // The time from now, or from `now`, until ready_at(), at least zero; Duration::max() when !ok().
   Duration Delay() const;
   Duration DelayFrom(TimePoint now) const;
 
-  // Gives the tokens back: the bucket is as if they had never been reserved, but for other
-  // reservations, which keep their times. In any order, once for all copies, and not after
-  // ready_at() has passed: those that were ready at once can be given back at that very instant, if
-  // nobody is known to have seen a later one.
+  // Gives the tokens back: the bucket is as if they had never been reserved, except that other
+  // reservations keep their times. Works in any order, once for all copies, and does nothing after
+  // ready_at() has passed. Tokens that were ready at once can be given back at that very instant,
+  // if the bucket has seen no later time.
   void Cancel();
   void CancelAt(TimePoint now);
 

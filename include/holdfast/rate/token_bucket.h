@@ -1,12 +1,12 @@
-// A TokenBucket limits how often something happens: it holds up to `burst` tokens, is refilled at
-// `rate` tokens per second, and each event takes one or more.
+// A TokenBucket is a rate limiter: it holds up to `burst` tokens, gains `rate` tokens per second,
+// and each event takes one token or more.
 //
 //   holdfast::TokenBucket bucket({.rate = 100, .burst = 20});
 //   if (bucket.Allow()) serve(request);            // now or never
 //   absl::Status status = bucket.Wait();           // as soon as there is a token
 //
-// Most callers want RateLimit (rate_limit.h) in a stack. Use Allow to drop what comes too fast,
-// Wait to slow it down, and Reserve to be told when it may happen.
+// To limit the calls of a stack use RateLimit (rate_limit.h). By hand: Allow drops events that come
+// too fast, Wait delays them, Reserve says when they may happen.
 #ifndef HOLDFAST_RATE_TOKEN_BUCKET_H_
 #define HOLDFAST_RATE_TOKEN_BUCKET_H_
 
@@ -32,8 +32,12 @@ namespace holdfast {
 
 inline constexpr double kInfiniteRate = std::numeric_limits<double>::infinity();  // no limit
 
-// Tokens per second for one event per `interval`; kInfiniteRate for an interval <= 0.
-double Every(TimeSpan interval);
+// The default burst: as many tokens as `rate` gives in one second, rounded up, so at least one for
+// every rate > 0; one token for kInfiniteRate.
+inline constexpr std::int64_t kBurstOfOneSecond = std::numeric_limits<std::int64_t>::min();
+
+// The rate, in tokens per second, of one event per `interval`; kInfiniteRate for an interval <= 0.
+[[nodiscard]] double Every(TimeSpan interval);
 
 namespace internal {
 
@@ -44,84 +48,98 @@ class TokenHold;
 class TokenSchedule;
 class TokenWait;
 
-// Who takes tokens: a reservation, a call that waits for them if need be, or one that also gives
-// them back where it is refused behind.
+// Who takes tokens: a reservation; a call, which may wait for them; or a call that also gives them
+// back if a policy below refuses it.
 enum class TakenFor { kReservation, kCall, kRefundableCall };
 
 }  // namespace internal
 
-// What becomes of the tokens in a bucket when its rate and burst change; in these four ways
-// Bucket4j does it.
+// What a bucket does with its tokens when its rate or burst changes: the four strategies of
+// Bucket4j's TokensInheritanceStrategy.
 enum class TokenCarryOver {
-  kAsIs,          // they are kept, as far as they fit, and so is debt
-  kProportional,  // the new burst is as full as the old one was; debt is kept
-  kAdditive,      // they are kept, and what the burst grows by is added, to debt as well
-  kReset,         // a full bucket, and no debt
+  kAsIs,          // keeps the tokens, up to the new burst, and keeps debt
+  kProportional,  // fills the new burst to the same share as the old one; keeps debt
+  kAdditive,      // keeps the tokens and adds what the burst grows by, to debt as well
+  kReset,         // starts full, without debt
 };
 
-// Thread-safe. It decides as golang.org/x/time/rate does, in exact arithmetic: a wait is truncated
-// to whole nanoseconds, and zero admits; a request for more than the burst is never granted; a rate
-// of zero gives the burst once. A `now` older than one already seen mints nothing.
+// Thread-safe. Semantics are those of golang.org/x/time/rate, in exact arithmetic: a wait is
+// truncated to whole nanoseconds, and a wait of zero admits; a request for more than the burst is
+// never granted; a rate of zero gives the burst once. A `now` older than one already seen adds no
+// tokens.
 //
-// In every window of time from a to b, the tokens acted on are at most burst + rate * (b - a), also
-// where reservations are cancelled: a cancelled place goes to the next request that this bound
-// allows there. (Where rate or burst change in between, what was promised before is kept as well.)
+// Guarantee: in every window of time from a to b, the events that happen take at most
+// burst + rate * (b - a) tokens. This holds where reservations are cancelled, too: the cancelled
+// tokens go to the next request for which the bound leaves room there. If rate or burst change
+// within the window, tokens promised before the change come on top.
 //
-// Allow, Reserve and Wait take no lock, except while a place that was cancelled between others
-// waits to be used again, or another thread is just changing or cancelling something. While such a
-// place is there, a decision may take time in proportion to the reservations that wait. A
-// reservation has some hundred bytes of memory, until its time has come.
+// Allow, Reserve and Wait are lock-free in the usual case. They take a mutex while another thread
+// changes or cancels something, and while tokens cancelled ahead of other reservations wait for
+// reuse; in the latter case a decision takes time linear in the number of pending reservations. A
+// pending reservation uses about a hundred bytes until its time has come.
 class TokenBucket final : internal::Promiser {
  public:
   struct Options {
-    double rate = 0;         // tokens per second, >= 0; kInfiniteRate: admit all
-    std::int64_t burst = 0;  // how many tokens it holds, 0 to kMaxBurst
+    // Tokens per second, in [0, 1e18], or kInfiniteRate: admit all. Required: 0, the default, is
+    // refused unless burst is given as well (then the bucket gives its burst once).
+    double rate = 0;
+    // How many tokens the bucket holds, 1 to kMaxBurst. Default: one second of `rate`, as in Guava
+    // and governor. 0, which admits nothing, is refused unless the rate is infinite; to stop a
+    // bucket use SetBurst(0).
+    std::int64_t burst = kBurstOfOneSecond;
     std::string name = {};   // for messages
-    Clock* clock = nullptr;  // of the methods without At; must outlive the bucket
+    Clock* clock = nullptr;  // of the methods without At; null: its stack's, or the steady one
   };
   static constexpr std::int64_t kMaxBurst = std::int64_t{1} << 50;
 
-  // Starts full. Throws std::invalid_argument with the text of Validate.
+  // The bucket starts full. Its clock must outlive it. Throws std::invalid_argument with the text
+  // of Validate.
   explicit TokenBucket(Options options);
   TokenBucket(const TokenBucket&) = delete;
   TokenBucket& operator=(const TokenBucket&) = delete;
   ~TokenBucket();
 
-  // Takes `n` tokens if they are there now. Zero tokens are there unless the bucket is in debt; a
-  // negative `n` is refused.
-  bool Allow(std::int64_t n = 1) { return AllowAt(Now(), n); }
-  bool AllowAt(TimePoint now, std::int64_t n = 1);
+  // Takes `n` tokens if the bucket has them now, and returns whether it did. Zero tokens are
+  // granted unless the bucket is in debt; a negative `n` is refused.
+  [[nodiscard]] bool Allow(std::int64_t n = 1) { return AllowAt(Now(), n); }
+  [[nodiscard]] bool AllowAt(TimePoint now, std::int64_t n = 1);
 
-  // Takes `n` tokens, in advance if need be, and says when they may be acted on. Not ok, with
-  // nothing taken, for n < 0 or n > burst(), where that is later than `max_wait` or never, and
-  // where the bucket is too deep in debt to count further: by half a billion tokens, or two hundred
-  // days of refill, at the least.
+  // Takes `n` tokens, ahead of time if need be, and says from when on the caller may act. The
+  // reservation is not ok, and nothing is taken, if:
+  //   - n < 0 or n > burst();
+  //   - the tokens would come more than `max_wait` after now, or never;
+  //   - the debt would be too large to count: at least half a billion tokens or 200 days of refill.
   Reservation Reserve(std::int64_t n = 1) { return ReserveAt(Now(), n); }
   Reservation ReserveAt(TimePoint now, std::int64_t n = 1, TimeSpan max_wait = Duration::max());
 
-  // Blocks until `n` tokens may be acted on. Refuses at once, with nothing taken:
+  // Blocks until the caller may act on `n` tokens. Refuses at once, with nothing taken:
   //   kInvalidArgument    n < 0 or n > burst()
-  //   kCancelled          stopped; also while waiting, and the tokens go back
-  //   kDeadlineExceeded   they would come after the deadline
-  //   kResourceExhausted  they would never come
-  absl::Status Wait(std::int64_t n = 1, const WaitOptions& options = {});
+  //   kCancelled          the caller stopped; also while waiting, and then the tokens go back
+  //   kDeadlineExceeded   the tokens would come after the deadline
+  //   kResourceExhausted  the tokens would never come
+  // Without a deadline it waits as long as it takes: the bound of RateLimit's max_wait is not here.
+  [[nodiscard]] absl::Status Wait(std::int64_t n = 1, const WaitOptions& options = {});
 
-  // Takes `n` tokens that were used already, also more than there are: what comes next waits for
-  // the debt, as far as Reserve can count it. And gives `n` back that were not used, as far as
-  // there is room for them. For costs that are known only afterwards. Both throw
+  // For costs that are known only afterwards. Charge takes `n` tokens that were used already, even
+  // more than the bucket has: later requests wait for the debt, as far as Reserve can count it.
+  // Refund gives back `n` tokens that were not used, up to the burst. Both throw
   // std::invalid_argument for n < 0.
   void Charge(std::int64_t n) { ChargeAt(Now(), n); }
   void ChargeAt(TimePoint now, std::int64_t n);
   void Refund(std::int64_t n) { RefundAt(Now(), n); }
   void RefundAt(TimePoint now, std::int64_t n);
 
-  // Settles the past at the old values and goes on with the new, by TokenCarryOver::kAsIs where it
-  // isn't said: a larger burst adds no tokens, a smaller one caps them. Debt stays, in tokens, and
-  // reservations keep their times. A Wait, or a call that waits in a stack, goes as soon as the new
-  // values let it: in the order in which they came, before whoever comes after the change, and
-  // never later than it was to. With kReset it takes its tokens from the bucket that is filled.
-  // They throw std::invalid_argument for a value that Options would refuse, and may run beside any
-  // other call.
+  // Changes rate, burst or both, while calls run. Time until `now` counts at the old values. Tokens
+  // are carried over as TokenCarryOver says; SetRate and SetBurst use kAsIs: a larger burst adds no
+  // tokens, a smaller one caps them. Debt stays, in tokens, and reservations keep their times.
+  //
+  // A Wait, or a call that waits in a stack, goes as soon as the new values let it: in order of
+  // arrival, before requests that come after the change, and never later than it was promised. With
+  // kReset it takes its tokens from the refilled bucket.
+  //
+  // SetBurst(0) stops a bucket: it admits nothing until the burst is raised. They throw
+  // std::invalid_argument for any other value that Validate refuses. (kBurstOfOneSecond is one
+  // second of the rate at that moment; a later SetRate leaves the burst as it is.)
   void SetRate(double rate) { SetRateAt(Now(), rate); }
   void SetRateAt(TimePoint now, double rate);
   void SetBurst(std::int64_t burst) { SetBurstAt(Now(), burst); }
@@ -133,13 +151,14 @@ class TokenBucket final : internal::Promiser {
   void SetLimitsAt(TimePoint now, double rate, std::int64_t burst,
                    TokenCarryOver carry_over = TokenCarryOver::kAsIs);
 
-  // Replaces the options, all of them, while calls run: rate and burst, as SetLimits does with
-  // TokenCarryOver::kAsIs. Name and clock stay: left out they are as before, and others are
-  // refused. kInvalidArgument, with nothing changed, for what Validate refuses.
+  // Replaces all options, while calls run: rate and burst as SetLimits does with
+  // TokenCarryOver::kAsIs. An option that is left out gets its default, so Update({.rate = 200})
+  // also sets the burst to 200. Name and clock cannot change: left out they stay, and other values
+  // are refused. Returns kInvalidArgument, and changes nothing, for options that Validate refuses.
   absl::Status Update(Options options) {
     return internal::CommitNow(PrepareUpdate(std::move(options)));
   }
-  // Those of now: to change one, change a copy of them.
+  // The present options, with the burst in tokens. To change one option, change it in a copy.
   Options options() const;
   // For UpdateAll: see internal/changes.h.
   absl::StatusOr<internal::Commit> PrepareUpdate(Options options);
@@ -147,7 +166,8 @@ class TokenBucket final : internal::Promiser {
   double rate() const { return rate_.load(std::memory_order_acquire); }
   std::int64_t burst() const { return burst_.load(std::memory_order_acquire); }
 
-  // Tokens there are, fractions included, less those promised for later: negative while in debt.
+  // The tokens in the bucket, fractions included, minus those promised for later: negative while
+  // the bucket is in debt.
   double Tokens() const { return TokensAt(Now()); }
   double TokensAt(TimePoint now) const;
 
@@ -164,23 +184,23 @@ class TokenBucket final : internal::Promiser {
   friend class internal::TokenHold;
   friend class internal::TokenWait;
 
-  // The state is one word, `spent_`: how much has ever been taken, on an axis of fixed-point tokens
-  // on which Generated(now) is how much there has been to take, computed from absolute time with a
-  // 128-bit product so that no rate drifts. What can be taken is the difference, at most the burst.
-  // The axis is a circle of 63 bits, compared by differences; the lowest bit of the word is kHeld.
+  // The state is one word, `spent_`: the position up to which all tokens are spent, on an axis on
+  // which Position(now) is how many the bucket has gained by then, in fixed-point units. What can
+  // be taken is the difference, at most the burst. The word has 63 bits for the position, on a
+  // circle, and one bit, kHeld, that says whether somebody has locked the bucket.
   //
-  // All that one number can't say is done under the mutex, with the word held: then no
-  // compare-and-swap succeeds, and who finds it so comes to the mutex as well (TokenHold). What the
-  // axis means (the fields below) changes only then, and goes on with a word that was never used
-  // before. So a compare-and-swap that succeeds proves that nothing changed since the word was
-  // read, and the fields that were read after it belong to it: they are stored with release after
-  // the word was held and loaded with acquire, hence who reads a new field also sees the word held
-  // or newer, and its compare-and-swap fails. The same value comes again with other fields only
-  // after the whole circle. (A reading of the fields may be of two epochs; Read tells by reading
-  // the word once more.)
+  // Allow, Reserve and Wait usually read the word and the fields below, decide, and replace the
+  // word by a compare-and-swap. What one number cannot say (cancellations, charges, new limits) is
+  // done under the mutex, with the word held: then no compare-and-swap succeeds, and a call that
+  // finds the word held comes to the mutex as well (TokenHold). The fields that say what the axis
+  // means change only then, and the next word is one that was never used before. So a
+  // compare-and-swap that succeeds proves that neither the word nor the fields have changed since
+  // they were read.
   //
-  // A reservation for later lists its promise before its compare-and-swap (PromiseList), so who
-  // holds the word knows all of them.
+  // A reservation for later lists its promise (PromiseList) before its compare-and-swap, so whoever
+  // holds the word finds all promises.
+  //
+  // The invariants, and why the memory orders suffice, are at the top of src/rate/token_bucket.cc.
   static constexpr std::uint64_t kHeld = 1;
 
   struct Reading;   // the word and what it means, consistently
