@@ -1,4 +1,13 @@
-// Promises that are being made while nobody holds the bucket.
+// The promises made without the mutex of a TokenBucket: a lock-free list (Treiber's stack).
+//
+// A promise is pushed before the compare-and-swap that grants it, and marked as made or void after
+// it. So whoever locks the bucket, and thereby ends all compare-and-swaps, finds every granted
+// promise in the list, and has but to wait for marks.
+//
+// Memory orders. The push is a release and the taking of the list an acquire, so the taker sees a
+// promise's links. The mark is a release and its reading an acquire, so whoever reads the mark sees
+// the other fields, which the maker wrote before it. The list is only ever taken as a whole, hence
+// there is no ABA problem. added_ is a mere count, and relaxed.
 #ifndef HOLDFAST_SRC_RATE_PROMISE_LIST_H_
 #define HOLDFAST_SRC_RATE_PROMISE_LIST_H_
 
@@ -13,9 +22,7 @@ namespace holdfast::internal {
 // Of tokens that are still to be taken, or are taken already.
 std::shared_ptr<Promise> NewPromise(std::int64_t tokens, std::uint32_t forgiven);
 
-// A promise is added before it is made, and marked afterwards, with release: so who knows that no
-// more are made finds all that were, and has but to wait for marks. Lock-free, except for who
-// takes the list, which is one thread at a time.
+// Lock-free, except for the thread that takes the list, which is one at a time.
 class PromiseList {
  public:
   PromiseList() = default;

@@ -1,10 +1,11 @@
-// Several buckets that are asked in one decision: each gives its tokens, or none does.
+// Several buckets in one decision: each of them gives its tokens, or none does.
 //
-// They are all held while it is made. So that no two decisions wait for each other, mutexes are
-// locked in one order everywhere: that of one shard of keys, or of the bucket that keys without
-// room share, which nobody else knows; and then those of the buckets for all, in the order of their
-// addresses. Nobody holds two shards at once, nor comes to a shard with a bucket held. With any of
-// them held nothing of the user's is called, and wakers are only rung.
+// All buckets are locked while the decision is made. Against deadlock their mutexes are locked in
+// one order everywhere: first that of one shard of keys, or of the bucket that keys without room
+// share (which only its KeyedTokenBucket knows); then those of the buckets for all keys, in the
+// order of their addresses. No thread locks two shards at once, nor a shard while it has locked a
+// bucket. While any is locked no function of the user's is called; wakers are only woken, which
+// takes no lock of theirs.
 #ifndef HOLDFAST_SRC_RATE_SEVERAL_BUCKETS_H_
 #define HOLDFAST_SRC_RATE_SEVERAL_BUCKETS_H_
 
@@ -24,7 +25,7 @@
 
 namespace holdfast::internal {
 
-// One of them while it is held, as TokenHold says; in a list of all.
+// One of the buckets while it is locked (see TokenHold), in a list of all.
 class HeldBucket {
  public:
   virtual TimePoint EarliestFor(std::int64_t n, TimePoint from) = 0;

@@ -118,7 +118,7 @@ class Pacer {
  private:
   friend class Pace;
 
-  // What a word says instead of a place: nobody has taken one, and nobody is to.
+  // What a word says instead of a slot: none was taken, and none may be.
   static constexpr std::int64_t kUnused = std::numeric_limits<std::int64_t>::min();
   static constexpr std::int64_t kClosed = std::numeric_limits<std::int64_t>::max();
 
@@ -130,25 +130,26 @@ class Pacer {
     std::int64_t after;   // and left
   };
 
-  // Places under the same options. Its state is one word, `last`: the place that was taken last,
-  // behind which the next one is by `interval`, unless slack has no room for one that old. It lies
-  // on an axis of absolute time, which has its zero where the clock has and `interval` units
-  // between two places: as many as an interval has whole nanoseconds. So a unit is a nanosecond or
-  // little more, all that a TimePoint can say fits the word, nothing wraps, and there is nothing to
-  // settle after a long idle time. Times become units, and units times, by one exact 128-bit
-  // product and quotient of the absolute value: that is why nothing adds up. (With an infinite rate
-  // a unit is a nanosecond, and the word says what was taken before.)
+  // The slots under the same options. Its state is one word, `last`: the slot that was taken last.
+  // The next one is `interval` behind it, or less where the slack has no room for one that old.
   //
-  // Every operation on the word is relaxed. It is all there is to agree on: a compare-and-swap that
-  // succeeds proves that the decision was made from what is there, the other fields don't change
-  // once the row can be found, and nothing else is handed over with a place. The word rises with
-  // each place taken and falls only where the last one is given back, like a stack: while it says
-  // what a place left it at, that place is the last one, and to put back what it found is as if it
-  // had never been taken.
+  // Slots lie on an axis of absolute time: its zero is the clock's, and there are `interval` units
+  // between two slots, as many as an interval has whole nanoseconds. So a unit is a nanosecond or a
+  // little more, every TimePoint fits the word, nothing wraps, and there is nothing to settle after
+  // an idle time. Times become units, and units times, by one exact 128-bit product and quotient of
+  // the absolute value, so no error adds up. (With an infinite rate a unit is a nanosecond, and the
+  // word says what was taken before.)
   //
-  // Who changes the options takes the word out, under the mutex, and leaves kClosed: so each place
-  // is in the row from before or behind it in the new one, which begins with that word and is there
-  // when the mutex is let go. Who finds kClosed waits for that.
+  // Memory orders: every operation on the word is relaxed, since threads agree on nothing else. A
+  // compare-and-swap that succeeds proves that the decision was made from the present word; the
+  // other fields do not change once the row can be found; and taking a slot hands over no other
+  // data. The word rises with each slot and falls only where the last slot is given back, like a
+  // stack: while it still has the value that a slot left, that slot is the last one, and putting
+  // back the value that it found undoes it.
+  //
+  // An Update takes the word out, under the mutex, and leaves kClosed. So each slot lies in the old
+  // row or behind it in the new one, which begins with that word and can be found when the mutex is
+  // free. A call that finds kClosed waits for that.
   struct Row {
     Row(const Options& options, std::uint64_t row_number);
     Row(Row&& other) noexcept;

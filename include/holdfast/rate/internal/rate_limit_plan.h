@@ -1,5 +1,5 @@
-// What RateLimit and KeyedRateLimit have in common: a call's way through a limit, whatever has the
-// tokens.
+// What RateLimit and KeyedRateLimit have in common: how a call passes a limit, wherever the tokens
+// come from.
 #ifndef HOLDFAST_RATE_INTERNAL_RATE_LIMIT_PLAN_H_
 #define HOLDFAST_RATE_INTERNAL_RATE_LIMIT_PLAN_H_
 
@@ -37,7 +37,7 @@ struct KeyedRateLimitOptions;
 
 namespace holdfast::internal {
 
-// The options that every rate limit has, as RateLimitOptions and KeyedRateLimitOptions say them.
+// The options that all rate limits have: those of RateLimitOptions and of KeyedRateLimitOptions.
 struct RateLimitTerms {
   explicit RateLimitTerms(RateLimitOptions options);
   explicit RateLimitTerms(KeyedRateLimitOptions options);
@@ -49,7 +49,7 @@ struct RateLimitTerms {
   KeyFunction key;  // null where there are no keys
 };
 
-// Where the terms come from. Thread-safe.
+// Gives the present terms: fixed options, or Settings. Thread-safe.
 class TermsSource {
  public:
   using Pin = Versions<RateLimitTerms>::Pin;
@@ -73,30 +73,30 @@ class LiveTerms final : public TermsSource {
   Live<Options> options_;
 };
 
-// Of one call; of most it is one.
+// Those of one call: usually one.
 using Reservations = absl::InlinedVector<Reservation, 1>;
 
-// Where tokens come from. Thread-safe.
+// One bucket, several, or the buckets of keys. Thread-safe.
 class TokenSource {
  public:
   struct Answer {
-    TimePoint at;               // when they come
-    const Refusals* refused;    // null where they are taken
-    bool impossible = false;    // more than there can ever be
-    bool waiting_helps = true;  // `at` is when tokens come, and not when to ask again
+    TimePoint at;               // when the tokens come
+    const Refusals* refused;    // null if they are taken
+    bool impossible = false;    // more tokens than there can ever be
+    bool waiting_helps = true;  // false: `at` is when to ask again, and not when tokens come
   };
 
   virtual ~TokenSource() = default;
-  // Takes `n` tokens for a call, if they come within `max_wait`; what can be given back is added to
-  // `taken`, and if it is to be refundable also what comes at once.
+  // Takes `n` tokens for a call, if they come within `max_wait`. Adds to `taken` what can be given
+  // back: reservations for later, and if `refundable` also tokens that come at once.
   virtual Answer Take(std::string_view key, TimePoint now, std::int64_t n, Duration max_wait,
                       bool refundable, Reservations& taken) = 0;
-  // When a call may go that waits for the `n` tokens it has taken, which may be earlier by now; its
-  // waker is rung where that changes, until TokenWait lets go of `taken`.
+  // Returns when a call may go that waits for the `n` tokens it has taken; that may be earlier than
+  // before. Wakes its waker when the time changes, until TokenWait lets go of `taken`.
   virtual TimePoint Look(Call& call, std::string_view key, std::int64_t n, Reservations& taken) = 0;
-  // Takes `n` more, or gives them back where that is negative, for a call whose cost is known now.
+  // Takes `n` more tokens, or gives back -n, for a call whose true cost is now known.
   virtual void Settle(std::string_view key, TimePoint now, std::int64_t n) = 0;
-  // In words, for Stack::Describe, as it is after the changes.
+  // For Stack::Describe: the text as it is after the changes.
   virtual std::string Describe(const Changes& changes) const = 0;
   // See object_clock.h.
   virtual void BindClock(ClockBinder& binder, std::string_view policy) = 0;
