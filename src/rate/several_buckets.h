@@ -4,8 +4,7 @@
 // one order everywhere: first that of one shard of keys, or of the bucket that keys without room
 // share (which only its KeyedTokenBucket knows); then those of the buckets for all keys, in the
 // order of their addresses. No thread locks two shards at once, nor a shard while it has locked a
-// bucket. While any is locked no function of the user's is called; wakers are only woken, which
-// takes no lock of theirs.
+// bucket. While any is locked no function of the user's is called; wakers are only woken.
 #ifndef HOLDFAST_SRC_RATE_SEVERAL_BUCKETS_H_
 #define HOLDFAST_SRC_RATE_SEVERAL_BUCKETS_H_
 
