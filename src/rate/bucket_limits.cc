@@ -48,7 +48,7 @@ absl::Status CheckAdmits(const BucketLimits& limits) {
   }
   if (limits.burst == kBurstOfOneSecond) {
     return Refuse(limits,
-                  "the rate is missing: set rate to tokens per second, or to kInfiniteRate for no "
+                  "rate is missing: set it to tokens per second, or to kInfiniteRate for no "
                   "limit");
   }
   return Refuse(limits,

@@ -62,7 +62,7 @@ absl::Status Validate(const Pacer::Options& options) {
   };
   if (options.rate == 0) {
     return refuse(
-        "the rate is missing: set rate to events per second, or to kInfiniteRate for no pacing");
+        "rate is missing: set it to events per second, or to kInfiniteRate for no pacing");
   }
   const bool finite = options.rate > 0 && options.rate <= Pacer::kMaxRate;
   if (!finite && options.rate != kInfiniteRate) {

@@ -23,7 +23,7 @@ using Limits = KeyedTokenBucket::Limits;
 using WhenFull = KeyedTokenBucket::WhenFull;
 
 constexpr char kRateMissing[] =
-    "TokenBucket api: the rate is missing: set rate to tokens per second, or to kInfiniteRate for "
+    "TokenBucket api: rate is missing: set it to tokens per second, or to kInfiniteRate for "
     "no limit";
 constexpr char kNeverAdmits[] =
     "TokenBucket api: a burst of 0 never admits a token: set burst to at least 1, or leave it out "
@@ -75,7 +75,7 @@ TEST_CASE("a bucket that could never admit a token is refused, with what to do")
   CHECK_THROWS_WITH(RateLimit({.rate = 10, .burst = 0, .name = "api"}), kNeverAdmits);
   CHECK_THROWS_WITH(RateLimit({.name = "api"}), kRateMissing);
   CHECK(Validate(TokenBucket::Options{}).message() ==
-        "TokenBucket: the rate is missing: set rate to tokens per second, or to kInfiniteRate for "
+        "TokenBucket: rate is missing: set it to tokens per second, or to kInfiniteRate for "
         "no limit");
 
   CHECK(Validate(TokenBucket::Options{.rate = kInfiniteRate, .burst = 0}).ok());
@@ -85,7 +85,7 @@ TEST_CASE("a bucket that could never admit a token is refused, with what to do")
 TEST_CASE("a pacer without a rate is refused, with what to do") {
   CHECK_THROWS_WITH(
       Pace({.name = "api"}),
-      "Pacer api: the rate is missing: set rate to events per second, or to kInfiniteRate for no "
+      "Pacer api: rate is missing: set it to events per second, or to kInfiniteRate for no "
       "pacing");
 }
 
@@ -98,7 +98,7 @@ TEST_CASE("limits of keys that could never admit a token are refused, where a ke
                     "KeyedTokenBucket users: a burst of 0 never admits a token: set burst to at "
                     "least 1, or leave it out for the tokens of one second");
   CHECK_THROWS_WITH(KeyedRateLimit({.name = "users"}),
-                    "KeyedTokenBucket users: the rate is missing: set rate to tokens per second, "
+                    "KeyedTokenBucket users: rate is missing: set it to tokens per second, "
                     "or to kInfiniteRate for no limit");
   CHECK(check({.limits_for = some}).empty());
   CHECK(check({.limits = {.rate = 1}, .limits_for = some, .when_full = WhenFull::kShare}).empty());
@@ -107,7 +107,7 @@ TEST_CASE("limits of keys that could never admit a token are refused, where a ke
   // What the function forgets is said at the first use.
   KeyedTokenBucket forgotten({.limits_for = [](std::string_view) { return Limits{}; }});
   CHECK_THROWS_WITH(forgotten.AllowAt(At(0s), "a"),
-                    "KeyedTokenBucket: the rate is missing: set rate to tokens per second, or to "
+                    "KeyedTokenBucket: rate is missing: set it to tokens per second, or to "
                     "kInfiniteRate for no limit");
 }
 
