@@ -1,4 +1,4 @@
-// What the breakers say of themselves.
+// PolicyInfo of the breakers.
 #include <absl/strings/str_cat.h>
 
 #include <string>
@@ -15,7 +15,7 @@ using internal::DurationText;
 using internal::JoinSettings;
 using internal::NameText;
 
-// An interval is rounded up to whole periods; 0 without a window of time.
+// The interval, rounded up to whole buckets; 0 without a window of time.
 Duration WindowOf(const CircuitBreaker::Options& options) {
   if (options.bucket_period == Duration::zero()) return options.interval;
   const Duration part = options.interval % options.bucket_period;
@@ -51,7 +51,7 @@ PolicyInfo KeyedCircuitBreaker::Info(const internal::Changes& changes) const {
   const Options would_have = next == nullptr ? options() : *next;
   std::string whose = JoinSettings(
       {NameText(name_), absl::StrCat("up to ", CountText(would_have.max_keys, "key"))});
-  // Those of a key may be anything.
+  // Each key may have other options.
   if (would_have.options_for != nullptr) return {.settings = std::move(whose)};
   return InfoOf(would_have.breaker, whose);
 }

@@ -18,22 +18,26 @@ constexpr absl::string_view kKind = "holdfast-breaker";
 
 std::string WhatIsWrong(const BreakerSnapshot& snapshot) {
   if (snapshot.version != BreakerSnapshot::kVersion) {
-    return absl::StrCat("version ", snapshot.version, ", not ", BreakerSnapshot::kVersion);
+    return absl::StrCat("version must be ", BreakerSnapshot::kVersion, ", not ", snapshot.version);
   }
-  if (ToString(snapshot.state).empty() || ToString(snapshot.mode).empty()) return "no such state";
+  if (ToString(snapshot.state).empty() || ToString(snapshot.mode).empty())
+    return "unknown state or mode";
   const bool open = snapshot.state == BreakerState::kOpen;
   const bool closed = snapshot.state == BreakerState::kClosed;
-  if (snapshot.mode == BreakerMode::kForcedOpen && !open) return "forced open, but not open";
+  if (snapshot.mode == BreakerMode::kForcedOpen && !open)
+    return "in mode forced-open, state must be open";
   if (snapshot.mode == BreakerMode::kForcedClosed && !closed)
-    return "forced closed, but not closed";
+    return "in mode forced-closed, state must be closed";
   if (snapshot.open_for < Duration::zero()) return "open_for must be >= 0";
-  if (snapshot.open_for > Duration::zero() && !open) return "open_for, but not open";
-  if (snapshot.openings > 0 && closed) return "openings, but closed";
-  if (snapshot.openings > BreakerSnapshot::kMaxOpenings) return "too many openings";
+  if (snapshot.open_for > Duration::zero() && !open)
+    return "open_for must be 0 unless state is open";
+  if (snapshot.openings > 0 && closed) return "openings must be 0 if state is closed";
+  if (snapshot.openings > BreakerSnapshot::kMaxOpenings)
+    return absl::StrCat("openings must be at most ", BreakerSnapshot::kMaxOpenings);
   return "";
 }
 
-// The value that has that name, of those from 0 to `last`.
+// The enumerator from 0 to `last` that has this name.
 template <class E>
 std::optional<E> Named(absl::string_view name, E last) {
   for (int i = 0; i <= static_cast<int>(last); ++i) {
@@ -60,10 +64,12 @@ absl::StatusOr<BreakerSnapshot> ParseBreakerSnapshot(std::string_view text) {
   const std::vector<absl::string_view> parts = absl::StrSplit(ToAbsl(text), ' ');
   BreakerSnapshot snapshot;
   if (parts.size() < 2 || parts[0] != kKind || !absl::SimpleAtoi(parts[1], &snapshot.version)) {
-    return absl::InvalidArgumentError("BreakerSnapshot: this is none");
+    return absl::InvalidArgumentError("BreakerSnapshot: not a breaker snapshot");
   }
   if (snapshot.version == BreakerSnapshot::kVersion) {
-    auto malformed = absl::InvalidArgumentError("BreakerSnapshot: malformed");
+    auto malformed = absl::InvalidArgumentError(
+        "BreakerSnapshot: malformed; a snapshot is \"holdfast-breaker 1 <state> <mode> <openings> "
+        "<open_for in ns>\"");
     if (parts.size() != 6) return malformed;
     const auto state = Named(parts[2], BreakerState::kOpen);
     const auto mode = Named(parts[3], BreakerMode::kForcedClosed);

@@ -6,7 +6,7 @@
 namespace holdfast {
 namespace {
 
-// Empty for a number that is no such value.
+// Empty for a number that is not an enumerator.
 template <std::size_t n, class E>
 std::string_view NameOf(const std::array<std::string_view, n>& names, E value) {
   const auto index = static_cast<std::size_t>(value);

@@ -6,7 +6,7 @@ namespace holdfast::internal {
 
 namespace {
 
-// How long the call may take from here on.
+// How long the call may take from now on: Duration::max() if nothing bounds it.
 Duration LongestOf(Call& call) {
   const Duration below = call.time_below().call;
   if (call.deadline() == TimePoint::max()) return below;

@@ -10,54 +10,13 @@
 namespace holdfast {
 namespace {
 
-absl::Status Refuse(RejectionKind kind, const std::string& name, absl::string_view text) {
+absl::Status Refused(RejectionKind kind, const std::string& name, absl::string_view text) {
   return MakeRejection(absl::StatusCode::kUnavailable,
                        {.kind = kind, .policy = "CircuitBreak", .name = name},
                        absl::StrCat("CircuitBreak", name.empty() ? "" : " ", name, ": ", text));
 }
 
-std::string WhatIsWrongWithTheWindow(const CircuitBreaker::Options& options) {
-  constexpr Duration kZero = Duration::zero();
-  if (options.interval < kZero) return "interval must be >= 0";
-  if (options.bucket_period < kZero) return "bucket_period must be >= 0";
-  if (options.bucket_period > kZero && options.interval == kZero) {
-    return "bucket_period needs an interval";
-  }
-  if (options.bucket_period > kZero &&
-      internal::RollingWindow::BucketCount(options.interval, options.bucket_period) >
-          CircuitBreaker::kMaxBuckets) {
-    return absl::StrCat("interval / bucket_period must be at most ", CircuitBreaker::kMaxBuckets);
-  }
-  if (options.last_calls < 0 || options.last_calls > CircuitBreaker::kMaxLastCalls) {
-    return absl::StrCat("last_calls must be in 0 to ", CircuitBreaker::kMaxLastCalls);
-  }
-  if (options.last_calls > 0 && options.interval > kZero) {
-    return "a window is of time, by interval, or of last_calls, not of both";
-  }
-  return "";
-}
-
-std::string WhatIsWrong(const CircuitBreaker::Options& options) {
-  constexpr Duration kZero = Duration::zero();
-  if (options.max_requests < 1) return "max_requests must be >= 1";
-  if (std::string wrong = WhatIsWrongWithTheWindow(options); !wrong.empty()) return wrong;
-  if (options.timeout <= kZero) return "timeout must be > 0";
-  if (options.probe_lease < kZero) return "probe_lease must be >= 0";
-  if (!std::ranges::all_of(options.ramp, [](double share) { return share > 0 && share <= 1; })) {
-    return "the shares of a ramp are in (0, 1]";
-  }
-  if (!options.ramp.empty() && options.ramp_step <= kZero) return "ramp_step must be > 0";
-  if (options.slow_call < kZero) return "slow_call must be >= 0";
-  for (const TripRule& rule : options.rules) {
-    if (rule.tripped == nullptr) return absl::StrCat("rule \"", rule.name, "\" has no function");
-    if (rule.needs_slow_call && options.slow_call == kZero) {
-      return absl::StrCat("rule \"", rule.name, "\" needs slow_call");
-    }
-  }
-  return "";
-}
-
-// How long a probe may take where its call may take `longest`.
+// The lease of a probe whose call may take `longest`.
 Duration LeaseOf(const CircuitBreaker::Options& options, Duration longest) {
   if (options.probe_lease > Duration::zero()) return options.probe_lease;
   if (longest == Duration::max()) longest = std::chrono::minutes(1);
@@ -66,14 +25,8 @@ Duration LeaseOf(const CircuitBreaker::Options& options, Duration longest) {
 
 }  // namespace
 
-absl::Status Validate(const CircuitBreaker::Options& options) {
-  const std::string wrong = WhatIsWrong(options);
-  if (wrong.empty()) return absl::OkStatus();
-  return absl::InvalidArgumentError(absl::StrCat("CircuitBreaker ", options.name, ": ", wrong));
-}
-
-// Holds the mutex, with the machine at `now`, and lets go of it wherever somebody has to be asked
-// or told, by the options of that moment.
+// Holds the mutex, with the machine advanced to `now`. It releases the mutex to call the user's
+// functions (open_time, the rules, on_state_change), those of the options of that moment.
 class CircuitBreaker::Turn {
  public:
   Turn(CircuitBreaker& breaker, TimePoint now) : breaker_(breaker), lock_(breaker.mutex_) {
@@ -90,16 +43,16 @@ class CircuitBreaker::Turn {
   internal::BreakerMachine* operator->() const { return breaker_.machine_.get(); }
 
  private:
-  // Lets go of the mutex. The plan of then lives as long as the turn, or until it lets go again.
+  // Releases the mutex. The plan of that moment lives as long as the turn, or until the next LetGo.
   const internal::BreakerPlan& LetGo() {
     auto plan = breaker_.plan_.Read();
     lock_.unlock();
-    // Not before: there may be functions of the user's in the one that ends here.
+    // After the unlock: this may destroy an older plan, and with it functions of the user's.
     plan_ = std::move(plan);
     return *plan_;
   }
 
-  // False if it has not opened.
+  // False if the breaker has not opened since the last question.
   bool AskOpenTime() {
     const std::optional<std::uint64_t> opening = breaker_.machine_->TakeOpening();
     if (!opening) return false;
@@ -115,7 +68,7 @@ class CircuitBreaker::Turn {
     return true;
   }
 
-  // False if nothing has to be asked about calls that are out.
+  // False if the calls that are out give no reason to ask the rules.
   bool AskRules(TimePoint now) {
     const auto question = breaker_.machine_->TakeQuestion();
     if (!question) return false;
@@ -126,8 +79,8 @@ class CircuitBreaker::Turn {
     return true;
   }
 
-  // By one thread at a time: so changes are told in order, and a callback that makes one finds it
-  // told after its own return.
+  // One thread at a time reports, so changes are reported in order; a change that a callback makes
+  // is reported after the callback has returned.
   void Tell() {
     if (breaker_.telling_) return;
     breaker_.telling_ = true;
@@ -151,9 +104,9 @@ class CircuitBreaker::Turn {
 CircuitBreaker::CircuitBreaker(Options options)
     : name_(options.name),
       plan_(internal::BreakerPlan(internal::Validated(std::move(options)))),
-      open_([this] { return Refuse(RejectionKind::kCircuitOpen, name_, "the circuit is open"); }),
-      no_place_(Refuse(RejectionKind::kTooManyProbes, name_,
-                       "half-open, and no more are admitted for now")),
+      open_([this] { return Refused(RejectionKind::kCircuitOpen, name_, "the circuit is open"); }),
+      no_place_(Refused(RejectionKind::kTooManyProbes, name_,
+                        "the circuit is half-open and admits no more calls for now")),
       machine_(std::make_unique<internal::BreakerMachine>(
           *plan_.Read(), internal::BreakerMachine::Counters(*plan_.Read()), lane_)),
       clock_(plan_.Read()->options.clock) {
@@ -189,7 +142,7 @@ absl::StatusOr<internal::Commit> CircuitBreaker::PrepareUpdate(Options options) 
   BreakerPlan plan(std::move(options));
   BreakerMachine::Counters counters(plan);
   auto next = internal::Versions<BreakerPlan>::Make(std::move(plan));
-  // What it replaces ends with the commit, and so with nothing locked.
+  // The plan that it replaces is destroyed with the commit, and so with nothing locked.
   internal::Versions<BreakerPlan>::Pin before;
   return [this, next = std::move(next), counters = std::move(counters),
           before = std::move(before)]() mutable {
@@ -217,10 +170,10 @@ CircuitBreaker::Refusal CircuitBreaker::AdmitOtherwise(TimePoint now, Ticket& ti
   }
   Turn turn(*this, now);
   Refusal refusal = {.spread = lane_.open_for(), .dry_run = turn->dry_run()};
-  switch (turn->Admit(now, LeaseOf(turn->plan().options, longest), ticket.era_)) {
+  const Duration lease = LeaseOf(turn->plan().options, longest);
+  switch (turn->Admit(now, lease, ticket.breaker_.get_deleter().era)) {
     case internal::BreakerMachine::Answer::kAdmitted:
-      ticket.breaker_ = this;
-      ticket.admitted_at_ = now;
+      ticket.Fill(this, now);
       return {};
     case internal::BreakerMachine::Answer::kOpen:
       refusal.status = &*open_;
@@ -233,11 +186,24 @@ CircuitBreaker::Refusal CircuitBreaker::AdmitOtherwise(TimePoint now, Ticket& ti
   return refusal;
 }
 
-void CircuitBreaker::RecordOtherwise(const Ticket& ticket, TimePoint now, Outcome outcome) {
+void internal::BreakerAdmission::operator()(CircuitBreaker* breaker) const noexcept {
+  breaker->RecordOtherwise(*this, TimePoint::min(), Outcome::kIgnored);
+}
+
+void CircuitBreaker::RecordOtherwise(const internal::BreakerAdmission& admission, TimePoint now,
+                                     Outcome outcome) noexcept {
+  try {
+    RecordLocked(admission, now, outcome);
+  } catch (...) {  // NOLINT(bugprone-empty-catch): for want of memory
+  }
+}
+
+void CircuitBreaker::RecordLocked(const internal::BreakerAdmission& admission, TimePoint now,
+                                  Outcome outcome) {
   std::optional<internal::BreakerMachine::Question> question;
   {
     Turn turn(*this, now);
-    question = turn->Record(ticket.era_, now, outcome, IsSlow(ticket, now));
+    question = turn->Record(admission.era, now, outcome, IsSlow(admission, now));
   }
   if (!question) return;
   const auto plan = plan_.Read();

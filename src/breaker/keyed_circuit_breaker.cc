@@ -24,22 +24,22 @@ absl::Status NoRoom(const std::string& name) {
   return MakeRejection(
       absl::StatusCode::kUnavailable,
       {.kind = RejectionKind::kOther, .policy = kPolicy, .name = name},
-      absl::StrCat(kPolicy, name.empty() ? "" : " ", name, ": no room for another key"));
+      absl::StrCat(kPolicy, name.empty() ? "" : " ", name, ": no room for a new key"));
 }
 
-// To be asked with nothing locked: its answer may take calls of the user's.
+// Called with nothing locked, because it may call functions of the user's.
 bool ClosedByItself(CircuitBreaker& breaker, std::optional<TimePoint> now) {
   if (breaker.mode() != BreakerMode::kAutomatic) return false;
   return (now ? breaker.StateAt(*now) : breaker.state()) == BreakerState::kClosed;
 }
 
-// Of a key's breaker, as far as they are given.
+// The given options of a key's breaker.
 CircuitBreaker::Options OptionsOf(const KeyedCircuitBreaker::Options& options,
                                   std::string_view key) {
   return options.options_for == nullptr ? options.breaker : options.options_for(key);
 }
 
-// That the breakers are on, as far as it is given.
+// The clock of the breakers; null if none is given.
 Clock* ClockOf(const KeyedCircuitBreaker::Options& options) {
   const bool own = options.options_for == nullptr && options.breaker.clock != nullptr;
   return own ? options.breaker.clock : options.clock;
@@ -55,29 +55,29 @@ absl::Status Validate(const KeyedCircuitBreaker::Options& options) {
   }
   if (options.options_for == nullptr && options.clock != nullptr &&
       options.breaker.clock != nullptr && options.clock != options.breaker.clock) {
-    return absl::InvalidArgumentError(absl::StrCat("KeyedCircuitBreaker ", options.name,
-                                                   ": clock and breaker.clock are two clocks"));
+    return absl::InvalidArgumentError(absl::StrCat(
+        "KeyedCircuitBreaker ", options.name, ": clock and breaker.clock must be the same clock"));
   }
   return Validate(options.breaker);
 }
 
-// All with the mutex held.
+// The remembered keys. Every function needs the mutex.
 class KeyedCircuitBreaker::Table {
  public:
   struct Entry {
     std::string key;
     std::shared_ptr<CircuitBreaker> breaker;
-    std::uint64_t version = 0;  // of the options that the breaker has, or an earlier one
+    std::uint64_t version = 0;  // the breaker's options are of this version or a later one
     bool kept = false;          // it is in kept_
-    bool handed_out = false;    // since it was last looked at
+    bool handed_out = false;    // since it was last examined
   };
   using Entries = std::list<Entry>;
 
-  // A key that is looked at. While it is, nobody else looks at it, and so it stays in the table.
+  // A key that a thread examines. No other thread examines it meanwhile, so it stays in the table.
   struct Candidate {
     Entries::iterator entry;
     std::shared_ptr<CircuitBreaker> breaker;  // null: none
-    bool closed = false;                      // by itself, when it was asked
+    bool closed = false;                      // and in kAutomatic, when it was asked
   };
 
   std::size_t size() const { return index_.size(); }
@@ -90,7 +90,7 @@ class KeyedCircuitBreaker::Table {
     return keys;
   }
 
-  // Null for a key that isn't there.
+  // Null for an unknown key.
   std::shared_ptr<CircuitBreaker> Find(std::string_view key) const {
     const auto it = index_.find(internal::ToAbsl(key));
     return it == index_.end() ? nullptr : HandOut(it->second);
@@ -103,7 +103,7 @@ class KeyedCircuitBreaker::Table {
     return &*it->second;
   }
 
-  // Changes the options of a key's breaker, if that is still there and has no later ones.
+  // Commits new options of a key's breaker, if the key still has that breaker and no later ones.
   void Apply(std::string_view key, const CircuitBreaker& breaker, std::uint64_t its_version,
              internal::Commit& commit) {
     const auto it = index_.find(internal::ToAbsl(key));
@@ -114,8 +114,8 @@ class KeyedCircuitBreaker::Table {
     entry.version = its_version;
   }
 
-  // Goes on to the next key in turn, if nobody holds it, of the kept ones or of the others. Lets go
-  // of the mutex to ask it.
+  // Examines the next key in turn, of the set-aside keys (kept_) or of the others, unless somebody
+  // holds its breaker. Releases the mutex while it asks the breaker.
   void Look(Lock& lock, bool of_kept, std::optional<TimePoint> now, Candidate& candidate) {
     candidate = {};
     Entries& list = (of_kept && !kept_.empty()) || recent_.empty() ? kept_ : recent_;
@@ -129,19 +129,19 @@ class KeyedCircuitBreaker::Table {
     lock.lock();
   }
 
-  // Nobody had it since before it was asked, so it is still closed. Nor has anybody got it from a
-  // std::weak_ptr: there are the table's and the candidate's.
+  // Nobody has held the breaker since it was asked, so it is still closed. Two pointers, the
+  // table's and the candidate's, are left, so nobody has got one from a std::weak_ptr either.
   static bool MayBeForgotten(const Candidate& candidate) {
     return candidate.closed && !candidate.entry->handed_out && candidate.breaker.use_count() == 2;
   }
 
-  // Moves the one entry of `made` in. Where that throws, nothing has happened.
+  // Moves the one entry of `made` in. If that throws, nothing has changed.
   std::shared_ptr<CircuitBreaker> Add(Entries& made) {
     index_.emplace(internal::ToAbsl(made.front().key), made.begin());
     recent_.splice(recent_.begin(), made);
     return HandOut(recent_.begin());
   }
-  // One that may be. Its breaker ends with the candidate.
+  // The candidate must be one that MayBeForgotten. The breaker is destroyed with the candidate.
   void Forget(const Candidate& candidate) {
     index_.erase(internal::ToAbsl(candidate.entry->key));
     kept_.erase(candidate.entry);
@@ -160,8 +160,8 @@ class KeyedCircuitBreaker::Table {
     return entry->breaker;
   }
 
-  // Those used since they were last looked at, the last used first; and the others, the last looked
-  // at first. All of these are less recently used than any of those.
+  // recent_: the keys used since they were last examined, the most recently used first. kept_: the
+  // keys set aside, the last examined first; each was used less recently than any of recent_.
   Entries recent_;
   Entries kept_;
   absl::flat_hash_map<absl::string_view, Entries::iterator> index_;  // by the entry's own key
@@ -178,12 +178,12 @@ KeyedCircuitBreaker::KeyedCircuitBreaker(Options options)
 
 KeyedCircuitBreaker::~KeyedCircuitBreaker() = default;
 
-// One step at a time, each with the mutex let go and taken again where user code may run; what
-// happened meanwhile, in other threads or in that code, is seen before the next.
+// One step at a time. A step that runs user code releases the mutex meanwhile, and the next step
+// begins with a fresh look at the table, because other threads or that code may have changed it.
 std::shared_ptr<CircuitBreaker> KeyedCircuitBreaker::GetOrMake(std::string_view key,
                                                                std::optional<TimePoint> now) {
   if (key.size() > kMaxKeyBytes) return nullptr;
-  // Destroyed with nothing locked: there may be functions of the user's in them.
+  // Destroyed with nothing locked, because they may hold functions of the user's.
   Table::Entries made;
   Table::Candidate candidate;
   Lock lock(table_->mutex);
@@ -211,7 +211,7 @@ std::shared_ptr<CircuitBreaker> KeyedCircuitBreaker::GetOrMake(std::string_view 
   }
 }
 
-// Null for a key that isn't there.
+// Null for an unknown key.
 std::shared_ptr<CircuitBreaker> KeyedCircuitBreaker::UseKnown(std::string_view key, Lock& lock) {
   while (const Table::Entry* const known = table_->Use(key)) {
     auto breaker = known->breaker;
@@ -224,7 +224,7 @@ std::shared_ptr<CircuitBreaker> KeyedCircuitBreaker::UseKnown(std::string_view k
   return nullptr;
 }
 
-// Where there are more keys than there may be by now.
+// After max_keys was lowered: forgets keys beyond it.
 void KeyedCircuitBreaker::ForgetMore(Lock& lock, std::size_t looks, std::optional<TimePoint> now) {
   for (; looks > 0 && table_->size() > static_cast<std::size_t>(max_keys()); --looks) {
     Table::Candidate candidate;
@@ -249,7 +249,7 @@ std::shared_ptr<CircuitBreaker> KeyedCircuitBreaker::Make(std::string_view key) 
 
 struct KeyedCircuitBreaker::KeyUpdate {
   std::string key;
-  std::weak_ptr<CircuitBreaker> breaker;  // which may be forgotten meanwhile
+  std::weak_ptr<CircuitBreaker> breaker;  // weak: the key may be forgotten meanwhile
   internal::Commit commit;
 };
 
@@ -266,7 +266,7 @@ absl::StatusOr<internal::Commit> KeyedCircuitBreaker::PrepareUpdate(Options opti
     known.push_back({.key = std::move(key), .breaker = breaker, .commit = *std::move(commit)});
   }
   auto next = internal::Versions<Options>::Make(std::move(options));
-  // What it replaces ends with the commit, and so with nothing locked.
+  // The options that it replaces are destroyed with the commit, and so with nothing locked.
   internal::Versions<Options>::Pin before;
   return [this, next = std::move(next), before = std::move(before),
           known = std::move(known)]() mutable { Apply(std::move(next), before, known); };
@@ -292,8 +292,8 @@ absl::Status KeyedCircuitBreaker::KeepNameAndClock(Options& next) const {
   return absl::OkStatus();
 }
 
-// From the new version on, who uses a key that doesn't have it yet gives it to it; so for none does
-// it matter who comes first, nor whether it was there when the update was prepared.
+// Once the version is raised, whoever uses a key with older options updates it first (UseKnown). So
+// the order does not matter, nor whether the key existed when the update was prepared.
 void KeyedCircuitBreaker::Apply(internal::Versions<Options>::Next next,
                                 internal::Versions<Options>::Pin& before,
                                 std::vector<KeyUpdate>& known) {
@@ -310,11 +310,11 @@ void KeyedCircuitBreaker::Apply(internal::Versions<Options>::Next next,
     lock.lock();
     table_->Apply(update.key, *breaker, version, update.commit);
     lock.unlock();
-    update.commit = nullptr;  // and with it what the breaker had, before the breaker
+    update.commit = nullptr;  // destroys the replaced options, before the breaker
   }
 }
 
-// To the options of that version or a later one.
+// Gives the key's breaker the options of that version or a later one.
 void KeyedCircuitBreaker::UpdateKey(std::string_view key, CircuitBreaker& breaker,
                                     std::uint64_t version) {
   auto commit = breaker.PrepareUpdate(OptionsOf(*options_.Read(), key));

@@ -11,7 +11,7 @@ namespace {
 void ThrowUnlessShare(double share, absl::string_view rule) {
   if (share > 0 && share <= 1) return;
   internal::ThrowIfInvalid(
-      absl::InvalidArgumentError(absl::StrCat(rule, ": a share is in (0, 1]")));
+      absl::InvalidArgumentError(absl::StrCat(rule, ": share must be in (0, 1], not ", share)));
 }
 
 }  // namespace

@@ -342,13 +342,15 @@ TEST_CASE("a snapshot says what time has made of the breaker, and no less time t
 TEST_CASE_METHOD(Fixture,
                  "a snapshot of what no breaker can be in is refused, and changes nothing") {
   const std::vector<std::pair<BreakerSnapshot, std::string>> wrong = {
-      {{.version = 2}, "version 2, not 1"},
-      {{.version = 0}, "version 0"},
-      {{.state = kClosed, .mode = BreakerMode::kForcedOpen}, "forced open, but not open"},
-      {{.state = kHalfOpen, .mode = BreakerMode::kForcedClosed}, "forced closed"},
+      {{.version = 2}, "version must be 1, not 2"},
+      {{.version = 0}, "version must be 1, not 0"},
+      {{.state = kClosed, .mode = BreakerMode::kForcedOpen},
+       "in mode forced-open, state must be open"},
+      {{.state = kHalfOpen, .mode = BreakerMode::kForcedClosed},
+       "in mode forced-closed, state must be closed"},
       {{.state = kOpen, .open_for = -1ns}, "open_for must be >= 0"},
-      {{.state = kHalfOpen, .open_for = 1s}, "open_for, but not open"},
-      {{.state = kClosed, .openings = 1}, "openings, but closed"}};
+      {{.state = kHalfOpen, .open_for = 1s}, "open_for must be 0 unless state is open"},
+      {{.state = kClosed, .openings = 1}, "openings must be 0 if state is closed"}};
   Record(breaker, At(0s), Outcome::kFailure);
   for (const auto& [snapshot, text] : wrong) {
     const absl::Status status = breaker.RestoreAt(At(1s), snapshot);
@@ -398,6 +400,11 @@ TEST_CASE("a snapshot is a line of text, and no other text is one") {
     CAPTURE(text);
     CHECK(ParseBreakerSnapshot(text).status().code() == absl::StatusCode::kInvalidArgument);
   }
+  CHECK(ParseBreakerSnapshot("limit 3").status().message() ==
+        "BreakerSnapshot: not a breaker snapshot");
+  CHECK(ParseBreakerSnapshot("holdfast-breaker 1 open").status().message() ==
+        "BreakerSnapshot: malformed; a snapshot is "
+        "\"holdfast-breaker 1 <state> <mode> <openings> <open_for in ns>\"");
 }
 
 TEST_CASE_METHOD(Fixture, "a snapshot of no state there is changes nothing") {

@@ -391,13 +391,13 @@ TEST_CASE("a breaker refuses a window that makes no sense") {
   const std::vector<std::pair<Options, std::string>> wrong = {
       {{.interval = -1ns}, "interval"},
       {{.interval = 1s, .bucket_period = -1ns}, "bucket_period"},
-      {{.bucket_period = 1s}, "bucket_period needs an interval"},
+      {{.bucket_period = 1s}, "bucket_period needs interval > 0"},
       {{.interval = 24h, .bucket_period = 1ms}, "at most 10000"},
       {{.interval = 10s + 1ns, .bucket_period = 1ms}, "at most 10000"},
       {{.interval = Duration::max(), .bucket_period = 1ns}, "at most 10000"},
       {{.last_calls = -1}, "last_calls"},
       {{.last_calls = CircuitBreaker::kMaxLastCalls + 1}, "0 to 100000"},
-      {{.interval = 1s, .last_calls = 1}, "not of both"},
+      {{.interval = 1s, .last_calls = 1}, "interval and last_calls exclude each other"},
   };
   for (const auto& [options, text] : wrong) {
     CHECK_THAT(std::string(Validate(options).message()), test::ContainsSubstring(text));

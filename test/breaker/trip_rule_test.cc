@@ -247,6 +247,7 @@ TEST_CASE("rules that make no sense are refused") {
     CHECK_THROWS_AS(FailureRate(share, 10), std::invalid_argument);
     CHECK_THROWS_AS(SlowCallRate(share, 10), std::invalid_argument);
   }
+  CHECK_THROWS_WITH(FailureRate(1.5, 10), "FailureRate: share must be in (0, 1], not 1.5");
   CHECK_THROWS_AS(ConsecutiveFailures(0), std::invalid_argument);
   CHECK_THROWS_WITH(ConsecutiveFailures(0), test::ContainsSubstring("failures must be >= 1"));
 
@@ -255,7 +256,7 @@ TEST_CASE("rules that make no sense are refused") {
              test::ContainsSubstring("\"mine\" has no function"));
   const Options without_slow_call{.rules = {ConsecutiveFailures(1), SlowCallRate(0.5, 10)}};
   CHECK_THAT(std::string(Validate(without_slow_call).message()),
-             test::ContainsSubstring("\"slow call rate\" needs slow_call"));
+             test::ContainsSubstring("\"slow call rate\" needs slow_call > 0"));
   CHECK_THROWS_AS(CircuitBreaker(without_slow_call), std::invalid_argument);
 }
 

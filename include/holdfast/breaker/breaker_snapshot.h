@@ -1,8 +1,8 @@
-// A BreakerSnapshot carries what a CircuitBreaker has learnt into the next process.
+// A BreakerSnapshot carries the state of a CircuitBreaker into the next process.
 //
-//   const std::string text = ToString(breaker->Snapshot());   // to be kept somewhere
+//   const std::string text = ToString(breaker->Snapshot());   // save it to a file, for example
 //
-//   auto snapshot = holdfast::ParseBreakerSnapshot(text);        // at the next start
+//   auto snapshot = holdfast::ParseBreakerSnapshot(text);        // in the next process
 //   if (snapshot.ok()) breaker->Restore(*snapshot, 3s).IgnoreError();
 #ifndef HOLDFAST_BREAKER_BREAKER_SNAPSHOT_H_
 #define HOLDFAST_BREAKER_BREAKER_SNAPSHOT_H_
@@ -19,8 +19,8 @@
 
 namespace holdfast {
 
-// Of a breaker's state, without what it has counted. Times are relative: a process's monotonic
-// clock means nothing to the next one.
+// The state of a breaker without its counts. Times are relative, because the monotonic clock of one
+// process means nothing to another.
 struct BreakerSnapshot {
   static constexpr std::int64_t kVersion = 1;
   static constexpr std::uint64_t kMaxOpenings = 1'000'000'000;
@@ -28,17 +28,20 @@ struct BreakerSnapshot {
   std::int64_t version = kVersion;
   BreakerState state = BreakerState::kClosed;
   BreakerMode mode = BreakerMode::kAutomatic;
-  std::uint64_t openings = 0;  // since it was last closed
-  TimeSpan open_for{0};        // how much longer it stays open; 0 unless it is
+  // How often the breaker has opened since it last closed: 0 to kMaxOpenings, 0 if it is closed.
+  std::uint64_t openings = 0;
+  // How much longer the breaker stays open: >= 0, and 0 unless it is open.
+  TimeSpan open_for{0};
 
   friend bool operator==(const BreakerSnapshot&, const BreakerSnapshot&) = default;
 };
 
-// A line of text, and back: kInvalidArgument for what is no snapshot, or one of another version.
+// A line of ASCII text, and back. ParseBreakerSnapshot returns kInvalidArgument for a text that is
+// not a snapshot, has another version, or that Validate refuses.
 std::string ToString(const BreakerSnapshot& snapshot);
 absl::StatusOr<BreakerSnapshot> ParseBreakerSnapshot(std::string_view text);
 
-// Whether a breaker can be in that state.
+// OK if a breaker can be in that state, else kInvalidArgument with the reason.
 absl::Status Validate(const BreakerSnapshot& snapshot);
 
 }  // namespace holdfast

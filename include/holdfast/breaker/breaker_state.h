@@ -1,6 +1,6 @@
-// What a CircuitBreaker can be in, and why.
+// The states and modes of a CircuitBreaker, and why it opened.
 //
-//   if (breaker->mode() == holdfast::BreakerMode::kForcedOpen) log("opened by hand");
+//   if (breaker->mode() == holdfast::BreakerMode::kForcedOpen) log("forced open");
 //   log(ToString(breaker->state()));
 #ifndef HOLDFAST_BREAKER_BREAKER_STATE_H_
 #define HOLDFAST_BREAKER_BREAKER_STATE_H_
@@ -15,39 +15,40 @@
 
 namespace holdfast {
 
-// Half-open is also what it is while it recovers by a ramp.
+// A breaker is also half-open while it recovers by a ramp (CircuitBreakerOptions::ramp).
 enum class BreakerState { kClosed, kHalfOpen, kOpen };
 
-// Who decides.
+// Whether the breaker decides, or the operator.
 enum class BreakerMode {
-  kAutomatic,     // the breaker
-  kMetricsOnly,   // the breaker, but everybody is admitted: a dry run. Calls that it would have
-                  // refused count for nothing, as if they had not been made.
-  kForcedOpen,    // it is open until the mode is changed
-  kForcedClosed,  // it is closed, and counts, until the mode is changed
+  kAutomatic,     // the breaker decides
+  kMetricsOnly,   // a dry run: the breaker decides, but admits every call. Calls that it would have
+                  // rejected are not counted.
+  kForcedOpen,    // open until the mode changes
+  kForcedClosed,  // closed until the mode changes; calls are counted
 };
 
-// They are empty for a number that is no such value.
+// Lower-case names ("half-open", "metrics-only"); empty for a number that is not an enumerator.
 std::string_view ToString(BreakerState state);
 std::string_view ToString(BreakerMode mode);
 
+// Why a breaker opened.
 enum class TripCause {
-  kRule,         // one of the rules, or ready_to_trip
-  kProbeFailed,  // a probe failed
-  kProbeHung,    // a probe did not come back while its lease lasted
-  kRampFailed,   // of the calls that a ramp admitted more failed than succeeded
-  kByHand,       // kForcedOpen
+  kRule,         // a rule or ready_to_trip said so
+  kProbeFailed,  // a probe failed, or was slow
+  kProbeHung,    // a probe did not end before its lease
+  kRampFailed,   // more of the ramp's calls failed than succeeded
+  kByHand,       // SetMode(kForcedOpen)
 };
 
 std::string_view ToString(TripCause cause);
 
-// Why and when a breaker opened.
+// One opening of a breaker.
 struct Trip {
   TripCause cause = TripCause::kRule;
-  std::string rule = {};      // the name of the one that said so, with kRule
-  BreakerCounts counts = {};  // what led to it
-  TimePoint at = {};
-  std::uint64_t openings = 0;  // how often it opened by itself since it was last closed
+  std::string rule = {};       // kRule: TripRule::name; else empty
+  BreakerCounts counts = {};   // the counts that led to it
+  TimePoint at = {};           // when the breaker opened
+  std::uint64_t openings = 0;  // openings since it last closed, this one included, forced ones not
 };
 
 }  // namespace holdfast

@@ -1,4 +1,4 @@
-// CircuitBreak puts a CircuitBreaker around what is below it.
+// CircuitBreak is the policy that puts a CircuitBreaker around the part of a stack below it.
 //
 //   auto breaker = std::make_shared<holdfast::CircuitBreaker>(
 //       holdfast::CircuitBreaker::Options{.name = "orders"});
@@ -25,23 +25,28 @@
 
 namespace holdfast {
 
-// Counts each call below it: inside of Retry, each attempt. How it went is what `classify` says,
-// called as Outcome(const Call&, const R& result) in as many threads as make calls, or else what
-// the breaker's own `classify` says of the result's status. An exception of the executor is a
-// failure; what an inner policy refused, and what the caller cancelled, counts as ignored. So does
-// what the caller (the deadline of CallOptions, a Timeout outside) cut off before it had as much
-// time as the Timeout inside would have given it or, without one, as the slowest tenth of recent
-// successes took: that says nothing of the service.
+// Asks the breaker to admit each call, and reports the outcome of the part of the stack below it.
+// Inside of Retry that is each attempt. A rejection has the code kUnavailable.
 //
-// What `classify` throws passes to the caller, and the call counts as ignored. In kMetricsOnly all
-// calls pass, and Report::dry_run has what would have been refused.
+// The outcome of a result is what `classify` returns, called as Outcome(const Call&, const R&
+// result) in as many threads as make calls; without it, what the breaker's own `classify` returns
+// for the result's status. An exception of the executor is a failure. These are ignored:
+//   - a rejection by a policy below;
+//   - a call that the caller canceled;
+//   - a call that the caller's deadline (CallOptions, or a Timeout outside) cut off before it had
+//     as much time as the Timeout inside gives it or, without one, as the slowest tenth of recent
+//     successes took: that says nothing of the service.
+//
+// An exception that `classify` throws passes to the caller, and the call counts as ignored. In
+// kMetricsOnly every call proceeds, and Report::dry_run holds the rejection that it would have got.
 template <class Classify = internal::ClassifyStatus>
 class CircuitBreak : public internal::CircuitBreakBase<Classify> {
  public:
   static constexpr std::string_view kName = "CircuitBreak";
 
-  // Throws std::invalid_argument for a null breaker. A template, so that CircuitBreak({}) means
-  // default options.
+  // Shares the breaker with other stacks, or makes one of its own from options. Throws
+  // std::invalid_argument for a null breaker and for options that Validate refuses. The first is a
+  // template, so that CircuitBreak({}) means default options.
   template <std::same_as<CircuitBreaker> B>
   explicit CircuitBreak(std::shared_ptr<B> breaker, Classify classify = {})
       : internal::CircuitBreakBase<Classify>(std::move(classify)),

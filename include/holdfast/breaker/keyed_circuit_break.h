@@ -1,5 +1,5 @@
-// KeyedCircuitBreak puts a CircuitBreaker of each key around the calls for it: for each host,
-// tenant or shard.
+// KeyedCircuitBreak is the policy that gives each key (a host, a tenant, a shard) a CircuitBreaker
+// of its own.
 //
 //   auto breakers = std::make_shared<holdfast::KeyedCircuitBreaker>(
 //       holdfast::KeyedCircuitBreaker::Options{.breaker = {.timeout = 30s}, .name = "orders"});
@@ -7,7 +7,7 @@
 //                    .Around(transport);
 //   auto reply = fetch.With({.key = host}, request);
 //
-//   // Or by a function of the request.
+//   // Or with a key computed from the request:
 //   auto by_host = holdfast::KeyedCircuitBreak(
 //       breakers, {.key = holdfast::FromRequest<Request>(HostOf)});
 #ifndef HOLDFAST_BREAKER_KEYED_CIRCUIT_BREAK_H_
@@ -32,8 +32,8 @@
 namespace holdfast {
 
 struct KeyedCircuitBreakOptions {
-  // Whom or what a call is for; null: CallOptions::key, which is empty where none was given, and
-  // that is a key like any other. What it throws passes to the caller.
+  // Returns the key of a call. Default null: CallOptions::key. An empty key is a key like any
+  // other. An exception that it throws passes to the caller.
   KeyFunction key = nullptr;
 };
 
@@ -43,7 +43,7 @@ struct BreakerHold {
   std::shared_ptr<CircuitBreaker> breaker;
 };
 
-// The hold is a base, the first one, because it must outlast the ticket.
+// The hold is the first base, because the breaker must outlive the ticket.
 class KeyedCircuitBreakAdmission : private BreakerHold, public CircuitBreakAdmission {
  public:
   Verdict AskByKey(Call& call, KeyedCircuitBreaker& breakers, std::string_view key,
@@ -52,16 +52,17 @@ class KeyedCircuitBreakAdmission : private BreakerHold, public CircuitBreakAdmis
 
 }  // namespace internal
 
-// Counts each call below it at its key's breaker, as CircuitBreak does at its one. A call for which
-// there is no room is treated as KeyedCircuitBreaker::WhenFull says: it passes uncounted, by
-// default.
+// Does with the breaker of a call's key what CircuitBreak does with its one breaker. A call for
+// whose key there is no room is treated as KeyedCircuitBreaker::WhenFull says: by default it
+// proceeds and is not counted.
 template <class Classify = internal::ClassifyStatus>
 class KeyedCircuitBreak : public internal::CircuitBreakBase<Classify> {
  public:
   static constexpr std::string_view kName = "KeyedCircuitBreak";
 
-  // Throws std::invalid_argument for null breakers. A template, so that KeyedCircuitBreak({}) means
-  // default options. `classify` is as CircuitBreak's.
+  // Shares the breakers with other stacks, or makes its own from options. Throws
+  // std::invalid_argument for null and for options that Validate refuses. `classify` is that of
+  // CircuitBreak. The first is a template, so that KeyedCircuitBreak({}) means default options.
   template <std::same_as<KeyedCircuitBreaker> B>
   explicit KeyedCircuitBreak(std::shared_ptr<B> breakers, KeyedCircuitBreakOptions options = {},
                              Classify classify = {})

@@ -1,4 +1,4 @@
-// A KeyedCircuitBreaker is a CircuitBreaker for each key: a host, a tenant, a shard.
+// A KeyedCircuitBreaker holds a CircuitBreaker for each key: a host, a tenant, a shard.
 //
 //   holdfast::KeyedCircuitBreaker breakers({.breaker = {.timeout = 30s}, .name = "orders"});
 //   absl::StatusOr<Order> order = breakers.Execute(host, [&] { return client.GetOrder(id); });
@@ -37,79 +37,87 @@ namespace internal {
 class KeyedCircuitBreakAdmission;
 }  // namespace internal
 
-// Thread-safe. Each key has a breaker that begins closed and is like any other. At most `max_keys`
-// are remembered.
+// A breaker begins closed and is a CircuitBreaker like any other. At most `max_keys` keys are
+// remembered.
 //
-// A key is forgotten only to make room for another, and only while its breaker is closed by itself
-// (not by hand) and nobody holds it; a call in flight does. So who cycles through keys makes it
-// forget at most what closed breakers have counted, never that one is open or half-open, or what
-// was set by hand. A key in trouble keeps its place even if it is never used again, unless somebody
-// calls its breaker's Reset().
+// Which key is forgotten. A key is forgotten only to make room for a new one, and only if its
+// breaker is closed and in kAutomatic, and nobody holds the breaker (a call in flight holds it). A
+// caller that cycles through many keys can therefore make the object forget the counts of closed
+// breakers, but never that a breaker is open or half-open, nor a mode set by hand. The key of an
+// open breaker keeps its place, even if it is never used again, until its breaker has closed or
+// somebody calls Reset() on it.
 //
-// A new key that needs room looks at up to eight others, and takes the place of the first that may
-// be forgotten. One that may not is kept, and is no more looked at as one of the rest until it is
-// used again. The order is: one kept key, each in turn; then the rest, the least recently used
-// first; and where there are no more of those, further kept ones. So the least recently used goes,
-// and of n kept keys each is looked at again by one of the next n new keys. There may be room and a
-// new key doesn't find it only where eight in that order may not be forgotten, or are being looked
-// at by other threads.
+// A new key that needs room examines up to eight remembered keys and takes the place of the first
+// that may be forgotten. A key that may not be forgotten is set aside, and is examined as one of
+// the set-aside keys only, until its next use. The order: one set-aside key, in turn; then the
+// others, the least recently used first; then further set-aside keys. So the least recently used
+// key is forgotten, and each of n set-aside keys is examined by one of the next n new keys. A new
+// key can fail to find room only if none of the eight keys examined may be forgotten, or other
+// threads are examining them.
 //
-// One mutex, held while a key is looked up. User code never runs under it: not `options_for`, not
-// what is told and asked when looking at a breaker brings a change that was due (on_state_change,
-// open_time), nor the destructor of a callback. All of it may call back into this object.
+// Thread-safe. One mutex is held while a key is looked up. User code never runs under it: not
+// `options_for`, not the callbacks of a breaker that is examined (on_state_change, open_time), not
+// the destructor of a callback. Any of them may call back into this object.
 class KeyedCircuitBreaker {
  public:
-  // The options of a key's breaker. Asked about a key that isn't remembered, once there is room for
-  // it, and about the others where the options change: outside of every lock, in several threads at
-  // once, maybe about the same key, which gets one breaker all the same. What it throws, and
-  // std::invalid_argument for options that CircuitBreaker would refuse, passes to the caller, and
-  // nothing has happened.
+  // Returns the options of a key's breaker. Called for a new key once there is room for it, and for
+  // known keys when the options change; outside of every lock, in several threads at once, perhaps
+  // for the same key, which gets one breaker nevertheless. An exception that it throws passes to
+  // the caller, as does std::invalid_argument for options that CircuitBreaker refuses; nothing has
+  // changed then.
   using OptionsFor = std::function<CircuitBreaker::Options(std::string_view key)>;
 
-  // What becomes of calls for a key for which there is no room.
+  // What happens to a call for a key for which there is no room.
   enum class WhenFull {
-    // They pass and are not counted, as if there were no breaker. No key is ever turned away; but a
-    // new one is not protected while `max_keys` others have trouble.
+    // The call proceeds and is not counted, as if there were no breaker. No key is ever rejected,
+    // but new keys have no breaker while `max_keys` others are open, half-open or in use.
     kAdmit,
-    // They are refused, with kUnavailable. Nothing passes that no breaker watches; but where
-    // `max_keys` keys have trouble or calls in flight, new ones have it too.
+    // The call is rejected with kUnavailable. No call proceeds without a breaker, but while
+    // `max_keys` keys are open, half-open or in use, calls for new keys fail.
     kRefuse,
   };
 
   struct Options {
-    // Of each key. The name, unless one is given, is the key, after `name` and a slash if there is
-    // one; and the clock, unless one is given, is `clock`.
+    // The options of each key's breaker. Without a name in them, a breaker's name is "<name>/<key>"
+    // or, if `name` is empty, the key; without a clock, its clock is `clock`.
     CircuitBreaker::Options breaker = {};
-    OptionsFor options_for = {};     // instead of `breaker`; null: that
-    std::int64_t max_keys = 10'000;  // 1 to 2^30
+    // Replaces `breaker` by a function of the key. Default null: `breaker`.
+    OptionsFor options_for = {};
+    // How many keys are remembered: 1 to 2^30; default 10,000.
+    std::int64_t max_keys = 10'000;
     WhenFull when_full = WhenFull::kAdmit;
+    // Appears in rejections and Describe(). Default: none.
     std::string name = {};
-    Clock* clock = nullptr;  // must outlive the object and every breaker of it
+    // Must outlive the object and every breaker in it. Default null: the clock of the stack that
+    // the object is in, or the steady clock.
+    Clock* clock = nullptr;
   };
 
-  // For a longer key there is no room. A breaker takes some kilobytes, and up to 36 times the
-  // length of its key, since each copy of its refusals names it.
+  // There is no room for a longer key. A breaker takes some kilobytes and up to 36 times the length
+  // of its key, because each copy of its rejections contains the name.
   static constexpr std::size_t kMaxKeyBytes = 1024;
 
   // Throws std::invalid_argument with the text of Validate.
   explicit KeyedCircuitBreaker(Options options);
   KeyedCircuitBreaker(const KeyedCircuitBreaker&) = delete;
   KeyedCircuitBreaker& operator=(const KeyedCircuitBreaker&) = delete;
-  ~KeyedCircuitBreaker();  // who holds a breaker may go on using it
+  ~KeyedCircuitBreaker();  // a breaker that somebody still holds stays usable
 
-  // Replaces the options, all of them, while calls run. `breaker`, or what options_for answers when
-  // it is asked again, becomes those of all keys, known and new: see CircuitBreaker::Update for
-  // what becomes of a known one's. Of more keys than `max_keys` now is none is forgotten at once:
-  // each new key that finds a place looks at others, up to eight in all, and forgets those that may
-  // be. Name and clock stay, those of `breaker` too: left out they are as before, and others are
-  // refused. kInvalidArgument, with nothing changed, for that, for what Validate refuses, and where
-  // a known key's breaker refuses what options_for answers; what that throws passes to the caller,
-  // likewise. A key that comes in the meantime has the new options from its next use on, which is
-  // when options_for is asked.
+  // Replaces all options while calls run. `breaker`, or the result of options_for, which is called
+  // again for every key, becomes the options of all keys, known and new: CircuitBreaker::Update
+  // says what happens to a known key's breaker. A key that is added during the update gets the new
+  // options at its next use. If more keys are remembered than the new `max_keys`, none is forgotten
+  // at once: each new key that finds a place examines up to eight others in all and forgets those
+  // that may be forgotten.
+  //
+  // Names and clocks cannot change, those of `breaker` included: leave them out, or pass the
+  // present ones. kInvalidArgument, with nothing changed, for another name or clock, for options
+  // that Validate refuses, and if a known key's breaker refuses the result of options_for. An
+  // exception of options_for passes to the caller, with nothing changed.
   absl::Status Update(Options options) {
     return internal::CommitNow(PrepareUpdate(std::move(options)));
   }
-  // Those of now: to change one, change a copy of them.
+  // The present options. To change one option, change a copy of these.
   Options options() const {
     Options options = *options_.Read();
     options.clock = clock_.given();
@@ -118,28 +126,31 @@ class KeyedCircuitBreaker {
   // For UpdateAll: see internal/changes.h.
   absl::StatusOr<internal::Commit> PrepareUpdate(Options options);
 
-  // Runs f() as the key's breaker does, or, without room for the key, as `when_full` says.
+  // Runs f() as CircuitBreaker::Execute of the key's breaker does; without room for the key, as
+  // `when_full` says.
   template <class F>
   auto Execute(std::string_view key, F&& f) -> std::invoke_result_t<F>;
 
-  // The key's breaker, made if need be; null if there is no room. Hold it for as long as one of its
-  // tickets is out. `now` is of the clock that the breakers are used with: one that is looked at to
-  // make room is asked for its state at that time, and by Get at the time of its own clock.
+  // The key's breaker, made if the key is new; null if there is no room. Hold the pointer as long
+  // as any of the breaker's tickets exists. `now` is a time of the clock that the breakers are used
+  // with: to make room, GetAt asks other breakers for their state at that time, and Get at the time
+  // of their own clock.
   std::shared_ptr<CircuitBreaker> Get(std::string_view key) { return GetOrMake(key, std::nullopt); }
   std::shared_ptr<CircuitBreaker> GetAt(TimePoint now, std::string_view key) {
     return GetOrMake(key, now);
   }
 
-  // The same for a key that is remembered, and null for any other. It does not count as a use.
+  // The breaker of a remembered key; null for any other key. Does not count as a use of the key.
   std::shared_ptr<CircuitBreaker> Find(std::string_view key) const;
 
-  // Those remembered, in no certain order.
+  // The remembered keys, in no particular order, and their number.
   std::vector<std::string> keys() const;
   std::int64_t size() const;
 
   std::int64_t max_keys() const { return max_keys_.load(std::memory_order_relaxed); }
   const std::string& name() const { return name_; }
-  PolicyInfo Info(const internal::Changes& changes = {}) const;  // of a KeyedCircuitBreak with it
+  // Describes a KeyedCircuitBreak with this object, as it is after `changes`.
+  PolicyInfo Info(const internal::Changes& changes = {}) const;
 
   // For stacks: see internal/object_clock.h.
   void BindClock(internal::ClockBinder& binder, std::string_view policy);
@@ -162,7 +173,7 @@ class KeyedCircuitBreaker {
   void Apply(internal::Versions<Options>::Next next, internal::Versions<Options>::Pin& before,
              std::vector<KeyUpdate>& known);
 
-  // What a call without room is refused with; null if it passes.
+  // The rejection of a call for whose key there is no room; null if the call proceeds.
   const absl::Status* no_room() const {
     const WhenFull when_full = when_full_.load(std::memory_order_relaxed);
     return when_full == WhenFull::kRefuse ? &no_room_ : nullptr;
@@ -170,7 +181,7 @@ class KeyedCircuitBreaker {
 
   const std::string name_;
   internal::Versions<Options> options_;  // replaced with the table's mutex held
-  // Of the options. Relaxed: no other data depends on them.
+  // Copies of two options. Relaxed: no other data depends on them.
   std::atomic<std::int64_t> max_keys_;
   std::atomic<WhenFull> when_full_;
   internal::ObjectClock clock_;
@@ -178,12 +189,13 @@ class KeyedCircuitBreaker {
   const std::unique_ptr<Table> table_;
 };
 
+// OK, or kInvalidArgument with a text that names the option that is out of its range.
 absl::Status Validate(const KeyedCircuitBreaker::Options& options);
 
 template <class F>
 auto KeyedCircuitBreaker::Execute(std::string_view key, F&& f) -> std::invoke_result_t<F> {
   using R = std::invoke_result_t<F>;
-  static_assert(HasResultTraits<R>, "specialise holdfast::ResultTraits for what f returns");
+  static_assert(HasResultTraits<R>, "specialize holdfast::ResultTraits for what f returns");
   if (const auto breaker = Get(key)) return breaker->Execute(std::forward<F>(f));
   if (no_room() != nullptr) return ResultTraits<R>::FromStatus(*no_room());
   return std::forward<F>(f)();

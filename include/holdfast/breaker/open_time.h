@@ -1,4 +1,5 @@
-// How long a CircuitBreaker stays open, where that is to grow while the service stays away.
+// An open time that grows with each opening, as a backoff does, for
+// CircuitBreakerOptions::open_time.
 //
 //   holdfast::CircuitBreaker breaker({
 //       .name = "orders",
@@ -17,10 +18,11 @@
 
 namespace holdfast {
 
-// For CircuitBreaker::Options::open_time: opening number n since the breaker was last closed lasts
-// as long as that backoff's delay before retry n. Jitter keeps the probes of many processes apart;
-// with Jitter::kFull some come at once. Thread-safe. With a `seed` copies share their randomness,
-// which repeats itself, also in children of fork().
+// Returns a function for CircuitBreakerOptions::open_time: opening number n since the breaker last
+// closed lasts as long as the backoff's delay before retry n. Jitter spreads the probes of many
+// processes; with Jitter::kFull some probes come at once. The function is thread-safe. With a
+// `seed` the jitter is reproducible, and copies of the function share one sequence, which children
+// of fork() repeat.
 std::function<TimeSpan(std::uint64_t openings)> BackoffOpenTime(
     Backoff backoff, std::optional<std::uint64_t> seed = std::nullopt);
 

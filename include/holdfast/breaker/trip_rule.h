@@ -1,4 +1,4 @@
-// A TripRule says when a closed CircuitBreaker opens.
+// A TripRule decides when a closed CircuitBreaker opens, by the counts of its window.
 //
 //   holdfast::CircuitBreaker breaker({
 //       .interval = 10s,
@@ -15,25 +15,27 @@
 
 namespace holdfast {
 
-// What a breaker has counted since its present generation began, or in its window. The runs are of
-// the outcomes just before now, that of failures whatever the window; ignored ones neither lengthen
-// nor end one.
+// The counts of a breaker's window (CircuitBreakerOptions::interval, last_calls), or of its present
+// generation if it has no window. The consecutive counts are runs: the outcomes since the last one
+// of the other kind. The run of failures is not reset by a window. Ignored outcomes neither
+// lengthen nor end a run.
 struct BreakerCounts {
-  std::uint64_t requests = 0;  // admitted; their outcomes come later
+  std::uint64_t requests = 0;  // admitted calls, ended or not
   std::uint64_t successes = 0;
   std::uint64_t failures = 0;
   std::uint64_t ignored = 0;
   std::uint64_t consecutive_successes = 0;
   std::uint64_t consecutive_failures = 0;
-  std::uint64_t slow = 0;  // successes and failures that took longer than slow_call, and `hung`
-  // Calls that have been out for longer than slow_call, however long ago they began, since it
-  // closed or began to recover by a ramp; known no later than SlowCallRate says. Counted only where
-  // a rule needs slow_call. Once such a call ends it is no longer hung, and slow if it has
-  // succeeded or failed.
+  std::uint64_t slow = 0;  // successes and failures that took longer than slow_call, plus `hung`
+  // Calls that have been running for longer than slow_call, whenever they began since the breaker
+  // closed or began its ramp. SlowCallRate says how late they are found. Counted only if a rule
+  // needs slow_call. When such a call ends, it no longer counts as hung; it counts as slow if it
+  // has succeeded or failed.
   std::uint64_t hung = 0;
 
-  // Of what has succeeded or failed: calls that are still out, and ignored ones, dilute nothing. 0
-  // where there is none. The rate of slow calls is of those and the hung ones.
+  // The calls that succeeded or failed. Ignored calls and calls that are running are not among
+  // them, so they do not dilute the rates. A rate is 0 without such calls. slow_rate() is the share
+  // of slow calls among those calls and the hung ones.
   std::uint64_t judged() const { return successes + failures; }
   double failure_rate() const { return Share(failures, judged()); }
   double slow_rate() const { return Share(slow, judged() + hung); }
@@ -46,32 +48,36 @@ struct BreakerCounts {
   }
 };
 
-// A value. `tripped` is asked while the breaker is closed, or recovers by a ramp, and decides by
-// itself: after each failure and each slow call, in the thread that reports it, and where a rule
-// needs slow_call also once calls hang, in the thread that finds them. So it may be asked by
-// several at once; outside of every lock. It may call back into the breaker; where it throws it has
-// said no. There may be rules of your own: the name is what CircuitBreaker::last_trip() gives as
-// the reason.
+// A value. A program can write rules of its own.
+//
+// `tripped` returns true to open the breaker. The breaker calls it while it is closed or in a ramp,
+// in kAutomatic and kMetricsOnly: after each failure and each slow call, in the thread that reports
+// it; and, if a rule needs slow_call, when calls are found to hang, in the thread that finds them.
+// It runs outside of every lock, perhaps in several threads at once, and may call back into the
+// breaker. A rule that throws does not open the breaker.
 struct TripRule {
-  std::string name;
+  std::string name;  // the reason in CircuitBreaker::last_trip()
   std::function<bool(const BreakerCounts&)> tripped;
-  bool needs_slow_call = false;  // makes no sense unless the breaker's options say what is slow
+  bool needs_slow_call = false;  // if true, CircuitBreakerOptions::slow_call must be > 0
 };
 
-// So many failures in a row; >= 1. They throw std::invalid_argument for what is out of range.
+// The three functions throw std::invalid_argument for a number that is out of its range.
+
+// Opens after `failures` consecutive failures; >= 1.
 TripRule ConsecutiveFailures(std::uint64_t failures);
 
-// At least this share of failures, in (0, 1], among at least `minimum_calls` that have succeeded or
-// failed (resilience4j's failureRateThreshold and minimumNumberOfCalls). Give the breaker a window:
-// among all calls since it closed, a share takes ever longer to change.
+// Opens if at least `share`, in (0, 1], of at least `minimum_calls` calls that succeeded or failed
+// have failed (resilience4j's failureRateThreshold and minimumNumberOfCalls). Give the breaker a
+// window: among all calls since it closed, a share changes ever more slowly.
 TripRule FailureRate(double share, std::uint64_t minimum_calls);
 
-// At least this share, in (0, 1], of calls that took longer than CircuitBreaker::Options::slow_call
-// or are out for longer, among at least `minimum_calls` that have succeeded or failed or are such.
-// So calls that hang open the breaker before they come back, also if none ever does: found by
-// whoever comes next (a call, an outcome, a question) once they have been out for twice slow_call
-// or, if that is longer, slow_call and a bucket_period. Share a breaker by calls that take alike:
-// what streams for an hour is slow for an hour.
+// Opens if at least `share`, in (0, 1], of at least `minimum_calls` calls were slow: they took
+// longer than CircuitBreakerOptions::slow_call, or have been running for longer. The calls are
+// those that succeeded, failed or hang (BreakerCounts::hung). So hanging calls open the breaker
+// before they end, even if none ever ends: they are found by the first call, outcome or query that
+// comes once they have been running for twice slow_call or, if that is longer, for slow_call plus
+// bucket_period. Calls that share a breaker should take alike: a stream of an hour is slow for an
+// hour.
 TripRule SlowCallRate(double share, std::uint64_t minimum_calls);
 
 }  // namespace holdfast

@@ -1,4 +1,4 @@
-// What CircuitBreak and KeyedCircuitBreak have in common.
+// The part that CircuitBreak and KeyedCircuitBreak share.
 #ifndef HOLDFAST_BREAKER_INTERNAL_CIRCUIT_BREAK_BASE_H_
 #define HOLDFAST_BREAKER_INTERNAL_CIRCUIT_BREAK_BASE_H_
 
@@ -14,8 +14,8 @@
 
 namespace holdfast::internal {
 
-// A call's ticket, if it has one: settled with its result, or else, in the call's time, by why
-// there was none.
+// The ticket of one call, if the breaker gave it one. It is settled with the outcome of the call's
+// result; without a result, by the reason why there is none, at the call's time.
 class CircuitBreakAdmission {
  public:
   CircuitBreakAdmission() {}  // NOLINT(modernize-use-equals-default): see UnsetTime
@@ -25,14 +25,14 @@ class CircuitBreakAdmission {
     if (ABSL_PREDICT_FALSE(ticket_.breaker_ != nullptr)) SettleWithoutResult();
   }
 
-  ABSL_ATTRIBUTE_ALWAYS_INLINE Verdict Ask(Call& call, CircuitBreaker& breaker,
-                                           std::string_view policy) {
+  [[nodiscard]] ABSL_ATTRIBUTE_ALWAYS_INLINE Verdict Ask(Call& call, CircuitBreaker& breaker,
+                                                         std::string_view policy) {
     call_ = &call;
     return breaker.TryAdmitClosed(call.now(), ticket_) ? Verdict::Proceed()
                                                        : AskOtherwise(breaker, policy);
   }
 
-  CircuitBreaker* judge() const { return ticket_.breaker_; }  // null without a ticket
+  CircuitBreaker* judge() const { return ticket_.breaker_.get(); }  // null without a ticket
   SuccessTimes& success_times() const { return ticket_.breaker_->success_times_; }
 
   ABSL_ATTRIBUTE_ALWAYS_INLINE void Settle(Outcome outcome) {
