@@ -36,7 +36,7 @@ BreakerLane::Count BreakerLane::Take() {
   constexpr int kPatience = 3;
   Sums sums = Read();
   int again = 0;
-  for (; Admitted() != sums.admitted; ++again) {  // never in a lane that is shut
+  for (; Admitted() != sums.admitted; ++again) {  // equal at once if the lane is shut
     if (again == kPatience) Shut();
     sums = Read();
   }
@@ -63,7 +63,7 @@ void BreakerLane::Open(std::uint64_t era, TimePoint until) {
     word.store((word.load(std::memory_order_relaxed) + kOne) | kMayCount,
                std::memory_order_release);
   });
-  const std::uint64_t stripes = mask_ + 1;  // in each of which every word was raised
+  const std::uint64_t stripes = mask_ + 1;  // every word of each was raised by one
   taken_.admitted += stripes;
   for (std::uint64_t& taken : taken_.succeeded) taken += stripes;
 }

@@ -1,7 +1,6 @@
 #include "src/breaker/breaker_machine.h"
 
 #include <algorithm>
-#include <cmath>
 #include <utility>
 
 namespace holdfast::internal {
@@ -24,7 +23,7 @@ void BreakerMachine::GoOnBy(const BreakerPlan& plan, Counters& counters) {
   std::swap(tally_, counters.tally);
   std::swap(out_, counters.out);
   switch (phase_) {
-    case Phase::kClosed:  // as at first: a window of time begins with the first look
+    case Phase::kClosed:  // as at first: a window of time begins with the next Advance
       Begin(Phase::kClosed, TimePoint::min());
       return tally_.ContinueRun(run);
     case Phase::kProbing:
@@ -36,13 +35,13 @@ void BreakerMachine::GoOnBy(const BreakerPlan& plan, Counters& counters) {
   }
 }
 
-// A rolling window of one bucket is a fixed one, of its period.
+// A rolling window of one bucket is a fixed window of its period.
 Duration BreakerMachine::FixedWindow() const {
   return tally_.rolling() ? TimeSpan() : std::max(options().interval, options().bucket_period);
 }
 
 void BreakerMachine::Advance(TimePoint now) {
-  constexpr std::size_t kMostChanges = 8;  // until the next Advance
+  constexpr std::size_t kMostChanges = 8;  // more than come until the next Advance
   if (untold_.capacity() - untold_.size() < kMostChanges) {
     untold_.erase(untold_.begin(), untold_.begin() + static_cast<std::ptrdiff_t>(told_));
     told_ = 0;
@@ -50,13 +49,13 @@ void BreakerMachine::Advance(TimePoint now) {
   }
   latest_ = std::max(latest_, now);
   if (mode_ == BreakerMode::kForcedOpen) return;
-  // Not at `now`: a ticket that is dropped says none.
+  // Not at `now`, because a dropped ticket has no time.
   if (phase_ == Phase::kProbing && ProbesSuffice()) GoOnFromProbes(latest_);
-  if (phase_ == Phase::kProbing && !probes_.empty() && now > probes_.begin()->second) {
-    Open(probes_.begin()->second, TripCause::kProbeHung, Counts());  // as if it had failed then
+  if (phase_ == Phase::kProbing && now > probes_.first_lease_end()) {
+    Open(probes_.first_lease_end(), TripCause::kProbeHung, Counts());  // as if it had failed then
   }
   if (phase_ == Phase::kOpen && !unasked_ && now > ends_at_) Begin(Phase::kProbing, now);
-  if (phase_ == Phase::kRamping) Climb(now);
+  if (phase_ == Phase::kRamping && ramp_.Climb(options(), now)) Begin(Phase::kClosed, now);
   if (phase_ == Phase::kClosed || phase_ == Phase::kRamping) MoveWindow(now);
 }
 
@@ -75,18 +74,15 @@ BreakerMachine::Answer BreakerMachine::Admit(TimePoint now, Duration lease, std:
     case Phase::kOpen:
       return Answer::kOpen;
     case Phase::kProbing: {
-      const std::uint64_t spoken_for = tally_.totals().successes + probes_.size();
-      if (spoken_for >= static_cast<std::uint64_t>(options().max_requests)) return Answer::kNoPlace;
-      // The earliest lease is the first one's, though `now` may be older than the last one's.
-      const TimePoint end = SaturatingAdd(std::max(now, began_), lease);
-      probes_.emplace_hint(probes_.end(), era_ + 1,
-                           probes_.empty() ? end : std::max(end, probes_.rbegin()->second));
+      const std::uint64_t taken = tally_.totals().successes + probes_.in_flight();
+      if (taken >= static_cast<std::uint64_t>(options().max_requests)) return Answer::kNoPlace;
+      probes_.Add(era_ + 1, SaturatingAdd(std::max(now, began_), lease));
       era = ++era_;
       tally_.Admit(first_era_, 1);
       return Answer::kAdmitted;
     }
     case Phase::kRamping:
-      if (!RampAdmits()) return Answer::kNoPlace;
+      if (!ramp_.Admit()) return Answer::kNoPlace;
       [[fallthrough]];
     case Phase::kClosed:
       era = era_;
@@ -101,25 +97,17 @@ void BreakerMachine::AdmitOne() {
   if (out_ != nullptr) out_->Admit(1);
 }
 
-// The share of a step, as evenly as can be, beginning with its first call.
-bool BreakerMachine::RampAdmits() {
-  credit_ += share_;
-  if (credit_ < kWholeCall) return false;
-  credit_ -= kWholeCall;
-  return true;
-}
-
 std::optional<BreakerMachine::Question> BreakerMachine::Record(std::uint64_t era, TimePoint now,
                                                                Outcome outcome, bool slow) {
   if (era < first_era_ || phase_ == Phase::kOpen) {
-    if (out_ != nullptr) out_->End(era, 1);  // of a fixed window before this one
+    if (out_ != nullptr) out_->End(era, 1);  // it may be of an earlier fixed window
     return std::nullopt;
   }
   if (phase_ == Phase::kProbing) return RecordProbe(era, now, outcome, slow);
   Fold();
   tally_.Record(era, outcome, slow);
   if (out_ != nullptr) out_->End(era, 1);
-  if (phase_ == Phase::kRamping && RampFails(outcome)) {
+  if (phase_ == Phase::kRamping && !ramp_.Record(outcome)) {
     Open(now, TripCause::kRampFailed, Counts());
     return std::nullopt;
   }
@@ -133,26 +121,10 @@ std::optional<BreakerMachine::Question> BreakerMachine::TakeQuestion() {
   return Question{first_era_, Counts()};
 }
 
-bool BreakerMachine::RampFails(Outcome outcome) {
-  switch (outcome) {
-    case Outcome::kSuccess:
-      proven_ = true;
-      ++more_succeeded_;
-      break;
-    case Outcome::kFailure:
-      --more_succeeded_;
-      break;
-    case Outcome::kIgnored:
-      credit_ += kWholeCall;
-      break;
-  }
-  return more_succeeded_ < 0;
-}
-
 std::optional<BreakerMachine::Question> BreakerMachine::RecordProbe(std::uint64_t era,
                                                                     TimePoint now, Outcome outcome,
                                                                     bool slow) {
-  probes_.erase(era);
+  probes_.End(era);
   tally_.Record(first_era_, outcome, slow);
   if (outcome == Outcome::kFailure ||
       (outcome == Outcome::kSuccess && slow && plan_->judges_slow)) {
@@ -224,7 +196,7 @@ void BreakerMachine::SetMode(BreakerMode mode, TimePoint now) {
   } else if (before == BreakerMode::kForcedOpen) {
     Begin(Phase::kProbing, now);
   } else if (phase_ == Phase::kOpen) {
-    RefuseUntil(ends_at_);  // or nobody
+    RefuseUntil(ends_at_);  // to or from kMetricsOnly, in which the lane refuses nothing
   }
 }
 
@@ -278,21 +250,20 @@ void BreakerMachine::BeginGeneration(Phase phase, TimePoint now) {
   if (StateOf(phase) != state()) untold_.push_back({state(), StateOf(phase)});
   phase_ = phase;
   lane_.Shut();
-  lane_.Take();  // the generation before has no more use for it
+  lane_.Take();  // the counts of the generation before are dropped
   lane_.RefuseBefore(TimePoint::min());
   first_era_ = era_ = era_ + 2;
   began_ = now;
   ends_at_ = TimePoint::max();
   unasked_ = false;
   tally_.Clear(now, first_era_);
-  probes_.clear();
-  more_succeeded_ = 0;
+  probes_.Clear();
   asks_ = false;
   if (phase == Phase::kRamping) {
     BeginEra(now);
-    BeginStep(0, now);
-    // For so long it is going to refuse some.
-    lane_.set_open_for(std::max(lane_.open_for(), RampTime()));
+    ramp_.Begin(options(), now);
+    // It is going to reject some calls for that long.
+    lane_.set_open_for(std::max(lane_.open_for(), BreakerRamp::Length(options())));
   }
   if (phase != Phase::kClosed) return;
   openings_ = 0;
@@ -301,20 +272,8 @@ void BreakerMachine::BeginGeneration(Phase phase, TimePoint now) {
   OpenLane();
 }
 
-Duration BreakerMachine::RampTime() const {
-  return SaturatingMul(options().ramp_step, std::ssize(options().ramp));
-}
-
-void BreakerMachine::BeginStep(std::size_t step, TimePoint now) {
-  step_ = step;
-  share_ = std::max<std::int64_t>(std::llround(options().ramp[step] * kWholeCall), 1);
-  credit_ = kWholeCall - share_;
-  proven_ = false;
-  ends_at_ = SaturatingAdd(now, options().ramp_step);
-}
-
 void BreakerMachine::Open(TimePoint now, TripCause cause, const BreakerCounts& counts) {
-  // The caller may have read the clock before others did.
+  // The caller's `now` may be older than that of another caller who came first.
   if (cause != TripCause::kProbeHung) now = std::max(now, latest_);
   const bool by_hand = cause == TripCause::kByHand;
   last_trip_ = {
@@ -332,18 +291,8 @@ void BreakerMachine::RefuseUntil(TimePoint until) {
   lane_.RefuseBefore(dry_run() ? TimePoint::min() : retry_at());
 }
 
-// A step begins when somebody looks: so none is passed over while nobody calls.
-void BreakerMachine::Climb(TimePoint now) {
-  if (now <= ends_at_ || !proven_) return;
-  if (step_ + 1 < options().ramp.size()) {
-    BeginStep(step_ + 1, now);
-  } else {
-    Begin(Phase::kClosed, now);
-  }
-}
-
 void BreakerMachine::MoveWindow(TimePoint now) {
-  // A window of time begins with the first look, whatever clock that is of.
+  // The first window of time begins with the first Advance, because only that tells the time.
   const bool anew = began_ == TimePoint::min() ? options().interval > Duration::zero()
                                                : phase_ == Phase::kClosed && now > ends_at_;
   if (anew) {
@@ -374,13 +323,13 @@ void BreakerMachine::MoveWindow(TimePoint now) {
   if (phase_ == Phase::kClosed) OpenLane();
 }
 
-// Where calls that are out are looked at, there is an era for each slow_call, at the least.
+// Where CallsOut watches calls, an era lasts for slow_call at most.
 std::uint64_t BreakerMachine::EraAt(TimePoint now) const {
   if (out_ == nullptr || tally_.rolling()) return tally_.EraAt(now);
   return now > era_ends_at_ ? era_ + 1 : era_;
 }
 
-// Until when nobody has to look at the calls that are out.
+// Until when no call that is out can become hung, nor a new era begin for CallsOut.
 TimePoint BreakerMachine::NextLook() const {
   return out_ == nullptr ? TimePoint::max() : std::min(era_ends_at_, out_->NoneBefore());
 }

@@ -4,7 +4,6 @@
 
 #include <cstddef>
 #include <cstdint>
-#include <map>
 #include <memory>
 #include <optional>
 #include <string>
@@ -14,13 +13,61 @@
 #include "holdfast/breaker/circuit_breaker.h"
 #include "holdfast/breaker/internal/breaker_lane.h"
 #include "src/breaker/breaker_plan.h"
+#include "src/breaker/breaker_probes.h"
+#include "src/breaker/breaker_ramp.h"
 #include "src/breaker/breaker_tally.h"
 #include "src/breaker/calls_out.h"
 
 namespace holdfast::internal {
 
-// All with the breaker's mutex held, and, but for what says otherwise, after Advance: time brings
-// changes, and they are made when somebody looks.
+// Model. The machine is in one of four phases. Time brings changes, but there is no timer: every
+// user of the machine first calls Advance(now), which makes the changes that are due.
+//
+//   kClosed   admits every call. Opens when a rule says so.
+//   kOpen     admits none until ends_at_; then it is probing.
+//   kProbing  admits max_requests probes. Opens when a probe fails, is slow (where rules judge slow
+//             calls) or outlives its lease; goes on when max_requests probes have succeeded.
+//   kRamping  admits a growing share of the calls (BreakerRamp), then closes. Opens when a rule
+//   says
+//             so or the ramp fails.
+//
+// To its users kProbing and kRamping are half-open. Modes set by hand override these transitions:
+// while !Deciding() no rule is asked.
+//
+// Words.
+//
+//   generation  the life of one phase or, while closed, of one fixed window. It is named by its
+//               first era. An outcome of a call from an earlier generation is dropped, so a late
+//               result never moves a breaker that has gone on.
+//   era         the part of a generation that the lane (breaker_lane.h) counts under one number: a
+//               bucket of a rolling window; where calls that are out are watched (calls_out.h), at
+//               most slow_call; else the whole generation. A ticket carries the era of its call.
+//               Eras only grow. The first era of a generation is at least two above the last of
+//               the generation before, since the lane takes a success for the present era and the
+//               one before it.
+//   probe       a call admitted while probing. Its ticket carries a number of its own in place of
+//   an
+//               era, above the generation's first era, so that each probe's lease can be found.
+//   lease       the time that a probe may take. A probe that is lost or hangs therefore never keeps
+//               its place for ever.
+//   opening     a passage to kOpen that the machine decided; openings_ counts them since it last
+//               closed.
+//
+// Invariants.
+//
+//   1. The lane is open only while the phase is kClosed. In any other phase every call takes the
+//      mutex, but those that the lane refuses because the breaker is open.
+//   2. The counts are the tally plus what the lane has counted since the last Fold. So Fold comes
+//      before the tally is read, and before era_ changes within a generation.
+//   3. While probing, successes and probes in flight together are at most max_requests (unless an
+//      update lowers that): no more probes are sent than are needed to close.
+//   4. User code never runs here. What the user's functions are to be asked or told is taken
+//      (TakeOpening, TakeQuestion, Record's result, TakeChange) and answered with the mutex
+//      released meanwhile; the answer names its generation and is dropped if another has begun.
+//   5. After Advance no transition needs memory, so none is ever left half made.
+//
+// The mutex of the breaker must be held for every function and, where nothing else is said, Advance
+// must have been called since it was taken.
 class BreakerMachine {
  public:
   struct Change {
@@ -28,13 +75,13 @@ class BreakerMachine {
     BreakerState to;
   };
   enum class Answer { kAdmitted, kOpen, kNoPlace };
-  // The rules are to be asked about these counts, and if one says so TripBy is to be called.
+  // The caller has to ask the rules about these counts, and to call TripBy if one says so.
   struct Question {
     std::uint64_t generation;
     BreakerCounts counts;
   };
 
-  // What it counts in, by a plan.
+  // What the machine counts with, as a plan demands.
   struct Counters {
     explicit Counters(const BreakerPlan& plan);
 
@@ -42,32 +89,32 @@ class BreakerMachine {
     std::unique_ptr<CallsOut> out;  // null unless the plan judges_slow
   };
 
-  // `lane` must outlive it, and `plan` until there is another.
+  // `lane` must outlive the machine, and `plan` must live until GoOnBy replaces it.
   BreakerMachine(const BreakerPlan& plan, Counters counters, BreakerLane& lane);
 
-  // Goes on by `plan`, without a look at the time, so that it has nothing to tell. Where that
-  // counts otherwise it takes `counters`, made for the plan, and leaves its own there.
+  // Replaces the plan. Needs no Advance, so it brings no change to report. If the new plan counts
+  // otherwise, the machine takes `counters`, made for that plan, and leaves its own there.
   void GoOnBy(const BreakerPlan& plan, Counters& counters);
   const BreakerPlan& plan() const { return *plan_; }
 
-  // It stops at an opening whose time nobody has asked for. May throw for want of memory, and then
-  // nothing has happened; after it changes of state need none.
+  // Makes the changes that are due. It stops at an opening until StayOpen says how long that lasts.
+  // May throw for want of memory, and then nothing has changed.
   void Advance(TimePoint now);
 
-  // The number of the opening that open_time is to be asked about, once; before all else, and with
-  // the answer for StayOpen.
+  // The number of an opening, once, if open_time has to be asked about it. The caller asks before
+  // anything else, and passes the answer to StayOpen.
   std::optional<std::uint64_t> TakeOpening();
   void StayOpen(std::uint64_t generation, Duration open_for);
 
-  // `lease`: how long a probe may take.
+  // `lease`: how long the call may take, should it be a probe.
   Answer Admit(TimePoint now, Duration lease, std::uint64_t& era);
-  // How a call ended that was admitted in `era`.
+  // Records the outcome of a call that was admitted in `era`.
   std::optional<Question> Record(std::uint64_t era, TimePoint now, Outcome outcome, bool slow);
-  // Once, where calls have been out for too long and nothing has ended that would bring it up;
-  // after it, Advance again.
+  // A question, once, if calls that hang or new rules may be a reason to open. The caller calls
+  // Advance again after it.
   std::optional<Question> TakeQuestion();
-  // Unless another generation has begun. If another plan was made while this one's rules were
-  // asked, its own are to be: there is a question again.
+  // Opens, unless another generation has begun. If the plan was replaced while its rules were
+  // asked, the answer is dropped, and TakeQuestion has a question for the new rules.
   void TripBy(const BreakerPlan& plan, const BreakerPlan::Rule& rule, const Question& question,
               TimePoint now);
 
@@ -84,24 +131,20 @@ class BreakerMachine {
   BreakerSnapshot Snapshot(TimePoint now) const;
   void Restore(const BreakerSnapshot& snapshot, TimePoint now, Duration elapsed);
 
-  // The next change that nobody was told of.
+  // The next change that has not been reported.
   std::optional<Change> TakeChange();
 
  private:
   enum class Phase { kClosed, kProbing, kRamping, kOpen };
-  static constexpr std::int64_t kWholeCall = 1'000'000'000;
 
   static BreakerState StateOf(Phase phase);
   bool Deciding() const {
     return mode_ == BreakerMode::kAutomatic || mode_ == BreakerMode::kMetricsOnly;
   }
   void Begin(Phase phase, TimePoint now);
-  void BeginGeneration(Phase phase, TimePoint now);  // also a renewal of a fixed window
+  void BeginGeneration(Phase phase, TimePoint now);  // also for a reset of a fixed window
   void Open(TimePoint now, TripCause cause, const BreakerCounts& counts);
   void RefuseUntil(TimePoint until);
-  Duration RampTime() const;
-  void BeginStep(std::size_t step, TimePoint now);
-  void Climb(TimePoint now);
   void MoveWindow(TimePoint now);
   std::uint64_t EraAt(TimePoint now) const;
   void BeginEra(TimePoint now);
@@ -109,11 +152,9 @@ class BreakerMachine {
   Duration FixedWindow() const;  // 0: none
   bool AnyHung() const { return out_ != nullptr && out_->hung() > 0; }
   void AdmitOne();
-  BreakerCounts Tallied();  // since the last Fold
+  BreakerCounts Tallied();  // as of the last Fold
   bool ProbesSuffice() const;
   void GoOnFromProbes(TimePoint now);
-  bool RampAdmits();
-  bool RampFails(Outcome outcome);
   std::optional<Question> RecordProbe(std::uint64_t era, TimePoint now, Outcome outcome, bool slow);
   void Fold();
   void OpenLane();
@@ -123,31 +164,27 @@ class BreakerMachine {
   const BreakerPlan* plan_;
   BreakerLane& lane_;
   BreakerTally tally_;             // without what the lane has counted since the last Fold
-  std::unique_ptr<CallsOut> out_;  // while closed or of the ramp; null unless judges_slow
-  TimePoint era_ends_at_;          // if there is that
-  bool asks_ = false;              // calls that are out, or new rules, may be a reason to open
+  std::unique_ptr<CallsOut> out_;  // of kClosed and kRamping; null unless the plan judges_slow
+  TimePoint era_ends_at_;          // inclusive; only with out_
+  bool asks_ = false;              // hung calls, or new rules, may be a reason to open
 
   BreakerMode mode_ = BreakerMode::kAutomatic;
   Phase phase_ = Phase::kClosed;
-  TimePoint began_;              // the generation; min: before anybody looked
-  TimePoint ends_at_;            // the phase, while open or of a step of the ramp; the fixed window
-  std::uint64_t first_era_ = 0;  // of the present generation
-  std::uint64_t era_ = 0;        // of the lane, or the last probe's number
-  std::uint64_t openings_ = 0;   // since it was last closed
-  bool unasked_ = false;         // for how long it is open now
+  TimePoint began_;                // when the generation began; min: before the first Advance
+  TimePoint ends_at_;              // inclusive: of kOpen, or of the fixed window; else max
+  std::uint64_t first_era_ = 0;    // of the present generation
+  std::uint64_t era_ = 0;          // the present one; while probing, the last probe's number
+  std::uint64_t openings_ = 0;     // since the breaker last closed
+  bool unasked_ = false;           // open_time has to be asked about the present opening
   std::optional<Trip> last_trip_;  // without its rule
   std::shared_ptr<const std::string> last_rule_;
-  TimePoint latest_ = TimePoint::min();  // that anybody came at
+  TimePoint latest_ = TimePoint::min();  // the latest time passed to Advance
 
-  std::map<std::uint64_t, TimePoint> probes_;  // in flight: the end of each one's lease, in order
-  std::size_t step_ = 0;                       // of the ramp
-  std::int64_t share_ = 0;                     // of the calls in this step, in billionths
-  std::int64_t credit_ = 0;                    // how much of a call it can admit, likewise
-  bool proven_ = false;                        // by a success in this step
-  std::int64_t more_succeeded_ = 0;            // than failed, of what the ramp admitted
+  BreakerProbes probes_;  // while probing
+  BreakerRamp ramp_;      // while ramping
 
-  std::vector<Change> untold_;
-  std::size_t told_ = 0;  // of them
+  std::vector<Change> untold_;  // changes to report
+  std::size_t told_ = 0;        // how many of them, from the front, have been reported
 };
 
 }  // namespace holdfast::internal

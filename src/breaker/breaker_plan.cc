@@ -32,7 +32,7 @@ const BreakerPlan::Rule* BreakerPlan::Tripped(const BreakerCounts& counts) const
   for (const Rule& rule : rules) {
     try {
       if (rule.tripped(counts)) return &rule;
-    } catch (...) {  // NOLINT(bugprone-empty-catch): then it has said no
+    } catch (...) {  // NOLINT(bugprone-empty-catch): it does not open
     }
   }
   return nullptr;

@@ -1,4 +1,4 @@
-// What a circuit breaker makes of its options, once for all calls.
+// The options of a circuit breaker, prepared once for all calls.
 #ifndef HOLDFAST_SRC_BREAKER_BREAKER_PLAN_H_
 #define HOLDFAST_SRC_BREAKER_BREAKER_PLAN_H_
 
@@ -14,22 +14,23 @@ namespace holdfast::internal {
 
 struct BreakerPlan {
   struct Rule {
-    std::shared_ptr<const std::string> name;  // outlives the plan, as the reason of an opening
+    std::shared_ptr<const std::string> name;  // outlives the plan in CircuitBreaker::last_trip
     std::function<bool(const BreakerCounts&)> tripped;
   };
 
-  // Of valid options.
+  // The options must be valid.
   explicit BreakerPlan(CircuitBreaker::Options given);
 
-  // Whether what was counted for one is of use to the other.
+  // Whether the counts of one plan are valid for the other.
   bool CountsAs(const BreakerPlan& other) const;
 
-  // The first rule that says that it is time; null if none does. To be asked with nothing locked.
+  // The first rule that says to open; null if none does. Calls the user's functions, so the caller
+  // must hold no lock.
   const Rule* Tripped(const BreakerCounts& counts) const;
 
-  CircuitBreaker::Options options;  // as they were given
-  std::vector<Rule> rules;          // all of them
-  bool judges_slow;  // a slow probe fails, and a call that is out for too long is slow
+  CircuitBreaker::Options options;  // as given
+  std::vector<Rule> rules;          // those of `rules`, ready_to_trip, or the default rule
+  bool judges_slow;  // a rule needs slow_call: a slow probe opens, and calls that hang are counted
 };
 
 }  // namespace holdfast::internal

@@ -1,4 +1,4 @@
-// What a circuit breaker counts, generation by generation.
+// The counts of a circuit breaker's present generation.
 #ifndef HOLDFAST_SRC_BREAKER_BREAKER_TALLY_H_
 #define HOLDFAST_SRC_BREAKER_BREAKER_TALLY_H_
 
@@ -12,35 +12,46 @@
 
 namespace holdfast::internal {
 
-// Counts in whatever window the options ask for. Eras are the breaker lane's. Of a fixed window it
-// knows nothing: the next one is a new generation.
+// Model. totals_ holds what was counted in the present generation and is still in its window. How
+// calls leave the window depends on its kind:
+//
+//   none, or fixed   never. The machine begins a new generation (Clear) for each fixed window.
+//   rolling          by era: RollingWindow keeps the counts of each bucket, which is one era of the
+//                    breaker lane, and subtracts them from totals_ when the era leaves the window.
+//   last calls       by number: LastCalls remembers which of the last calls failed or were slow,
+//   and
+//                    Counts() derives the counts of the window from totals_.
+//
+// The runs (consecutive_successes, consecutive_failures) are in no window: an outcome whose era has
+// left the window still lengthens or ends them. Eras are those of breaker_machine.h. Not
+// thread-safe; the breaker's mutex guards it.
 class BreakerTally {
  public:
   explicit BreakerTally(const CircuitBreaker::Options& options);
 
-  bool rolling() const { return rolling_.has_value(); }  // by more than one bucket
+  bool rolling() const { return rolling_.has_value(); }  // a window of more than one bucket
 
   // Begins a generation.
   void Clear(TimePoint now, std::uint64_t era);
 
-  // Of failures, from the generation before.
+  // Continues the generation before's run of failures.
   void ContinueRun(std::uint64_t failures) { totals_.consecutive_failures = failures; }
 
-  // The era that `now` belongs to, and that one's last moment: of a rolling window the period, of
-  // any other the generation.
+  // The era of `now`, and the last moment of the present era. In a rolling window an era is a
+  // bucket, else the generation. Roll goes on to a later era.
   std::uint64_t EraAt(TimePoint now) const;
   TimePoint end() const { return rolling_ ? rolling_->end() : TimePoint::max(); }
   void Roll(std::uint64_t era);
 
-  // Calls admitted in `era`, and those of them that succeeded in time.
+  // Adds calls that were admitted in `era`, or quick successes of such calls.
   void Admit(std::uint64_t era, std::uint64_t calls);
   void Succeed(std::uint64_t era, std::uint64_t calls);
-  // How a call ended that was admitted in `era`. If that is no longer in the window, it counts in
-  // the run only.
+  // Adds the outcome of a call that was admitted in `era`. If the era has left the window, it
+  // counts in the runs only.
   void Record(std::uint64_t era, Outcome outcome, bool slow);
 
-  BreakerCounts Counts();
-  // Of the generation, but for what has left a rolling window.
+  BreakerCounts Counts();  // of the window
+  // Of the generation, without what has left a rolling window.
   const BreakerCounts& totals() const { return totals_; }
 
  private:

@@ -54,7 +54,7 @@ void RollingWindow::Roll(std::uint64_t era, BreakerCounts& totals) {
 bool RollingWindow::Add(std::uint64_t era, const BreakerCounts& what) {
   if (era_ - era >= buckets_.size()) return false;
   Bucket& bucket = BucketOf(era);
-  if (bucket.era != era) {  // then it is the present one: an earlier one has had its admissions
+  if (bucket.era != era) {  // only the present era's: an earlier one got its admissions in time
     if (oldest_ == 0) {
       oldest_ = era;
     } else {

@@ -1,4 +1,4 @@
-// The calls of a circuit breaker that are still out, by how long ago they began.
+// The calls of a circuit breaker that have not ended, by how long ago they began.
 #ifndef HOLDFAST_SRC_BREAKER_CALLS_OUT_H_
 #define HOLDFAST_SRC_BREAKER_CALLS_OUT_H_
 
@@ -10,53 +10,62 @@
 
 namespace holdfast::internal {
 
-// Of each era (see BreakerLane) it knows how many calls are out, until all of these have been out
-// for longer than `slow_call`: from then on they are hung, and only their number is kept. So no
-// call is said to be hung that isn't; it is said later than it could be by as much as its era
-// lasted. O(1), whatever is out: eras that are short beside slow_call are counted together.
+// A call is out from its admission until its outcome is recorded; it hangs once it has been out for
+// longer than `slow_call`. Single calls are not tracked, because a call that the breaker lane
+// admits leaves nothing but a count.
+//
+// Model. Time since the first era is cut into parts; a part is one era (breaker_machine.h) or,
+// where eras are short, a few of them. A part knows how many of its calls are out. Once the last of
+// its calls has been out for longer than slow_call, all of them hang: the part is dropped, and its
+// calls go to hung_. An outcome is subtracted from the part of its call's era or, if that has been
+// dropped, from hung_.
+//
+// Invariants. Parts are in the order of their eras and adjoin. hung_ counts calls of eras before
+// the first part, and of no era before first_era_. No call is said to hang that does not; a call is
+// said to hang late by at most the length of its part. Every operation is O(1): there are at most
+// kMostParts parts. Not thread-safe; the breaker's mutex guards it.
 class CallsOut {
  public:
   explicit CallsOut(Duration slow_call) : slow_call_(slow_call) {}
 
-  // Forgets what is out: calls of eras before `first_era` are none of its own.
+  // Forgets all calls. Calls of eras before `first_era` are ignored from now on.
   void Clear(std::uint64_t first_era);
 
-  // What follows was admitted in `era`, later than all before it, between `begin` and `until`.
+  // Calls from now on are admitted in `era`, between `begin` and `until`. Eras only grow.
   void BeginEra(std::uint64_t era, TimePoint begin, TimePoint until);
   void Admit(std::uint64_t calls);
   void End(std::uint64_t era, std::uint64_t calls);
 
-  // Counts as hung what is out for long enough.
+  // Counts the calls as hung that hang at `now`.
   void Age(TimePoint now);
-  // Up to and including when nothing that is out becomes hung; TimePoint::max() if nothing is out.
+  // The last moment at which Age finds no further call to hang; TimePoint::max() if none is out.
   TimePoint NoneBefore() const;
 
   std::uint64_t hung() const { return hung_; }
 
  private:
-  // Eras of up to an eighth of slow_call together are one part. So any two parts on end are longer
-  // than that, of what is over by no more than slow_call there are 18 at most, and the ring is
-  // never full.
+  // Eras that together last an eighth of slow_call or less are one part. So two adjoining parts
+  // last longer than that, and at most 18 parts cover the slow_call for which Age keeps them: the
+  // ring never fills up.
   static constexpr int kPartsOfSlowCall = 8;
   static constexpr std::size_t kMostParts = 20;
 
-  // Eras that are counted together, from first_era to the next part's.
   struct Part {
-    std::uint64_t first_era;
+    std::uint64_t first_era;  // the part's eras end before the next part's first
     TimePoint begin;
-    TimePoint until;
-    std::uint64_t out;
+    TimePoint until;    // inclusive
+    std::uint64_t out;  // how many of its calls are out
   };
 
   Part& At(std::size_t number) { return parts_[(first_ + number) % kMostParts]; }
   const Part& At(std::size_t number) const { return parts_[(first_ + number) % kMostParts]; }
 
   const Duration slow_call_;
-  std::array<Part, kMostParts> parts_;  // a ring, of size_
+  std::array<Part, kMostParts> parts_;  // a ring of size_ parts, from first_
   std::size_t first_ = 0;
   std::size_t size_ = 0;
   std::uint64_t first_era_ = 0;
-  std::uint64_t hung_ = 0;  // of all eras before the first part
+  std::uint64_t hung_ = 0;  // calls of eras before the first part that are out
 };
 
 }  // namespace holdfast::internal

@@ -1,4 +1,5 @@
-// What a circuit breaker can answer without its mutex.
+// The lock-free part of a circuit breaker: it counts calls while the breaker is closed, and refuses
+// them while it is open.
 #ifndef HOLDFAST_BREAKER_INTERNAL_BREAKER_LANE_H_
 #define HOLDFAST_BREAKER_INTERNAL_BREAKER_LANE_H_
 
@@ -12,29 +13,60 @@
 
 namespace holdfast::internal {
 
-// Calls that are admitted and succeed while the breaker is closed are only counted here, without a
-// lock, in stripes, so that threads on different processors don't pass a line of cache to and fro;
-// and who is refused while it is open is refused here.
+// Model. While the breaker is closed, a call that is admitted and succeeds only adds one to two
+// words here, without a lock. The words exist once per stripe, so that threads on different
+// processors do not share cache lines. While the breaker is open, a call reads retry_at() and is
+// refused. Everything else happens under the breaker's mutex (breaker_machine.h, which also defines
+// era and generation).
 //
-// Time is divided into eras: one for each period of a rolling window, a new one where a generation
-// begins. A call is counted as admitted in the era in which it was, and its success likewise, as
-// long as that era is the present one or the one before. Whoever holds the breaker's mutex shuts
-// the lane, takes what it has counted, and opens it for the next era; eras of different generations
-// differ by two or more.
+// A stripe has three words: calls admitted in the present era, successes of calls of the eras with
+// an even number, and of those with an odd number. A success counts in the era in which its call
+// was admitted, as long as that is the present era or the one before it; later ones take the mutex.
+// A word is a count and, in its lowest bit, whether threads may count. The protocol:
 //
-// Why that is exact: each word is a count and, in its lowest bit, whether anybody may count. Shut
-// clears the bits, and only then does Open change the era and `until_` (release); it leaves every
-// word with a value that it never had. So a compare-and-swap that succeeds proves that no Shut came
-// since the word was read, and what was read after it (acquire) still stood. The sum of words that
-// only grow, one at a time, is a value that the total had at some moment while it was read, and
-// Take reads successes while nobody is admitted, if need be by shutting the lane: so it is atomic
-// to whoever counts.
+//   a thread that counts            the holder of the mutex
+//   1. load the word    (acquire)   Shut   clear the bit of every word         (acq_rel)
+//   2. load until_, era_ (acquire)  Take   read what was counted
+//   3. compare-exchange the word    Open   store era_ and until_               (release),
+//      to one more      (acq_rel)          then raise every word, bit included (release)
+//
+// Invariants.
+//
+//   1. A word never has the same value twice while its bit is set: a count raises it, and Open
+//      raises it once more.
+//   2. era_ and until_ change only while every word is shut.
+//   3. The first era of a generation is at least two above the last one before, and Take runs
+//      before the era changes. So a word of successes belongs to one era at a time.
+//
+// Why the memory orders suffice.
+//
+//   A count goes to the era that step 2 read. Step 1 reads a word that some Open stored or that was
+//   counted on since (both are one release sequence or a chain of acq_rel operations), so step 2
+//   reads the era_ and until_ of that Open or of a later one. Suppose that it reads those of a
+//   later one. That Open's stores were preceded by a Shut of this word, and reading them (acquire
+//   from release) makes the Shut happen before step 3. By coherence step 3 then sees the word as
+//   the Shut left it, or later: it differs from the value of step 1 by invariant 1, and step 3
+//   fails. So a compare-exchange that succeeds proves that no Shut lies between, and that what step
+//   2 read still held.
+//
+//   Take reads a state that the lane was in at one moment. It reads the sum of admissions, then the
+//   successes, then the admissions again, and is done if both sums are equal. Words only grow, so
+//   equal sums mean that no word of admissions changed in between. A success that it reads
+//   (acquire) comes after its call's admission, which the second sum therefore contains, and with
+//   it the first: no success is read without its admission. If calls keep coming, Take shuts the
+//   lane after some tries, so it is bounded.
+//
+//   What the mutex holder wrote before Open (say, the options that the count depends on) is visible
+//   to a thread whose compare-exchange succeeds, by the same release and acquire.
+//
+//   retry_at_ stands alone: a thread that reads an old value admits or refuses as if it had come a
+//   moment earlier. open_for_ is a hint, and relaxed.
 class BreakerLane {
  public:
   BreakerLane();  // shut
 
-  // False while shut, and after `until`.
-  bool TryAdmit(TimePoint now, std::uint64_t& era) {
+  // Counts an admission, and says in which era. False while the lane is shut, and after `until`.
+  [[nodiscard]] bool TryAdmit(TimePoint now, std::uint64_t& era) {
     std::atomic<std::uint64_t>& admitted = Mine().admitted;
     std::uint64_t word = admitted.load(std::memory_order_acquire);
     while ((word & kMayCount) != 0) {
@@ -49,8 +81,9 @@ class BreakerLane {
     return false;
   }
 
-  // Also false for an `era` that is too long ago, or of another generation.
-  bool TrySucceed(TimePoint now, std::uint64_t era) {
+  // Counts a success of a call that was admitted in `era`. False while the lane is shut, after
+  // `until`, and for an era before the last one or of another generation.
+  [[nodiscard]] bool TrySucceed(TimePoint now, std::uint64_t era) {
     std::atomic<std::uint64_t>& succeeded = Mine().succeeded[era % 2];
     std::uint64_t word = succeeded.load(std::memory_order_acquire);
     while ((word & kMayCount) != 0) {
@@ -64,26 +97,26 @@ class BreakerLane {
     return false;
   }
 
-  // Everybody is refused before it; TimePoint::min() if nobody is.
+  // Every call before this time is refused; TimePoint::min() if none is.
   TimePoint retry_at() const {
     return TimePoint(Duration(retry_at_.load(std::memory_order_acquire)));
   }
 
-  // How long it was to be open, the last time that it was; zero if it is so by hand.
+  // For how long the breaker last opened; zero if it was forced open.
   Duration open_for() const { return Duration(open_for_.load(std::memory_order_relaxed)); }
 
-  // The rest with the breaker's mutex held.
+  // The rest needs the breaker's mutex.
 
   struct Count {
     std::uint64_t admitted = 0;  // in the present era
     std::uint64_t succeeded = 0;
-    std::uint64_t succeeded_before = 0;  // those admitted in the era before
+    std::uint64_t succeeded_before = 0;  // of calls admitted in the era before
   };
-  // Since the last Take.
+  // What was counted since the last Take.
   Count Take();
 
   void Shut();
-  // `until` is inclusive.
+  // The lane must be shut. `until` is inclusive.
   void Open(std::uint64_t era, TimePoint until);
 
   void set_open_for(Duration open_for) {
@@ -120,7 +153,7 @@ class BreakerLane {
   std::atomic<TimePoint::rep> retry_at_{TimePoint::min().time_since_epoch().count()};
   std::atomic<Duration::rep> open_for_{0};  // relaxed: nothing else depends on it
 
-  Sums taken_;  // what the words together had counted at the last Take
+  Sums taken_;  // the sums of the words at the last Take
 };
 
 }  // namespace holdfast::internal
