@@ -17,10 +17,10 @@ namespace holdfast::internal {
 // is ignored gives its whole call back, so that it does not keep the step from being proven.
 //
 // A step ends when `ramp_step` has passed and one of its calls has succeeded. The next step begins
-// when somebody looks, so none is passed over while nobody calls. The ramp has failed when more of
-// its calls have failed than succeeded, over all steps.
+// with the first Advance after that, so no step is passed over while no call comes. The ramp has
+// failed when more of its calls have failed than succeeded, over all steps.
 //
-// Options are passed anew each time, because they can change while a ramp is under way: the next
+// The options are passed each time, because they can change while a ramp is under way: the next
 // step then is the new options'.
 class BreakerRamp {
  public:

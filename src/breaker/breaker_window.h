@@ -69,7 +69,7 @@ class RollingWindow {
 // Model. These calls are numbered from 0 in the order in which they ended. Only failures and slow
 // calls are noted, each with its number, in a ring; every other call in the window was a quick
 // success, so the successes that the breaker lane counts need no note. A note leaves the window
-// when its number is `size` or more behind the number of calls. There are at most `size` notes in
+// when `size` calls with later numbers have ended. There are at most `size` notes in
 // the window, so the ring never overflows. O(1) amortized per call.
 class LastCalls {
  public:
