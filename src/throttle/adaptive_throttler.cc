@@ -21,7 +21,7 @@ absl::Status Refusal(const std::string& name) {
       absl::StatusCode::kUnavailable,
       {.kind = RejectionKind::kThrottled, .policy = "AdaptiveThrottle", .name = name},
       absl::StrCat("AdaptiveThrottle", name.empty() ? "" : " ", name,
-                   ": the backend accepts too few calls for all to be sent"));
+                   ": rejected locally, since the backend rejects too many calls"));
 }
 
 Duration Period(const AdaptiveThrottler::Options& options) {
@@ -45,26 +45,27 @@ double Uniform(Gen& gen) {
 
 absl::Status Validate(const AdaptiveThrottler::Options& options) {
   const auto invalid = [&options](const auto&... text) {
-    return absl::InvalidArgumentError(
-        absl::StrCat("AdaptiveThrottler ", options.name, ": ", text...));
+    return absl::InvalidArgumentError(absl::StrCat(
+        "AdaptiveThrottler", options.name.empty() ? "" : " ", options.name, ": ", text...));
   };
   if (!(options.k >= 1 && std::isfinite(options.k))) {
     return invalid("k must be >= 1 and finite, not ", options.k);
   }
   if (options.window <= Duration::zero()) return invalid("window must be > 0");
   if (options.buckets < 1 || options.buckets > AdaptiveThrottler::kMaxBuckets) {
-    return invalid("buckets must be in 1 to ", AdaptiveThrottler::kMaxBuckets, ", not ",
+    return invalid("buckets must be in [1, ", AdaptiveThrottler::kMaxBuckets, "], not ",
                    options.buckets);
   }
   if (!(options.max_rejection >= 0 && options.max_rejection <= 1)) {
-    return invalid("max_rejection must be in 0 to 1, not ", options.max_rejection);
+    return invalid("max_rejection must be in [0, 1], not ", options.max_rejection);
   }
   if (options.min_requests < 0) return invalid("min_requests must be >= 0");
   return absl::OkStatus();
 }
 
-// Its own, where it has a seed. To know whether it has takes no lock, and need not be in time:
-// relaxed does.
+// The throttler's own generator, used while it has a seed. `seeded` is relaxed: it publishes
+// nothing, since the generator is under the mutex, and a call that sees an Update late draws as
+// before it.
 struct AdaptiveThrottler::Random {
   explicit Random(std::optional<std::uint64_t> seed) { Begin(seed); }
 
@@ -182,7 +183,7 @@ PolicyInfo AdaptiveThrottler::Info(const internal::Changes& changes) const {
   return {.settings = internal::JoinSettings(
               {internal::NameText(name_), absl::StrCat("K ", options.k),
                absl::StrCat("window ", internal::DurationText(window)),
-               absl::StrCat("refuses up to ", options.max_rejection * 100, "%")}),
+               absl::StrCat("rejects up to ", options.max_rejection * 100, "%")}),
           .window = window};
 }
 

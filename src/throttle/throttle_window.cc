@@ -11,7 +11,7 @@ std::uint64_t Sum(std::span<const std::uint64_t> counts) {
   return std::accumulate(counts.begin(), counts.end(), std::uint64_t{0});
 }
 
-// Who reads counters while others write them may find less of one than was there before.
+// A reader may find counters of different moments, and so a difference below zero.
 std::uint64_t NotNegative(std::uint64_t count) {
   return static_cast<std::int64_t>(count) < 0 ? 0 : count;
 }
@@ -44,7 +44,7 @@ double ThrottleRule::Of(Priority priority, const ThrottleCounts& counts) const {
   const double to_refuse =
       Overall(all, counts.accepts) * static_cast<double>(all) - static_cast<double>(lower);
   if (to_refuse <= 0) return 0;
-  // Of a priority that was not there yet the first call makes no more than is to be refused.
+  // The first call of a priority cannot exceed what is to be rejected.
   if (to_refuse >= static_cast<double>(mine)) return 1;
   return to_refuse / static_cast<double>(mine);
 }
@@ -90,8 +90,8 @@ void ThrottleWindow::CountAgainst(Counters& counters, Priority priority) {
   Reassess();
 }
 
-// Goes on to a later bucket, unless another thread has. At the first time ever, and at the first
-// after a change of the buckets, the present one begins with it.
+// Begins a later bucket, unless another thread has. With the first time ever, and with the first
+// one after a change of the buckets, the present bucket begins.
 void ThrottleWindow::Turn(TimePoint now) {
   const std::lock_guard lock(mutex_);
   const bool begins = turns_at_.load(std::memory_order_relaxed) == kAtOnce;
@@ -103,7 +103,7 @@ void ThrottleWindow::Turn(TimePoint now) {
   const std::uint64_t turns = static_cast<std::uint64_t>(over) + (begins ? 0 : 1);
   era_ += turns;
   const ThrottleCounts everything = Everything();
-  // All that began meanwhile, as far as they are in the window.
+  // All buckets that began meanwhile, as far as they are in the window.
   const std::uint64_t begun = std::min<std::uint64_t>(turns, starts_.size());
   for (std::uint64_t i = 0; i < begun; ++i) StartOf(era_ - i) = everything;
   Reassess();
@@ -125,9 +125,9 @@ void ThrottleWindow::SetRule(const ThrottleRule& rule) {
   min_requests_.store(rule.min_requests, std::memory_order_relaxed);
 }
 
-// A new bucket begins with what had been counted when the old one began in which it does, both
-// counted back from the end of the present one; where the old ones go back no further, with what
-// had been when the oldest of them began.
+// The start of a new bucket is what had been counted when the old bucket began that contains its
+// beginning, both counted back from the end of the present one. Where the old buckets go back no
+// further, it is what had been counted when the oldest of them began.
 void ThrottleWindow::SetBuckets(Duration period, std::vector<ThrottleCounts>& starts) {
   const std::uint64_t old_size = starts_.size();
   for (std::uint64_t i = 0; i < starts.size(); ++i) {

@@ -271,12 +271,12 @@ TEST_CASE("a throttle of no throttler, or of one that makes no sense, is refused
 
 TEST_CASE("a throttle says what it is set to, and is asked for a window that is long enough") {
   CHECK(Stack(AdaptiveThrottle({})).Describe() ==
-        "AdaptiveThrottle(K 2, window 2m, refuses up to 90%)");
+        "AdaptiveThrottle(K 2, window 2m, rejects up to 90%)");
   CHECK(Stack(AdaptiveThrottle({.name = "db", .k = 1.5, .window = 10s, .max_rejection = 1}))
-            .Describe() == "AdaptiveThrottle(\"db\", K 1.5, window 10s, refuses up to 100%)");
+            .Describe() == "AdaptiveThrottle(\"db\", K 1.5, window 10s, rejects up to 100%)");
   CHECK(Validate(Stack(AdaptiveThrottle({.window = 4s}), Timeout(2s))).ok());
   CHECK(Validate(Stack(AdaptiveThrottle({.window = 3s}), Timeout(2s))).message() ==
-        "Stack: AdaptiveThrottle(K 2, window 3s, refuses up to 90%) counts in a window of 3s, less "
+        "Stack: AdaptiveThrottle(K 2, window 3s, rejects up to 90%) counts in a window of 3s, less "
         "than "
         "twice the 2s that a call below it may take: make that longer");
 }

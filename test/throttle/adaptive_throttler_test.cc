@@ -562,7 +562,7 @@ TEST_CASE("what it refuses is unavailable, and says who refused it") {
   }
   CHECK(refused.code() == absl::StatusCode::kUnavailable);
   CHECK(refused.message() ==
-        "AdaptiveThrottle orders: the backend accepts too few calls for all to be sent");
+        "AdaptiveThrottle orders: rejected locally, since the backend rejects too many calls");
   const auto rejection = RejectionOf(refused);
   REQUIRE(rejection);
   CHECK(rejection->kind == RejectionKind::kThrottled);
@@ -625,10 +625,10 @@ TEST_CASE("options of a throttler that make no sense are refused") {
   refused({.name = "t", .k = kNan}, "k must be >= 1 and finite, not nan");
   refused({.name = "t", .k = kInfinity}, "k must be >= 1 and finite, not inf");
   refused({.name = "t", .window = 0s}, "window must be > 0");
-  refused({.name = "t", .buckets = 0}, "buckets must be in 1 to 10000, not 0");
-  refused({.name = "t", .buckets = 10'001}, "buckets must be in 1 to 10000, not 10001");
-  refused({.name = "t", .max_rejection = 1.1}, "max_rejection must be in 0 to 1, not 1.1");
-  refused({.name = "t", .max_rejection = kNan}, "max_rejection must be in 0 to 1, not nan");
+  refused({.name = "t", .buckets = 0}, "buckets must be in [1, 10000], not 0");
+  refused({.name = "t", .buckets = 10'001}, "buckets must be in [1, 10000], not 10001");
+  refused({.name = "t", .max_rejection = 1.1}, "max_rejection must be in [0, 1], not 1.1");
+  refused({.name = "t", .max_rejection = kNan}, "max_rejection must be in [0, 1], not nan");
   refused({.name = "t", .min_requests = -1}, "min_requests must be >= 0");
   CHECK(Validate(Options{.k = 1, .window = 1ns, .buckets = 10'000, .max_rejection = 1}).ok());
 }

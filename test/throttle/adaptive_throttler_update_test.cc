@@ -412,7 +412,7 @@ TEST_CASE("a throttler says what it would be after changes") {
   changes.Add(*throttler, next);
   const PolicyInfo info = throttle.Info(changes);
   CHECK(info.window == Duration(10s));
-  CHECK(info.settings == "\"orders\", K 1.5, window 10s, refuses up to 50%");
+  CHECK(info.settings == "\"orders\", K 1.5, window 10s, rejects up to 50%");
   CHECK(throttle.Info().window == Duration(2min));
 }
 

@@ -1,4 +1,5 @@
-// AdaptiveThrottle puts a AdaptiveThrottler around what is below it.
+// AdaptiveThrottle is adaptive throttling at the client (Google SRE): it puts an AdaptiveThrottler
+// around what is below it.
 //
 //   auto throttler = std::make_shared<holdfast::AdaptiveThrottler>(
 //       holdfast::AdaptiveThrottler::Options{.name = "orders"});
@@ -29,7 +30,7 @@ namespace holdfast {
 
 namespace internal {
 
-// A call's ticket, if it has one: settled with its result, or else by why there was none.
+// A call's ticket, if it was admitted: settled by its result, or by the reason why it has none.
 class ThrottleAdmission {
  public:
   ThrottleAdmission() = default;
@@ -66,25 +67,30 @@ class ThrottleAdmission {
 
 }  // namespace internal
 
-// Counts each call below it, and refuses some, by their priority, while the backend accepts too
-// few: see AdaptiveThrottler. Inside of Retry it counts each attempt.
+// Counts each call below it, and rejects some with kUnavailable while the backend accepts too few:
+// see AdaptiveThrottler. Calls never wait. Inside of Retry it counts attempts.
 //
-// Whether a call was accepted is what `classify` says, called as Outcome(const Call&, const R&
-// result) in as many threads as make calls (kFailure: it was not), or else what the throttler's own
-// `classify` says of the result's status. An exception of the executor was not accepted; what an
-// inner policy refused, and what the caller cancelled or cut off early (internal/judged_policy.h),
-// is not counted. What `classify` throws passes to the caller, and the call is not counted.
+// Whether the backend accepted a call is what `classify` returns (kFailure: it did not), or, where
+// none is given, what the throttler's own Options::classify says of the result's status. `classify`
+// is called as Outcome(const Call&, const R& result), in as many threads as make calls. Not
+// counted, without asking it:
+//   - results of calls that a policy below rejected;
+//   - calls that the caller cancelled, or cut off by a deadline before they had the time that an
+//     attempt gets (as for CircuitBreak).
+// A call whose executor threw was not accepted. If `classify` throws, the exception passes to the
+// caller and the call is not counted.
 template <class Classify = internal::ClassifyStatus>
 class AdaptiveThrottle : public internal::JudgedPolicy<Classify, internal::ThrottleAdmission> {
  public:
   static constexpr std::string_view kName = "AdaptiveThrottle";
 
-  // Throws std::invalid_argument for a null throttler. A template, so that AdaptiveThrottle({})
-  // means default options.
+  // Both throw std::invalid_argument: for a null throttler, and for options that Validate refuses.
+  // The first shares a throttler. A template, so that AdaptiveThrottle({}) means default options.
   template <std::same_as<AdaptiveThrottler> T>
   explicit AdaptiveThrottle(std::shared_ptr<T> throttler, Classify classify = {})
       : internal::JudgedPolicy<Classify, internal::ThrottleAdmission>(std::move(classify)),
         throttler_(internal::NotNull(std::move(throttler))) {}
+  // With a throttler of its own.
   explicit AdaptiveThrottle(AdaptiveThrottler::Options throttler, Classify classify = {})
       : AdaptiveThrottle(std::make_shared<AdaptiveThrottler>(std::move(throttler)),
                          std::move(classify)) {}

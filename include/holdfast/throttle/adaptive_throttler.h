@@ -1,5 +1,6 @@
-// A AdaptiveThrottler keeps a program from sending an overloaded service what that would only turn
-// down: it refuses a share of the calls by itself, and those that matter least first.
+// An AdaptiveThrottler does adaptive throttling at the client: while a service rejects calls
+// because it is overloaded, the throttler rejects a share of the calls locally, lowest priority
+// first.
 //
 //   holdfast::AdaptiveThrottler throttler({.name = "orders"});
 //   if (auto ticket = throttler.Admit(holdfast::Priority::kLow); ticket.ok()) {
@@ -7,7 +8,7 @@
 //     ticket->Done(throttler.Classify(order.status()));
 //   }
 //
-// Most callers want AdaptiveThrottle (throttle.h) in a stack.
+// Most callers want AdaptiveThrottle (adaptive_throttle.h) in a stack.
 #ifndef HOLDFAST_THROTTLE_ADAPTIVE_THROTTLER_H_
 #define HOLDFAST_THROTTLE_ADAPTIVE_THROTTLER_H_
 
@@ -46,83 +47,89 @@ namespace internal {
 class ThrottleAdmission;
 }
 
-// What a AdaptiveThrottler knows of its window. Requests that neither were accepted nor refused by
-// it are those that the backend did not accept.
+// The counts of a throttler's window. Requests that were neither accepted nor refused are those
+// that the backend did not accept.
 struct AdaptiveThrottlerStats {
-  std::uint64_t requests = 0;  // all, those that it refused included
-  std::uint64_t accepts = 0;
-  std::uint64_t refused = 0;
-  double rejection = 0;                               // the share of all calls that it refuses
-  std::array<double, kPriorities> rejection_of = {};  // of those of each priority
-  std::array<std::uint64_t, kPriorities> requests_of = {};  // likewise
+  std::uint64_t requests = 0;  // all, including those that the throttler refused
+  std::uint64_t accepts = 0;   // accepted by the backend
+  std::uint64_t refused = 0;   // refused by the throttler
+  double rejection = 0;        // the share of all calls that it refuses now, 0 to 1
+  std::array<double, kPriorities> rejection_of = {};        // the share for each priority
+  std::array<std::uint64_t, kPriorities> requests_of = {};  // the requests of each priority
 };
 
-// Client-side throttling of the Google SRE book ("Handling Overload", equation 21-1). Of the calls
-// of the last `window` it refuses, at random, the share
+// The client-side throttling of the Google SRE book ("Handling Overload", equation 21-1). With the
+// counts of the last `window`, it rejects a call with the probability
 //
 //   P = max(0, (requests - K * accepts) / (requests + 1))
 //
-// So a backend gets at most about K times what it accepts, and while it accepts at least one in K
-// nothing is refused. Requests are all that were asked for, those refused here included: else what
-// is refused would make the backend look better, and let more through than it can take. A call
-// counts when it is known whether the backend accepted it, or that it is refused; what is under way
-// says nothing yet, and what was ignored or dropped never does.
+// So a backend gets at most about K times the calls that it accepts, and none is rejected while it
+// accepts at least one in K.
 //
-// Refused are first the calls of the lowest priority, and the next one's as far as those are not
-// enough: with m the share of a priority among the window's requests and L that of all lower ones,
-// a call is refused with the probability (P - L) / m, held within 0 and 1. That comes to P overall,
-// and to P for each call where all have one priority. While all low ones are refused it is the
-// others that find out whether the backend accepts more; should they cease to come, low ones are
-// let through again as soon as they make up more than P of the window.
+// What counts. `requests` are all calls, including those rejected here: without them the backend
+// would look healthier than it is, and would get more than it can take. A call counts when it is
+// known whether the backend accepted it, or when it is rejected here; calls in flight do not count
+// yet, and calls that are ignored or whose ticket is dropped never do.
 //
-// K: the backend turns down up to K - 1 calls for each that it accepts before P is more than 0, so
-// that it is found out soon when it can take more. At twice what it can do K = 2 refuses next to
-// nothing; where turning calls down, or working on what nobody waits for any more, is what keeps it
-// from accepting, a smaller K sends less and gets more, and recovers more slowly.
+// Priorities. The lowest priority is rejected first, the next one as far as that is not enough.
+// With m the share of a priority among the window's requests, and L the share of all lower ones, a
+// call is rejected with the probability (P - L) / m, held within 0 and 1. The total is P; where all
+// calls have one priority, each is rejected with P. While all low ones are rejected, calls of
+// higher priority find out whether the backend accepts more. Should those cease to come, low ones
+// are let through again as soon as they make up more than P of the window.
 //
-// Time to recover: while nothing is accepted, 1 - max_rejection of all calls find out. Once the
-// backend is back what is sent grows at most by the factor K in each window. So with the default
-// max_rejection nine of ten calls succeed again, at the latest,
+// Choosing K. A backend that rejects up to K - 1 calls for each one that it accepts is not
+// throttled, so its recovery is found out soon. At twice the load that it can take, K = 2 rejects
+// next to nothing. Where rejecting calls, or working on calls that nobody waits for, is itself what
+// overloads the backend, a smaller K sends less and gets more accepted, but recovers more slowly.
+//
+// Time to recover. While nothing is accepted, the share 1 - max_rejection of all calls still goes
+// to the backend. When it is back, the calls sent grow at most by the factor K in each window. With
+// the default max_rejection nine of ten calls succeed again, at the latest,
 //
 //   K           3      2      1.5    1.2    1.1
 //   windows     1.5    2      3.5    7      14
 //
-// after the backend is back: with K = 1.1 and two minutes, almost half an hour. Give a small K a
-// short window, if enough calls come in it to tell.
+// after the backend is back: with K = 1.1 and two minutes that is almost half an hour. Give a small
+// K a short window, provided that enough calls come in it to tell.
 //
-// Thread-safe. While K accepts are no less than the requests an admission and an accept take no
-// lock, nor does a refusal without a seed; but for the first call in each bucket.
+// Thread-safe. While K * accepts >= requests, admission and an accept take no lock; nor does a
+// rejection without a seed. The exception is the first call in each bucket.
 class AdaptiveThrottler {
  public:
   struct Options {
-    std::string name = {};
-    double k = 2.0;                             // >= 1, finite; near 1 it recovers slowly
+    std::string name = {};                      // for messages
+    double k = 2.0;                             // K, >= 1 and finite; near 1 it recovers slowly
     TimeSpan window = std::chrono::minutes(2);  // > 0
-    std::int64_t buckets = 40;  // 1 to kMaxBuckets; the window goes on by one of them at a time
-    // The most that is refused, 0 (never anything) to 1 (the formula's): the rest are what finds
-    // out that the backend is back. As in failsafe-go; Envoy has 0.8, Finagle 0.75.
+    std::int64_t buckets = 40;  // 1 to kMaxBuckets; the window moves on by one bucket at a time
+    // The highest probability of rejection, 0 (never) to 1 (as in the formula). The other calls
+    // find out that the backend is back. 0.9 as in failsafe-go; Envoy has 0.8, Finagle 0.75.
     double max_rejection = 0.9;
-    // Fewer in the window say nothing, and all are sent; >= 0. (Finagle asks for 5 a second, which
-    // here would be 600.)
+    // With fewer requests in the window no call is rejected; >= 0. (Finagle's default, 5 a second,
+    // would be 600 here.)
     std::int64_t min_requests = 20;
-    // kSuccess: the backend accepted; kFailure: it did not; kIgnored: not known. Null: it did not
-    // if it is kUnavailable, kResourceExhausted, kDeadlineExceeded, kAborted, kInternal or
-    // kDataLoss; rejections and kCancelled are ignored; all else is an answer, and so was accepted.
-    // That is Envoy's admission control, but for kPermissionDenied. What it throws passes to the
-    // caller, and the call is not counted.
+    // kSuccess: the backend accepted the call; kFailure: it did not; kIgnored: unknown. Called in
+    // any thread. Null: kUnavailable, kResourceExhausted, kDeadlineExceeded, kAborted, kInternal
+    // and kDataLoss are failures; rejections (RejectionOf) and kCancelled are ignored; every other
+    // status is an answer of the backend, which so accepted the call. That is Envoy's admission
+    // control, except for kPermissionDenied. If it throws, the exception passes to the caller and
+    // the call is not counted.
     std::function<Outcome(const absl::Status&)> classify = {};
-    // Of its own randomness, which children of fork() repeat; nullopt: the call's, or where there
-    // is none the thread's.
+    // Seeds a random generator of the throttler's own; a child of fork() repeats its numbers.
+    // nullopt: the call's generator, or outside of a stack the thread's.
     std::optional<std::uint64_t> seed = std::nullopt;
-    Clock* clock = nullptr;  // of the methods without At; must outlive the throttler
+    // The clock of the methods without At; null: SteadyClock(), or that of the stack. Must outlive
+    // the throttler.
+    Clock* clock = nullptr;
   };
   static constexpr std::int64_t kMaxBuckets = 10'000;
 
-  // Proof of admission; move-only. The first Done counts; destroyed without one, the call is not
-  // counted. Its throttler must outlive it.
+  // Proof of admission; move-only. The first Done counts the call; if the ticket is destroyed
+  // without one, the call is not counted. The throttler must outlive it. Used by one thread at a
+  // time.
   class [[nodiscard]] Ticket {
    public:
-    Ticket() = default;  // of no throttler
+    Ticket() = default;  // its Done does nothing
     Ticket(Ticket&& other) noexcept
         : throttler_(std::exchange(other.throttler_, nullptr)), priority_(other.priority_) {}
     Ticket& operator=(Ticket&& other) noexcept {
@@ -132,7 +139,7 @@ class AdaptiveThrottler {
     }
     ~Ticket() = default;
 
-    // Without a time, a success reads no clock: it counts in the newest bucket that is known.
+    // Done reads no clock for a success: it counts in the present bucket.
     void Done(Outcome outcome) noexcept;
     void DoneAt(TimePoint now, Outcome outcome) noexcept;
 
@@ -150,32 +157,36 @@ class AdaptiveThrottler {
   AdaptiveThrottler& operator=(const AdaptiveThrottler&) = delete;
   ~AdaptiveThrottler();
 
-  // kUnavailable, as of an open breaker, where it is refused: it is the backend that can't take it.
-  // When it could is not known.
-  absl::StatusOr<Ticket> Admit(Priority priority = Priority::kNormal) {
+  // kUnavailable if the throttler rejects the call: as with an open breaker, it is the backend that
+  // cannot take it. The time at which it could is not known. Never waits.
+  [[nodiscard]] absl::StatusOr<Ticket> Admit(Priority priority = Priority::kNormal) {
     return AdmitAt(Now(), priority);
   }
-  absl::StatusOr<Ticket> AdmitAt(TimePoint now, Priority priority = Priority::kNormal);
+  [[nodiscard]] absl::StatusOr<Ticket> AdmitAt(TimePoint now,
+                                               Priority priority = Priority::kNormal);
 
   AdaptiveThrottlerStats stats() { return StatsAt(Now()); }
   AdaptiveThrottlerStats StatsAt(TimePoint now);
 
+  // The outcome of a call with this status: by Options::classify.
   Outcome Classify(const absl::Status& status) const {
     if (ABSL_PREDICT_FALSE(classifies_.load(std::memory_order_relaxed))) return Classified(status);
     return ABSL_PREDICT_TRUE(status.ok()) ? Outcome::kSuccess : ClassifyError(status);
   }
 
-  // Replaces the options, all of them, while calls run. What is counted stays: a new k,
-  // max_rejection or min_requests judges it at once. Where window or buckets change, it goes to the
-  // new buckets but for what is older than the new window, and then leaves that too early or too
-  // late by no more than an old and a new bucket. Calls that are under way count when they end, as
-  // the new classify has it. Another seed begins its sequence. Name and clock stay: left out they
-  // are as before, and others are refused. kInvalidArgument, with nothing changed, for that and for
-  // what Validate refuses.
+  // Replaces all options while calls run. The name and the clock cannot change: left out they stay,
+  // and others are refused. kInvalidArgument, with nothing changed, for that and for what Validate
+  // refuses.
+  //   - The counts stay. A new k, max_rejection or min_requests judges them at once.
+  //   - If window or buckets change, the counts move to the new buckets, except for those that are
+  //     older than the new window. They leave it too early or too late by no more than an old and a
+  //     new bucket.
+  //   - Calls in flight count when they end, by the new classify.
+  //   - Another seed begins its sequence of random numbers.
   absl::Status Update(Options options) {
     return internal::CommitNow(PrepareUpdate(std::move(options)));
   }
-  // Those of now: to change one, change a copy of them.
+  // The present options: to change one of them, Update with a changed copy.
   Options options() const {
     Options options = *options_.Read();
     options.clock = clock_.given();
@@ -185,7 +196,7 @@ class AdaptiveThrottler {
   absl::StatusOr<internal::Commit> PrepareUpdate(Options options);
 
   const std::string& name() const { return name_; }
-  // Of a AdaptiveThrottle with it; what they would be after changes to it.
+  // The info of an AdaptiveThrottle with this throttler, after the changes.
   PolicyInfo Info(const internal::Changes& changes = {}) const;
 
   // For stacks: see internal/object_clock.h.
@@ -208,13 +219,15 @@ class AdaptiveThrottler {
     window_.AdvanceTo(now);
     return window_.calm();
   }
-  // Where it is not calm; counts what it refuses. The second draws by itself.
+  // Decides about a call while the window is not calm, and counts it if it is rejected. Without
+  // `random` it uses the thread's generator.
   bool Refuses(Priority priority, absl::BitGenRef random);
   bool Refuses(Priority priority);
 
   const std::string name_;
   internal::Versions<Options> options_;
-  // Whether they have a `classify`. A hint, so relaxed: who finds none there does without.
+  // Whether Options::classify is given. A hint, so relaxed: a reader that finds none uses the
+  // default.
   std::atomic<bool> classifies_;
   std::mutex update_mutex_;  // one change at a time
   const internal::StripedStatus refused_;
