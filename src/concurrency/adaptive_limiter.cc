@@ -4,20 +4,22 @@
 
 #include <algorithm>
 #include <type_traits>
+#include <utility>
 #include <variant>
 
 #include "holdfast/base/internal/string_view.h"
 #include "holdfast/base/internal/validate.h"
 #include "holdfast/base/rejection.h"
 #include "src/base/info_text.h"
-#include "src/concurrency/limit_loop.h"
+#include "src/concurrency/limit_estimator.h"
+#include "src/concurrency/limit_sampler.h"
 
 namespace holdfast {
 namespace {
 
 using internal::LimitBounds;
 
-// Nothing that is given moves: what is not moves with it.
+// A bound that is given never moves; those that are not move as far as it makes necessary.
 LimitBounds BoundsOf(const AdaptiveLimiter::Options& options) {
   return std::visit(
       [&](const auto& algorithm) {
@@ -47,15 +49,9 @@ std::string SettingsText(const AdaptiveLimiter::Options& options, const LimitBou
                       " to ", bounds.maximum);
 }
 
-std::unique_ptr<internal::LimitLoop> MakeLoop(const AdaptiveLimiter::Options& options) {
-  return std::make_unique<internal::LimitLoop>(
-      internal::LimitSampler(options.window, options.min_samples),
-      internal::LimitEstimator(options.algorithm, BoundsOf(options), options.queue_size),
-      options.drop_share);
-}
-
 absl::Status Error(const AdaptiveLimiter::Options& options, absl::string_view what) {
-  return absl::InvalidArgumentError(absl::StrCat("AdaptiveLimiter ", options.name, ": ", what));
+  return absl::InvalidArgumentError(
+      absl::StrCat("AdaptiveLimiter", options.name.empty() ? "" : " ", options.name, ": ", what));
 }
 
 }  // namespace
@@ -66,11 +62,11 @@ absl::Status Validate(const AdaptiveLimiter::Options& options) {
   if (bounds.minimum < 1) return Error(options, "minimum must be >= 1");
   if (bounds.maximum > Semaphore::kMaxLimit) return Error(options, "maximum must be < 2^31");
   if (bounds.initial < bounds.minimum || bounds.initial > bounds.maximum) {
-    return Error(options, "minimum <= initial <= maximum must hold");
+    return Error(options, "initial must be between minimum and maximum");
   }
   if (options.queue_size.value_or(1) < 1) return Error(options, "queue_size must be >= 1");
   if (options.queue_size && std::holds_alternative<Aimd>(options.algorithm)) {
-    return Error(options, "Aimd has no queue_size");
+    return Error(options, "queue_size must not be given with Aimd");
   }
   if (options.window <= Duration::zero()) return Error(options, "window must be > 0");
   if (options.min_samples < 1 || options.min_samples > 1000) {
@@ -82,37 +78,68 @@ absl::Status Validate(const AdaptiveLimiter::Options& options) {
   return absl::OkStatus();
 }
 
+// The loop of control: windows of calls come from the sampler, the estimator makes a limit of each.
+class AdaptiveLimiter::Loop {
+ public:
+  explicit Loop(const Options& options)
+      : sampler(options.window, options.min_samples),
+        estimator(options.algorithm, BoundsOf(options), options.queue_size),
+        drop_share_(options.drop_share) {}
+
+  // True if there is a limit to set.
+  bool Adapt(TimePoint now) {
+    if (!sampler.Ready(now)) return false;
+    const internal::LimitWindow window = sampler.Take(drop_share_);
+    estimator.Update(window);
+    if (window.succeeded > 0) latency = window.latency;
+    return true;
+  }
+
+  void Change(const Options& options) {
+    const std::int64_t before = estimator.limit();
+    sampler.Change(options.window, options.min_samples);
+    estimator.Change(options.algorithm, BoundsOf(options), options.queue_size);
+    if (estimator.limit() != before) sampler.Drop();  // its calls began under an older limit
+    drop_share_ = options.drop_share;
+  }
+
+  internal::LimitSampler sampler;
+  internal::LimitEstimator estimator;
+  double latency = 0;  // the mean of the last window that had a success, in ns; 0: none yet
+
+ private:
+  double drop_share_;
+};
+
 AdaptiveLimiter::AdaptiveLimiter(Options options)
-    : mask_(internal::StripeCount() - 1),
-      stripes_(std::make_unique<Stripe[]>(mask_ + 1)),
-      options_(internal::Validated(std::move(options))),
+    : options_(internal::Validated(std::move(options))),
       classifies_(options_.Read()->classify != nullptr),
-      loop_(MakeLoop(*options_.Read())),
+      loop_(std::make_unique<Loop>(*options_.Read())),
       clock_(options_.Read()->clock),
-      refusals_(RejectionKind::kBulkheadFull, "AdaptiveLimit", options_.Read()->name, "permit"),
       semaphore_({.limit = loop_->estimator.limit(),
                   .name = options_.Read()->name,
-                  .clock = options_.Read()->clock}) {}
+                  .clock = options_.Read()->clock},
+                 "AdaptiveLimit") {}
 
 AdaptiveLimiter::~AdaptiveLimiter() = default;
 
 absl::StatusOr<AdaptiveLimiter::Ticket> AdaptiveLimiter::Admit() {
   std::optional<Permit> permit = semaphore_.TryAcquire();
-  if (!permit) return refusals_.exhausted;
+  if (!permit) return semaphore_.refusals().exhausted;
   Ticket ticket;
   ticket.clock_ = clock_.get();
   ticket.permit_ = *std::move(permit);
-  if (Picks()) Measure(Now(), ticket.sample_);
+  if (picker_.Picks()) Measure(Now(), ticket.sample_);
   return ticket;
 }
 
 absl::StatusOr<AdaptiveLimiter::Ticket> AdaptiveLimiter::AdmitAt(TimePoint now) {
   std::optional<Permit> permit = semaphore_.TryAcquire();
-  if (!permit) return refusals_.exhausted;
+  if (!permit) return semaphore_.refusals().exhausted;
   Ticket ticket;
   ticket.clock_ = clock_.get();
   ticket.permit_ = *std::move(permit);
-  if (Picks()) Measure(now, ticket.sample_);
+  if (picker_.Picks()) Measure(now, ticket.sample_);
   return ticket;
 }
 
@@ -121,12 +148,13 @@ void AdaptiveLimiter::Ticket::Done(Outcome outcome) noexcept {
   DoneAt(timed ? internal::ReadClock(clock_) : TimePoint::min(), outcome);
 }
 
-// Nobody waits to be measured.
+// A call does not wait for the mutex to be measured: it goes unmeasured.
 void AdaptiveLimiter::MeasureLocked(TimePoint now, internal::LimitSample& sample) {
   const std::unique_lock lock(mutex_, std::try_to_lock);
   if (!lock.owns_lock()) return;
   AdaptIfReady(now);
-  // While more are out than the limit says, this one may have got its permit under an older limit.
+  // While more permits are in use than the limit, this call may have got its own under an older
+  // one.
   const std::int64_t in_use = semaphore_.in_use();
   const bool old = in_use > loop_->estimator.limit();
   const std::uint64_t window = old ? 0 : loop_->sampler.Join(now, in_use);
@@ -135,6 +163,10 @@ void AdaptiveLimiter::MeasureLocked(TimePoint now, internal::LimitSample& sample
   sample.limiter_ = this;
   sample.window_ = window;
   sample.began_ = now;
+}
+
+void internal::LimitSample::SettleMeasured(TimePoint now, Outcome outcome) noexcept {
+  std::exchange(limiter_, nullptr)->Settle(*this, now, outcome);
 }
 
 void AdaptiveLimiter::Settle(const internal::LimitSample& sample, TimePoint now, Outcome outcome) {
@@ -154,8 +186,8 @@ void AdaptiveLimiter::AdaptIfReady(TimePoint now) {
                                   std::memory_order_relaxed);
 }
 
-// Under the mutex, so that an older limit does not replace a newer one; the semaphore calls nobody
-// who could come back here.
+// With the mutex held, so that an older limit never replaces a newer one. The semaphore only wakes
+// waiters, and a waker does not call back.
 void AdaptiveLimiter::SetLimit() {
   const std::int64_t limit = loop_->estimator.limit();
   if (limit != semaphore_.limit()) semaphore_.ChangeLimit(limit);
@@ -163,9 +195,7 @@ void AdaptiveLimiter::SetLimit() {
 
 void AdaptiveLimiter::Publish() {
   const internal::LimitSampler& sampler = loop_->sampler;
-  shift_.store(sampler.shift(), std::memory_order_relaxed);
-  busy_from_.store(sampler.busy_from().time_since_epoch().count(), std::memory_order_relaxed);
-  busy_until_.store(sampler.busy_until().time_since_epoch().count(), std::memory_order_relaxed);
+  picker_.Publish(sampler.shift(), sampler.busy_from(), sampler.busy_until());
 }
 
 absl::StatusOr<internal::Commit> AdaptiveLimiter::PrepareUpdate(Options options) {
@@ -189,7 +219,7 @@ void AdaptiveLimiter::Change(internal::Versions<Options>::Next next) {
   options_.Replace(std::move(next));
   const auto now = options_.Read();
   classifies_.store(now->classify != nullptr, std::memory_order_relaxed);
-  loop_->Change(*now, BoundsOf(*now));
+  loop_->Change(*now);
   SetLimit();
   Publish();
 }

@@ -3,10 +3,21 @@
 #include <absl/strings/str_cat.h>
 
 #include <algorithm>
+#include <string>
 
 #include "src/base/info_text.h"
 
 namespace holdfast {
+namespace {
+
+// The default is not said: it gives way to a shorter Timeout outside, and so contradicts none.
+std::string WaitText(const BulkheadOptions& options) {
+  if (options.max_queue == 0 || options.max_wait == BulkheadOptions().max_wait) return {};
+  if (options.max_wait == Duration::max()) return "waits until the deadline";
+  return internal::MaxWaitText(options.max_wait);
+}
+
+}  // namespace
 
 absl::Status Validate(const BulkheadOptions& options) {
   const auto wrong = [](absl::string_view what) {
@@ -25,7 +36,7 @@ Verdict Bulkhead::Queue(Call& call, State& state) const {
   const internal::Refusals& refusals = semaphore_->refusals();
   if (!state.waiter_) {
     const auto options = options_.Read();
-    if (Queueless(*options)) return Refuse(call);
+    if (Queueless(*options)) return RefuseWithoutQueue(call);
     if (!Enter(call, state, *options)) return Verdict::Reject(refusals.exhausted);
   }
   // NOLINTNEXTLINE(bugprone-unchecked-optional-access): Enter makes it
@@ -41,17 +52,16 @@ Verdict Bulkhead::Queue(Call& call, State& state) const {
                                                                    : refusals.exhausted);
 }
 
-// Where nobody may wait.
-Verdict Bulkhead::Refuse(Call& call) const {
-  if (semaphore_->reserved_.Counts(call.priority())) {
-    semaphore_->reserved_.Missed(call.priority(), call.now(), semaphore_->limit());
+Verdict Bulkhead::RefuseWithoutQueue(Call& call) const {
+  if (semaphore_->reserved_.HasLowerPriority(call.priority())) {
+    semaphore_->reserved_.NoteRefused(call.priority(), call.now(), semaphore_->limit());
   }
   return Verdict::Reject(semaphore_->refusals().exhausted);
 }
 
-bool Bulkhead::LeavesFree(Call& call) const {
-  const std::int64_t kept = semaphore_->reserved_.For(call.priority(), call.now());
-  return kept > 0 && semaphore_->in_use() >= semaphore_->limit() - kept;
+bool Bulkhead::OnlyReservedLeft(Call& call) const {
+  const std::int64_t reserved = semaphore_->reserved_.ReservedAgainst(call.priority(), call.now());
+  return reserved > 0 && semaphore_->in_use() >= semaphore_->limit() - reserved;
 }
 
 bool Bulkhead::Enter(Call& call, State& state, const BulkheadOptions& options) const {
@@ -88,17 +98,18 @@ PolicyInfo Bulkhead::Info(const internal::Changes& changes) const {
   const Semaphore::Options* const next = changes.Of(*semaphore_);
   const std::int64_t limit = next == nullptr ? semaphore_->limit() : next->limit;
   const bool bounded = options.max_queue != BulkheadOptions().max_queue;
-  return {.settings = internal::JoinSettings(
-              {internal::NameText(semaphore_->name()), absl::StrCat(limit, " at once"),
-               bounded ? absl::StrCat("queue of ", options.max_queue) : "",
-               options.order == QueueOrder::kNewestFirst ? "newest first" : "",
-               options.controlled_delay
-                   ? absl::StrCat("sheds after ",
-                                  internal::DurationText(options.controlled_delay->target))
-                   : "",
-               options.max_queue == 0 ? "" : internal::MaxWaitText(options.max_wait)}),
-          .max_wait = Queueless(options) ? TimeSpan{} : options.max_wait,
-          .limit = limit};
+  const bool chosen = !Queueless(options) && options.max_wait != BulkheadOptions().max_wait;
+  return {
+      .settings = internal::JoinSettings(
+          {internal::NameText(semaphore_->name()), absl::StrCat(limit, " at once"),
+           bounded ? absl::StrCat("queue of ", options.max_queue) : "",
+           options.order == QueueOrder::kNewestFirst ? "LIFO" : "",
+           options.controlled_delay
+               ? absl::StrCat("CoDel ", internal::DurationText(options.controlled_delay->target))
+               : "",
+           WaitText(options)}),
+      .max_wait = chosen ? options.max_wait : TimeSpan{},
+      .limit = limit};
 }
 
 }  // namespace holdfast

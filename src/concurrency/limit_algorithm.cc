@@ -17,7 +17,7 @@ absl::Status Check(const Aimd& aimd) {
 
 absl::Status Check(const Vegas& vegas) {
   if (!(vegas.alpha > 0 && vegas.beta > vegas.alpha && std::isfinite(vegas.beta))) {
-    return absl::InvalidArgumentError("Vegas: 0 < alpha < beta must hold, and beta be finite");
+    return absl::InvalidArgumentError("Vegas: alpha must be > 0, and beta finite and > alpha");
   }
   if (!(vegas.smoothing > 0 && vegas.smoothing <= 1)) {
     return absl::InvalidArgumentError("Vegas: smoothing must be in (0, 1]");

@@ -6,8 +6,7 @@
 namespace holdfast::internal {
 namespace {
 
-// Where so few are in flight it is not the limit that holds them back, and they say nothing of what
-// more would do.
+// True if it was not the limit that held the calls back.
 bool IsFarBelow(const LimitWindow& window, double limit) {
   return 2 * static_cast<double>(window.in_flight) < limit;
 }
@@ -25,7 +24,7 @@ double VegasEstimator::Next(const LimitWindow& window, double limit) {
   const bool first = !no_load_.known();
   const bool measured = no_load_.probe().has_value();
   no_load_.Update(window, limit, minimum_);
-  // A probe's window says nothing of the limit, and the first has nothing to be compared to.
+  // A probe's window says nothing of the limit, and the first one has nothing to compare with.
   if (!window.dropped && (window.succeeded <= 0 || first || measured)) return limit;
   return limit + options_.smoothing * Change(window, limit);
 }
@@ -57,7 +56,7 @@ double Gradient2Estimator::Next(const LimitWindow& window, double limit) {
   return limit + options_.smoothing * (limit * gradient + queue_size_ - limit);
 }
 
-// An exponential average, that of few windows being their mean.
+// An exponential average; of the first few windows it is the mean.
 void Gradient2Estimator::Average(double latency) {
   constexpr std::int64_t kWarmUp = 10;
   averaged_ = std::min(averaged_ + 1, kWarmUp);
@@ -65,7 +64,7 @@ void Gradient2Estimator::Average(double latency) {
                                             : 2 / (static_cast<double>(options_.long_window) + 1);
   double average = no_load_.value();
   average += weight * (latency - average);
-  // It is quicker to forget what was very slow.
+  // A time of very slow calls is forgotten sooner.
   if (average > 2 * latency) average *= 0.95;
   no_load_.set_value(average);
 }
@@ -102,7 +101,7 @@ void LimitEstimator::Change(const LimitAlgorithm& algorithm, const LimitBounds& 
 
 void LimitEstimator::Update(const LimitWindow& window) {
   LimitWindow seen = window;
-  // At least one nanosecond, also where it is not a number.
+  // At least one nanosecond, also if it is not a number.
   if (!(seen.latency >= 1)) seen.latency = 1;
   seen.latency = std::min(seen.latency, static_cast<double>(Duration::max().count()));
   const double next =

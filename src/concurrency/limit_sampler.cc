@@ -6,7 +6,7 @@
 namespace holdfast::internal {
 namespace {
 
-// Nanoseconds, held within what is useful.
+// `ns` nanoseconds, at least `least` and at most the larger of both bounds.
 Duration Within(double ns, Duration least, Duration most) {
   if (!(ns > static_cast<double>(least.count()))) return least;
   if (ns >= static_cast<double>(most.count())) return std::max(least, most);
@@ -16,7 +16,7 @@ Duration Within(double ns, Duration least, Duration most) {
 }  // namespace
 
 std::uint64_t LimitSampler::Join(TimePoint now, std::int64_t in_flight) {
-  // A clock that went back would keep a window open until it has caught up.
+  // The window cannot become ready: so many calls hang.
   const bool lost = judged() >= kMaxCalls && ended() < min_samples_ && now >= Patience();
   if (!open_ || now < busy_from() || lost) Open(now);
   if (!TakesCalls(now)) {
@@ -57,7 +57,7 @@ void LimitSampler::End(std::uint64_t number, Duration latency, Outcome outcome) 
 bool LimitSampler::TakesCalls(TimePoint now) const {
   if (judged() >= kMaxCalls) return false;
   if (now < until_ || judged() < min_samples_) return true;
-  return ended() < min_samples_ && now >= Patience();  // others instead of those that hang
+  return ended() < min_samples_ && now >= Patience();  // instead of calls that hang
 }
 
 bool LimitSampler::Ready(TimePoint now) const {
@@ -67,7 +67,7 @@ bool LimitSampler::Ready(TimePoint now) const {
   return out * kOneIn <= judged() || now >= Patience();
 }
 
-// Calls that hang must not keep the window waiting.
+// Until when the window waits for calls that hang.
 TimePoint LimitSampler::Patience() const {
   constexpr Duration kLongest = std::chrono::minutes(1);
   const double mean = succeeded_ > 0 ? latencies_ / static_cast<double>(succeeded_) : 0;
@@ -107,7 +107,6 @@ void LimitSampler::Change(Duration length, std::int64_t min_samples) {
   Drop();
 }
 
-// Up in steps, since many calls at once may have been a burst, and down at once.
 void LimitSampler::AdaptShift() {
   constexpr int kStep = 4;
   if (judged() >= kMaxCalls) {

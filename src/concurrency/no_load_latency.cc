@@ -8,7 +8,7 @@ namespace holdfast::internal {
 
 void NoLoadLatency::Update(const LimitWindow& window, double limit, double minimum) {
   if (window.succeeded <= 0) {
-    probe_.reset();  // it will be due again at once
+    probe_.reset();  // it is due again at once
     return;
   }
   const double latency = window.latency;
@@ -23,8 +23,8 @@ void NoLoadLatency::Update(const LimitWindow& window, double limit, double minim
     jitter_ = NextJitter(window);
     return;
   }
-  // No load makes a service faster. Only a part of the way, since the least of many noisy means is
-  // less than their mean.
+  // Load makes no service faster, so a lower latency is nearer to the truth. Only part of the way,
+  // since the least of many noisy means is less than their mean.
   constexpr double kPart = 0.125;
   if (latency < value_) value_ += kPart * (latency - value_);
   ++windows_;
@@ -33,15 +33,15 @@ void NoLoadLatency::Update(const LimitWindow& window, double limit, double minim
   if (windows_ >= kMinWindows && calls_ >= due) probe_ = light;
 }
 
-// What differs little may be chance, what differs much is a service that has become another.
+// A small difference may be chance; a large one means that the service has changed.
 void NoLoadLatency::Measured(double latency) {
   constexpr double kMuch = 0.15;
   const bool much = std::abs(latency - value_) > kMuch * value_;
   value_ = much ? latency : (value_ + latency) / 2;
 }
 
-// From what was measured: so that a simulation repeats itself, and clients of one service don't
-// probe it at the same time.
+// Derived from what was measured: a simulation repeats itself, and yet the clients of one service
+// do not probe it at the same time.
 double NoLoadLatency::NextJitter(const LimitWindow& window) {
   random_ += std::bit_cast<std::uint64_t>(window.latency) + 0x9e37'79b9'7f4a'7c15;
   std::uint64_t mixed = random_;  // splitmix64's

@@ -1,3 +1,44 @@
+// A counting semaphore with a queue of waiters, whose fast path is one compare-and-swap.
+//
+// Model. The state is one 64-bit word and a queue. The word holds the limit, the permits in use and
+// the flag kWaiting; the queue (lines_, one intrusive list for each priority) is guarded by mutex_.
+// As limit, use and flag are one word, taking permits is one compare-and-swap against all three, so
+// no interleaving can pass the limit or overtake a waiter.
+//
+//   acquire   TryTake: while kWaiting is clear and n permits fit, add n to the word.
+//             Otherwise a Waiter enters the queue, under the mutex.
+//   release   GiveBack: subtract n. If kWaiting was set, serve the queue, under the mutex.
+//   limit     ChangeLimit: replace the limit's bits, then serve the queue, under the mutex.
+//   serve     ServeWaitersLocked: give permits to the head of the queue while they fit; clear
+//             kWaiting when the queue is empty.
+//
+// Invariants.
+//   1. Permits in use exceed the limit only after the limit was lowered: every addition happens in
+//      a compare-and-swap that has checked both.
+//   2. Only holders of mutex_ change kWaiting and the queue, and whenever the mutex is free
+//      kWaiting is set exactly if the queue is not empty.
+//   3. Whenever the mutex is free, the head of the queue does not fit, unless a release that saw
+//      kWaiting is about to take the mutex and serve.
+//   4. Each waiter's fate changes once, from kWaiting, under the mutex; then it is in no list.
+//
+// No wake-up is lost. TryEnter sets kWaiting first and then tries to serve. Consider a release that
+// runs at the same time. All changes of the word are read-modify-writes, so they have one order. If
+// the subtraction comes before the setting of kWaiting, then TryEnter's attempt to serve sees the
+// permits. If it comes after, the release sees kWaiting in the value that it replaced, and serves
+// the queue itself, once it gets the mutex. Either way somebody looks at the queue with the permits
+// free.
+//
+// Why the memory orders suffice. A permit is a right to touch what the semaphore protects, so what
+// its last holder did must be visible to the next one. The release is a read-modify-write with
+// acq_rel (release part); a taker's compare-and-swap has acquire, and reads from that release or
+// from a later read-modify-write, which continues its release sequence. A failed compare-and-swap,
+// and the first load in TryTake, are relaxed: their value is only the expectation of the next
+// compare-and-swap. Where a waiter is served, the server acquires through its own acq_rel operation
+// and passes that on to the waiter by the mutex, which Take locks. limit() and in_use() are loads
+// of a moment and order nothing that a caller could rely on.
+//
+// Wakers are called with the mutex held, so that a waiter that leaves cannot be woken afterwards; a
+// Waker must not call back.
 #include "holdfast/concurrency/semaphore.h"
 
 #include <absl/strings/str_cat.h>
@@ -9,18 +50,24 @@
 namespace holdfast {
 
 absl::Status Validate(const Semaphore::Options& options) {
+  const auto wrong = [&options](const auto&... text) {
+    return absl::InvalidArgumentError(
+        absl::StrCat("Semaphore", options.name.empty() ? "" : " ", options.name, ": ", text...));
+  };
+  if (options.limit == 0) return wrong("limit is missing; set it to the most permits at once");
   if (options.limit < 1 || options.limit > Semaphore::kMaxLimit) {
-    return absl::InvalidArgumentError(absl::StrCat(
-        "Semaphore ", options.name, ": limit must be in [1, 2^31 - 1], not ", options.limit));
+    return wrong("limit must be in [1, 2^31 - 1], not ", options.limit);
   }
   return absl::OkStatus();
 }
 
-Semaphore::Semaphore(Options options)
+Semaphore::Semaphore(Options options) : Semaphore(std::move(options), "Bulkhead") {}
+
+Semaphore::Semaphore(Options options, std::string_view policy)
     : word_(static_cast<std::uint64_t>(options.limit) << kLimitShift),
       name_(options.name),
       clock_(options.clock),
-      refusals_(RejectionKind::kBulkheadFull, "Bulkhead", options.name, "permit") {
+      refusals_(RejectionKind::kBulkheadFull, policy, options.name, "permit") {
   internal::ThrowIfInvalid(Validate(options));
 }
 
@@ -36,7 +83,8 @@ absl::StatusOr<Permit> Semaphore::Acquire(std::int64_t n, const WaitOptions& opt
   Parker parker;
   const std::stop_callback wake(options.stop, [&parker] { parker.Wake(); });
   Waiter waiter;
-  waiter.TryEnter(*this, parker, {.n = n, .now = clock->Now()});
+  // Never false: its queue has no bound but the number of threads.
+  (void)waiter.TryEnter(*this, parker, {.n = n, .now = clock->Now()});
   for (;;) {
     if (auto taken = waiter.Take()) return std::move(*taken);
     if (options.stop.stop_requested()) return refusals_.cancelled;
@@ -82,7 +130,7 @@ void Semaphore::ServeWaiters() {
   ServeWaitersLocked();
 }
 
-// Who is served next; null if nobody waits.
+// The waiter to serve next; null if nobody waits.
 Semaphore::Waiter* Semaphore::NextLocked() const {
   for (const Line& line : std::views::reverse(lines_)) {
     if (line.first != nullptr) return line.first;
@@ -90,7 +138,7 @@ Semaphore::Waiter* Semaphore::NextLocked() const {
   return nullptr;
 }
 
-// Serves the queue from its head as far as permits go, and clears kWaiting when it is empty.
+// Serves the queue from its head while permits suffice, and clears kWaiting when it is empty.
 void Semaphore::ServeWaitersLocked() {
   std::uint64_t word = word_.load(std::memory_order_acquire);
   while (Waiter* const head = NextLocked()) {
@@ -108,7 +156,7 @@ void Semaphore::ServeWaitersLocked() {
   word_.fetch_and(~kWaiting, std::memory_order_acq_rel);
 }
 
-// For one more in the queue.
+// Makes room for one more waiter; false if the queue is full and nobody must make room for it.
 bool Semaphore::MakeRoomLocked(const Place& place) {
   if (queued_ < place.max_queue) return true;
   for (std::size_t p = 0; p <= static_cast<std::size_t>(place.priority); ++p) {
@@ -123,7 +171,7 @@ bool Semaphore::MakeRoomLocked(const Place& place) {
 
 bool Semaphore::Waiter::TryEnter(Semaphore& semaphore, Waker& waker, const Place& place) {
   const std::lock_guard lock(semaphore.mutex_);
-  const bool first = semaphore.queued_ == 0;  // not so where another gives way to it
+  const bool first = semaphore.queued_ == 0;  // not so if another was refused to make room
   if (place.max_queue < 1 || !semaphore.MakeRoomLocked(place)) return false;
   semaphore_ = &semaphore;
   waker_ = &waker;
@@ -154,11 +202,11 @@ void Semaphore::Waiter::Leave() {
     semaphore_->word_.fetch_sub(kOne * static_cast<std::uint64_t>(place_.n),
                                 std::memory_order_acq_rel);
   }
-  // Those behind it may fit now.
+  // The waiters behind it may fit now.
   semaphore_->ServeWaitersLocked();
 }
 
-// Ends its waiting; Take says how.
+// Ends the waiting; Take returns how.
 void Semaphore::Waiter::EndLocked(Fate fate) {
   fate_ = fate;
   UnlinkLocked();

@@ -46,13 +46,14 @@ class Scene {
 
   auto Plain() {
     return Stack(Timeout(30s), Retrying(), CircuitBreak(breaker),
-                 RateLimit(bucket, {.max_wait = 30s}), Bulkhead(semaphore), Timeout(2s));
+                 RateLimit(bucket, {.max_wait = 30s}),
+                 Bulkhead(semaphore, {.max_wait = Duration::max()}), Timeout(2s));
   }
   auto Hedged() {
     return Stack(Timeout(30s), Retrying(), CircuitBreak(breaker),
                  RateLimit(bucket, {.max_wait = 30s}),
                  Hedge({.delay = 500ms, .budget = RetryBudget::Unlimited()}, HedgeAll()),
-                 Bulkhead(semaphore), Timeout(2s));
+                 Bulkhead(semaphore, {.max_wait = Duration::max()}), Timeout(2s));
   }
 
   // The same with options that change while the call is under way.
@@ -163,8 +164,8 @@ class Scene {
   std::shared_ptr<Settings<TimeoutOptions>> total = Make(TimeoutOptions{.limit = 30s});
   std::shared_ptr<Settings<RetryOptions>> retrying = Make(RetryOptions{
       .max_attempts = 4, .backoff = Backoff::Constant(1s), .budget = RetryBudget::Unlimited()});
-  std::shared_ptr<Settings<RateLimitOptions>> limit = Make(RateLimitOptions{});
-  std::shared_ptr<Settings<BulkheadOptions>> queue = Make(BulkheadOptions{});
+  std::shared_ptr<Settings<RateLimitOptions>> limit = Make(RateLimitOptions{.max_wait = 30s});
+  std::shared_ptr<Settings<BulkheadOptions>> queue = Make(BulkheadOptions{.max_wait = 30s});
   std::optional<Permit> permit;  // the other's
   std::optional<net::cancellation_signal> signal{std::in_place};
   std::stop_source stop;

@@ -137,6 +137,7 @@ TEST_CASE("a context may end with calls at every kind of wait") {
       TokenBucket::Options{.rate = 0.001, .burst = 1, .clock = clock});
   auto held = std::make_shared<int>(0);
   const auto permit = full->TryAcquire();
+  const BulkheadOptions patient = {.max_wait = Duration::max()};
   int called = 0;
   {
     std::optional<net::io_context> context(std::in_place);
@@ -161,12 +162,13 @@ TEST_CASE("a context may end with calls at every kind of wait") {
           net::detached);
     };
     start(Stack(RateLimit(bucket, {.max_wait = 60s})));
-    start(Stack(Timeout(60s), Bulkhead(full)));
-    start(Stack(Bulkhead(full)));
-    start(Stack(Bulkhead(semaphore)));  // two are attempts, and the third waits for one of those
+    start(Stack(Timeout(60s), Bulkhead(full, patient)));
+    start(Stack(Bulkhead(full, patient)));
+    start(Stack(
+        Bulkhead(semaphore, patient)));  // two are attempts, and the third waits for one of those
     start(Stack(Hedge({.delay = 1ms, .budget = RetryBudget::Unlimited()}, HedgeAll())));
     start(Stack(Timeout(60s), Hedge({.budget = RetryBudget::Unlimited()}, HedgeAll()),
-                Bulkhead(full)));
+                Bulkhead(full, patient)));
     const bool began = GENERATE(true, false);
     if (began) io.run_for(5ms);
     CHECK(called == 0);

@@ -43,7 +43,8 @@ struct Shared {
                         .backoff = Backoff::Constant(50us),
                         .budget = RetryBudget::Unlimited(),
                         .wait_for_refusals = true}),
-                 CircuitBreak(breaker), RateLimit(bucket), Bulkhead(semaphore), Timeout(40s));
+                 CircuitBreak(breaker), RateLimit(bucket),
+                 Bulkhead(semaphore, {.max_wait = Duration::max()}), Timeout(40s));
   }
 
   void Enter() {
@@ -152,7 +153,7 @@ TEST_CASE("a permit goes from a thread to a coroutine and back") {
   auto semaphore = std::make_shared<Semaphore>(Semaphore::Options{.limit = 1});
   net::io_context io;
   int inside = 0;  // guarded by the permit
-  const auto stack = Stack(Bulkhead(semaphore));
+  const auto stack = Stack(Bulkhead(semaphore, {.max_wait = Duration::max()}));
   const auto async = stack.AroundAsync(
       [&]() -> net::awaitable<absl::Status> {
         ++inside;
@@ -209,7 +210,7 @@ TEST_CASE("calls are stopped by other threads, at any time") {
     run(Stack(
         Timeout(50s),
         Hedge({.delay = 30us, .max_hedges = 2, .budget = RetryBudget::Unlimited()}, HedgeAll()),
-        Bulkhead(shared.semaphore)));
+        Bulkhead(shared.semaphore, {.max_wait = Duration::max()})));
   } else {
     run(shared.MakeStack());
   }
@@ -276,7 +277,7 @@ TEST_CASE("a context may end while other threads wake its calls") {
     std::thread thread;
     {
       net::io_context io;
-      const auto call = Stack(Bulkhead(semaphore), Timeout(60s))
+      const auto call = Stack(Bulkhead(semaphore, {.max_wait = Duration::max()}), Timeout(60s))
                             .AroundAsync(
                                 [&io](auto&& token) {
                                   return net::post(io, std::forward<decltype(token)>(token));

@@ -152,7 +152,7 @@ TEST_CASE("asynchronous: calls wait for a permit in order, until another call's 
   World w;
   w.service.Script({{3s, kOk}, {5s, kOk}, {1s, kOk}});
   auto semaphore = std::make_shared<Semaphore>(Semaphore::Options{.limit = 1});
-  const auto call = w.Around(Stack(Bulkhead(semaphore)));
+  const auto call = w.Around(Stack(Bulkhead(semaphore, {.max_wait = Duration::max()})));
   const auto hasty = w.Around(Stack(Bulkhead(semaphore, {.max_wait = 2s})));
   Ended first;
   Ended second;

@@ -26,6 +26,8 @@ using testing::Reply;
 using testing::Simulate;
 using testing::World;
 
+constexpr BulkheadOptions kPatient = {.max_wait = Duration::max()};
+
 std::shared_ptr<AdaptiveLimiter> Limiter(AdaptiveLimiter::Options options) {
   return std::make_shared<AdaptiveLimiter>(std::move(options));
 }
@@ -75,18 +77,55 @@ TEST_CASE("a full adaptive limit refuses in its own name, as a bulkhead would") 
   CHECK(waited.code() == absl::StatusCode::kResourceExhausted);
   CHECK(clock.Now() == TimePoint{1s});
 
-  const absl::Status late = Stack(Timeout(1s), AdaptiveLimit(limiter)).Around(ok, &clock)();
+  const absl::Status late =
+      Stack(Timeout(1s), AdaptiveLimit(limiter, kPatient)).Around(ok, &clock)();
   CHECK(late.code() == absl::StatusCode::kDeadlineExceeded);
   CHECK(RejectionOf(late)->policy == "AdaptiveLimit");
   CHECK(limiter->in_use() == 1);
   CHECK(limiter->queued() == 0);
 }
 
+TEST_CASE("every refusal of an adaptive limit bears its name") {
+  FakeClock clock;
+  const auto limiter = Limiter({.initial = 1, .name = "db"});
+  auto held = limiter->AdmitAt(clock.Now());
+  const auto policy_of = [&](const BulkheadOptions& options) {
+    const auto call =
+        Stack(AdaptiveLimit(limiter, options)).Around([] { return absl::OkStatus(); }, &clock);
+    return RejectionOf(call())->policy;
+  };
+  CHECK(policy_of({}) == "AdaptiveLimit");
+  CHECK(policy_of({.max_queue = 0}) == "AdaptiveLimit");
+  CHECK(RejectionOf(limiter->AdmitAt(clock.Now()).status())->policy == "AdaptiveLimit");
+
+  // A waiter that has to make room for a call of higher priority.
+  clock.set_auto_advance(false);
+  const auto call = Stack(AdaptiveLimit(limiter, {.max_queue = 1}))
+                        .Around([] { return absl::OkStatus(); }, &clock);
+  absl::Status made_room;
+  std::jthread low([&] { made_room = call.With({.priority = Priority::kLow}); });
+  clock.AwaitWaiters(1);
+  std::jthread normal([&] { (void)call(); });
+  low.join();
+  CHECK(RejectionOf(made_room)->policy == "AdaptiveLimit");
+  held->DoneAt(clock.Now(), Outcome::kSuccess);
+}
+
+TEST_CASE("by default a call waits for a place for a second") {
+  FakeClock clock;
+  const auto limiter = Limiter({.initial = 1});
+  const auto held = limiter->AdmitAt(clock.Now());
+  const auto call = Stack(AdaptiveLimit(limiter)).Around([] { return absl::OkStatus(); }, &clock);
+  CHECK(absl::IsResourceExhausted(call()));
+  CHECK(clock.Now() == TimePoint{1s});
+}
+
 TEST_CASE("a call that waits gets the place that comes free") {
   FakeClock clock;
   const auto limiter = Limiter({.initial = 1});
   auto held = limiter->AdmitAt(clock.Now());
-  const auto call = Stack(AdaptiveLimit(limiter)).Around([] { return absl::OkStatus(); }, &clock);
+  const auto call =
+      Stack(AdaptiveLimit(limiter, kPatient)).Around([] { return absl::OkStatus(); }, &clock);
   absl::Status status = absl::UnknownError("");
   std::jthread caller([&] { status = call(); });
   clock.AwaitWaiters(1);
@@ -101,6 +140,9 @@ TEST_CASE("an adaptive limit refuses what makes no sense") {
   CHECK_THROWS_AS(AdaptiveLimit(std::shared_ptr<AdaptiveLimiter>()), std::invalid_argument);
   CHECK_THROWS_AS(AdaptiveLimit(AdaptiveLimiter::Options{.minimum = 0}), std::invalid_argument);
   CHECK_THROWS_AS(AdaptiveLimit(Limiter({}), {.max_queue = -1}), std::invalid_argument);
+  CHECK_THROWS_WITH(AdaptiveLimit({.min_samples = 0}),
+                    "AdaptiveLimiter: min_samples must be in [1, 1000]");
+  CHECK(Stack(AdaptiveLimit({})).Around([] { return absl::OkStatus(); })().ok());
 }
 
 TEST_CASE("the limit follows what becomes of calls in a stack") {

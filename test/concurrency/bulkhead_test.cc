@@ -25,6 +25,7 @@ std::shared_ptr<Semaphore> Permits(std::int64_t limit) {
 }
 
 const auto kSucceed = [] { return absl::OkStatus(); };
+constexpr BulkheadOptions kPatient = {.max_wait = Duration::max()};
 
 TEST_CASE("a bulkhead holds a permit while the call is below it, and no longer") {
   const auto permits = Permits(1);
@@ -42,7 +43,7 @@ TEST_CASE("a call that waits gets the permit that comes back") {
   FakeClock clock;
   const auto permits = Permits(1);
   auto held = permits->TryAcquire();
-  const auto call = Stack(Bulkhead(permits)).Around(kSucceed, &clock);
+  const auto call = Stack(Bulkhead(permits, kPatient)).Around(kSucceed, &clock);
   absl::Status status = absl::UnknownError("");
   std::jthread caller([&] { status = call(); });
   clock.AwaitWaiters(1);
@@ -65,7 +66,7 @@ TEST_CASE("a full bulkhead refuses when the wait is over: max_wait's end, or the
   CHECK(RejectionOf(full)->name == "db");
   CHECK(clock.Now() == TimePoint{3s});
 
-  const auto bounded = Stack(Timeout(2s), Bulkhead(permits)).Around(kSucceed, &clock);
+  const auto bounded = Stack(Timeout(2s), Bulkhead(permits, kPatient)).Around(kSucceed, &clock);
   CHECK(bounded().code() == absl::StatusCode::kDeadlineExceeded);
   CHECK(clock.Now() == TimePoint{5s});
   CHECK(permits->queued() == 0);
@@ -79,7 +80,8 @@ TEST_CASE("a bulkhead whose queue is full refuses at once") {
   FakeClock clock;
   const auto permits = Permits(1);
   auto held = permits->TryAcquire();
-  const auto call = Stack(Bulkhead(permits, {.max_queue = 1})).Around(kSucceed, &clock);
+  const auto call = Stack(Bulkhead(permits, {.max_wait = Duration::max(), .max_queue = 1}))
+                        .Around(kSucceed, &clock);
   std::jthread waiter([&] { (void)call(); });
   clock.AwaitWaiters(1);
   CHECK(call().code() == absl::StatusCode::kResourceExhausted);
@@ -91,7 +93,7 @@ TEST_CASE("a call that is stopped while it waits leaves the queue") {
   FakeClock clock;
   const auto permits = Permits(1);
   const auto held = permits->TryAcquire();
-  const auto call = Stack(Bulkhead(permits)).Around(kSucceed, &clock);
+  const auto call = Stack(Bulkhead(permits, kPatient)).Around(kSucceed, &clock);
   std::stop_source stop;
   absl::Status status;
   std::jthread caller([&] { status = call.With({.stop = stop.get_token()}); });
@@ -109,6 +111,46 @@ TEST_CASE("whatever the executor throws, the permit comes back") {
       Stack(Bulkhead(permits)).Around([]() -> absl::Status { throw std::runtime_error("boom"); });
   for (int i = 0; i < 5; ++i) CHECK_THROWS(call());
   CHECK(permits->in_use() == 0);
+}
+
+TEST_CASE("by default a call waits for a second, or less where its deadline says so") {
+  FakeClock clock;
+  const auto permits = Permits(1);
+  const auto held = permits->TryAcquire();
+  const auto waited = [&](const auto& stack, absl::StatusCode code) {
+    const TimePoint before = clock.Now();
+    CHECK(stack.Around(kSucceed, &clock)().code() == code);
+    return clock.Now() - before;
+  };
+  CHECK(waited(Stack(Bulkhead(permits)), absl::StatusCode::kResourceExhausted) == 1s);
+  CHECK(waited(Stack(Bulkhead(permits, {})), absl::StatusCode::kResourceExhausted) == 1s);
+  const Stack hasty(Timeout(300ms), Bulkhead(permits));
+  CHECK(waited(hasty, absl::StatusCode::kDeadlineExceeded) == 300ms);
+  CHECK(Validate(hasty).ok());
+  CHECK(Validate(Stack(Bulkhead(permits))).ok());
+  CHECK_FALSE(Validate(Stack(Bulkhead(permits, kPatient))).ok());
+  CHECK(permits->queued() == 0);
+}
+
+TEST_CASE("a bulkhead says how long a call may wait, where that was chosen") {
+  const auto text = [](BulkheadOptions options) {
+    return Stack(Bulkhead(Permits(1), options)).Describe();
+  };
+  CHECK(text({}) == "Bulkhead(\"db\", 1 at once)");
+  CHECK(text({.max_wait = 3s}) == "Bulkhead(\"db\", 1 at once, waits up to 3s)");
+  CHECK(text(kPatient) == "Bulkhead(\"db\", 1 at once, waits until the deadline)");
+  CHECK(text({.order = QueueOrder::kNewestFirst, .controlled_delay = ControlledDelay{}}) ==
+        "Bulkhead(\"db\", 1 at once, LIFO, CoDel 5ms)");
+}
+
+TEST_CASE("a bulkhead without a limit says that it is missing") {
+  CHECK_THROWS_WITH(Bulkhead({}),
+                    "Semaphore: limit is missing; set it to the most permits at once");
+  CHECK_THROWS_WITH(Bulkhead({.name = "db"}),
+                    "Semaphore db: limit is missing; set it to the most permits at once");
+  CHECK_THROWS_WITH(Bulkhead({.limit = -1}), "Semaphore: limit must be in [1, 2^31 - 1], not -1");
+  CHECK(Stack(Bulkhead({.limit = 10})).Around(kSucceed)().ok());
+  CHECK(Stack(Bulkhead({.limit = 10}, {})).Around(kSucceed)().ok());
 }
 
 TEST_CASE("a bulkhead may be made from options, and refuses senseless ones") {

@@ -116,6 +116,35 @@ TEST_CASE("a queue that stands is cut short, one that a burst left is not") {
   }
 }
 
+// 500 calls a second come to a service that hangs for ten seconds, under a limit of 20.
+TEST_CASE("by default an outage piles up no more than a second of calls") {
+  World world;
+  const auto permits = Permits(20);
+  auto call = Simulate(world, Stack(Bulkhead(permits), Timeout(20s)),
+                       Executor([&world](Call&, Reply<absl::Status> reply) {
+                         const Duration down = TimePoint(10s) - world.Now();
+                         world.After(down > Duration::zero() ? down : Duration(10ms),
+                                     [reply] { reply.Done(absl::OkStatus()); });
+                       }));
+  std::int64_t longest = 0;
+  std::int64_t late = 0;
+  std::int64_t late_and_served = 0;
+  for (int i = 0; i < 6'000; ++i) {
+    world.At(i * 2ms, [&, i] {
+      call([&, i](const absl::Status& status) {
+        if (i < 5'000) return;
+        ++late;
+        late_and_served += status.ok() ? 1 : 0;
+      });
+      longest = std::max(longest, permits->queued());
+    });
+  }
+  world.Run();
+  CHECK(longest <= 501);
+  CHECK(late == 1000);
+  CHECK(late_and_served == late);  // the pile was gone before any of these had waited for a second
+}
+
 // Poisson arrivals of each priority, as shares of what the permits can do; the shares that succeed.
 std::array<double, kPriorities> Served(const BulkheadOptions& options,
                                        const std::array<double, kPriorities>& load,

@@ -187,7 +187,7 @@ struct Outcome {
 std::vector<Outcome> Dump(const Transport& transport) {
   std::vector<Outcome> outcomes(kCalls);
   const auto send =
-      Stack(Bulkhead({.limit = kOutstanding}), Timeout(kDone))
+      Stack(Bulkhead({.limit = kOutstanding}, {.max_wait = Duration::max()}), Timeout(kDone))
           .Around([&](const httplib::Request& request, int number, Call& call) {
             const auto start = steady_clock::now();
             auto response = transport(request, call);

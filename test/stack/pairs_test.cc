@@ -49,7 +49,8 @@ TEST_CASE("what an inner policy refuses is no failure to a breaker") {
     check(Stack(CircuitBreak(breaker), Bulkhead(semaphore, {.max_wait = 0s})));
   }
   if (refusing == 2) {
-    check(Stack(CircuitBreak(breaker), Timeout(1s), Bulkhead(semaphore)));
+    check(Stack(CircuitBreak(breaker), Timeout(1s),
+                Bulkhead(semaphore, {.max_wait = Duration::max()})));
   }
   if (refusing == 3) {
     // Through a retry in between, and as a status from a stack in the executor.
@@ -200,7 +201,7 @@ TEST_CASE("an attempt's timeout ends what waits below it, and the next attempt h
   const auto call =
       Stack(Timeout(10s),
             Retry({.max_attempts = 3, .backoff = Backoff::Constant(1s), .wait_for_refusals = true}),
-            Timeout(2s), Bulkhead(semaphore))
+            Timeout(2s), Bulkhead(semaphore, {.max_wait = Duration::max()}))
           .Around(kSucceed, &clock);
   Report report;
   const absl::Status status = call.With({.report = &report});

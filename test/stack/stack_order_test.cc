@@ -309,11 +309,12 @@ TEST_CASE("no policy may keep a call waiting for ever") {
   const std::string forever = "may keep a call waiting for ever";
   CheckRefused(forever, RateLimit(kOneASecond, {.max_wait = Duration::max()}));
   CheckTaken(RateLimit(kOneASecond));
-  CheckRefused(forever, Bulkhead({.limit = 1}), Timeout(1s));
+  CheckRefused(forever, Bulkhead({.limit = 1}, {.max_wait = Duration::max()}), Timeout(1s));
   CheckRefused(forever, Pace({.rate = 1}, {.max_wait = Duration::max()}));
-  CheckRefused(forever, AdaptiveLimit({}));
+  CheckRefused(forever, AdaptiveLimit({}, {.max_wait = Duration::max()}));
   CheckTaken(AdaptiveTimeout({}), RateLimit(kOneASecond));
   CheckTaken(RateLimit(kOneASecond, {.dry_run = true}));
+  CheckTaken(Bulkhead({.limit = 1}), AdaptiveLimit({}), Timeout(100ms));  // bounded by default
 }
 
 TEST_CASE("a probe's lease is as long as a call below its breaker") {

@@ -1,5 +1,5 @@
-// AdaptiveLimit puts an AdaptiveLimiter around what is below it: a Bulkhead that finds its own
-// limit.
+// AdaptiveLimit is a bulkhead that finds its own limit (adaptive concurrency): it puts an
+// AdaptiveLimiter around what is below it.
 //
 //   auto limiter = std::make_shared<holdfast::AdaptiveLimiter>(
 //       holdfast::AdaptiveLimiter::Options{.name = "orders"});
@@ -32,16 +32,14 @@ namespace holdfast {
 
 namespace internal {
 
-// A call's permit, and its part in what the limiter measures, if it has one.
+// A call's permit, and its sample if the limiter measures the call.
 class LimitAdmission {
  public:
   ABSL_ATTRIBUTE_ALWAYS_INLINE Verdict Ask(Call& call, AdaptiveLimiter& limiter,
                                            const Bulkhead& bulkhead) {
     Verdict verdict = bulkhead.Before(call, permit_);
-    if (ABSL_PREDICT_FALSE(verdict.kind() != Verdict::Kind::kProceed)) {
-      return Refused(limiter, std::move(verdict));
-    }
-    if (limiter.Picks()) {
+    if (ABSL_PREDICT_FALSE(verdict.kind() != Verdict::Kind::kProceed)) return verdict;
+    if (limiter.picker_.Picks()) {
       call_ = &call;
       limiter.Measure(call.now(), sample_);
     }
@@ -58,45 +56,50 @@ class LimitAdmission {
   Bulkhead::State& permit() { return permit_; }
 
  private:
-  static Verdict Refused(const AdaptiveLimiter& limiter, Verdict verdict);
-
   Bulkhead::State permit_;
   LimitSample sample_;
-  Call* call_ = nullptr;  // of a sample
+  Call* call_ = nullptr;  // set with the sample
 };
 
 }  // namespace internal
 
-// Holds a permit for each call below it and waits for one as Bulkhead does, by the same options,
-// with the same refusals; and the limiter learns how long they take. Where it stands inside of
-// Retry that is attempts; a Timeout belongs below it, so that what the service does not answer
-// counts as dropped.
+// Holds one permit of the limiter for each call below it. Calls beyond the limit wait or are
+// rejected as in a Bulkhead, with the same options, defaults, priorities and status codes
+// (bulkhead.h); the latest useful start is reckoned with twice the mean latency, where the Timeouts
+// below give an attempt more than that. Inside of Retry it counts attempts. Put a Timeout inside of
+// it, so that calls that the service does not answer count as dropped.
 //
-// How a call went is what `classify` says, called as Outcome(const Call&, const R& result) in as
-// many threads as make calls, or else what the limiter's own `classify` says of the result's
-// status; asked for the calls that are measured. What an inner policy refused, what the caller
-// cancelled or cut off early (as CircuitBreak has it), and what threw, is ignored, and also where
-// `classify` throws, which passes to the caller.
+// The limiter learns from the outcome of the calls that it measures. The outcome is what `classify`
+// returns for them, or, where none is given, what the limiter's own Options::classify says of the
+// result's status. `classify` is called as Outcome(const Call&, const R& result), in as many
+// threads as make calls. Ignored without asking it:
+//   - results of calls that a policy below rejected;
+//   - calls that the caller cancelled, or cut off by a deadline before they had the time that an
+//     attempt gets (as for CircuitBreak);
+//   - calls whose executor threw.
+// If `classify` throws, the exception passes to the caller and the call is ignored.
 template <class Classify = internal::ClassifyStatus>
 class AdaptiveLimit : public internal::JudgedPolicy<Classify, internal::LimitAdmission> {
  public:
   static constexpr std::string_view kName = "AdaptiveLimit";
 
-  // Both throw std::invalid_argument for options that Validate refuses, and for a null limiter. A
-  // template, so that AdaptiveLimit({}) means default options.
+  // All three throw std::invalid_argument for options that Validate refuses, and for a null limiter
+  // or null settings. The first shares a limiter. A template, so that AdaptiveLimit({}) means
+  // default options.
   template <std::same_as<AdaptiveLimiter> L>
   explicit AdaptiveLimit(std::shared_ptr<L> limiter, BulkheadOptions options = {},
                          Classify classify = {})
       : internal::JudgedPolicy<Classify, internal::LimitAdmission>(std::move(classify)),
         limiter_(internal::NotNull(std::move(limiter))),
         bulkhead_(std::shared_ptr<Semaphore>(limiter_, &limiter_->semaphore_), options) {}
-  // The same with options that change; throws for null settings.
+  // With options of the queue that can change while calls run (settings.h).
   template <std::same_as<AdaptiveLimiter> L, std::same_as<Settings<BulkheadOptions>> S>
   AdaptiveLimit(std::shared_ptr<L> limiter, std::shared_ptr<S> settings, Classify classify = {})
       : internal::JudgedPolicy<Classify, internal::LimitAdmission>(std::move(classify)),
         limiter_(internal::NotNull(std::move(limiter))),
         bulkhead_(std::shared_ptr<Semaphore>(limiter_, &limiter_->semaphore_),
                   std::move(settings)) {}
+  // With a limiter of its own.
   explicit AdaptiveLimit(AdaptiveLimiter::Options limiter, BulkheadOptions options = {},
                          Classify classify = {})
       : AdaptiveLimit(std::make_shared<AdaptiveLimiter>(std::move(limiter)), options,
@@ -108,7 +111,7 @@ class AdaptiveLimit : public internal::JudgedPolicy<Classify, internal::LimitAdm
     return state.Ask(call, *limiter_, bulkhead_);
   }
 
-  // What runs on after the call stopped waiting for it still counts.
+  // Hands the permit to the abandoned attempt, which still runs.
   void OnAbandon(Call& call, State& state) const { bulkhead_.OnAbandon(call, state.permit()); }
 
   PolicyInfo Info(const internal::Changes& changes = {}) const {

@@ -1,4 +1,5 @@
-// An AdaptiveLimiter finds out how many calls a service can work on at once, and admits no more.
+// An AdaptiveLimiter is an adaptive concurrency limit: it learns how many calls a service can work
+// on at once, and admits no more.
 //
 //   holdfast::AdaptiveLimiter limiter({.name = "orders"});
 //   absl::StatusOr<holdfast::AdaptiveLimiter::Ticket> ticket = limiter.Admit();
@@ -11,14 +12,11 @@
 #ifndef HOLDFAST_CONCURRENCY_ADAPTIVE_LIMITER_H_
 #define HOLDFAST_CONCURRENCY_ADAPTIVE_LIMITER_H_
 
-#include <absl/base/attributes.h>
-#include <absl/base/optimization.h>
 #include <absl/status/status.h>
 #include <absl/status/statusor.h>
 
 #include <atomic>
 #include <chrono>
-#include <cstddef>
 #include <cstdint>
 #include <functional>
 #include <memory>
@@ -30,13 +28,13 @@
 
 #include "holdfast/base/internal/changes.h"
 #include "holdfast/base/internal/object_clock.h"
-#include "holdfast/base/internal/refusals.h"
 #include "holdfast/base/internal/success_times.h"
-#include "holdfast/base/internal/thread_number.h"
 #include "holdfast/base/internal/versions.h"
 #include "holdfast/base/time.h"
 #include "holdfast/call/outcome.h"
 #include "holdfast/call/policy_info.h"
+#include "holdfast/concurrency/internal/limit_picker.h"
+#include "holdfast/concurrency/internal/limit_sample.h"
 #include "holdfast/concurrency/limit_algorithm.h"
 #include "holdfast/concurrency/semaphore.h"
 
@@ -44,92 +42,75 @@ namespace holdfast {
 
 template <class Classify>
 class AdaptiveLimit;
-class AdaptiveLimiter;
 
 namespace internal {
-
 class LimitAdmission;
-class LimitLoop;
+}
 
-// A call's part in a window, if it has one. Move-only; destroyed unsettled it is ignored.
-class LimitSample {
- public:
-  LimitSample() = default;
-  LimitSample(LimitSample&& other) noexcept
-      : limiter_(std::exchange(other.limiter_, nullptr)),
-        window_(other.window_),
-        began_(other.began_) {}
-  LimitSample& operator=(LimitSample&& other) noexcept {
-    if (this != &other) {
-      Settle(TimePoint::min(), Outcome::kIgnored);
-      limiter_ = std::exchange(other.limiter_, nullptr);
-      window_ = other.window_;
-      began_ = other.began_;
-    }
-    return *this;
-  }
-  ~LimitSample() { Settle(TimePoint::min(), Outcome::kIgnored); }
-
-  AdaptiveLimiter* limiter() const { return limiter_; }  // null: there is nothing to settle
-  void Settle(TimePoint now, Outcome outcome) noexcept;
-
- private:
-  friend class holdfast::AdaptiveLimiter;
-
-  AdaptiveLimiter* limiter_ = nullptr;
-  std::uint64_t window_ = 0;
-  TimePoint began_ = {};
-};
-
-}  // namespace internal
-
-// A semaphore whose limit follows what its calls tell of the service, by one of three algorithms
-// (limit_algorithm.h).
+// A semaphore whose limit follows the latency and the failures of the calls that it admits, by one
+// of the algorithms of limit_algorithm.h: Vegas (the default), Gradient2 or AIMD.
 //
-// Calls are judged by the window. A window is the calls that began in it: the first call after the
-// limit was set opens it, it takes calls for `window` or twice the last mean latency, whichever is
-// longer, and until it has `min_samples`, and when 19 of 20 have ended (or, where some hang, after
-// four times the mean latency more) the limit is set anew. So whatever began under an older limit
-// is ignored, and so are calls that begin between two windows. In a window
-//   - a success counts by its latency, from its admission to Done;
-//   - a failure is a call that the service dropped, and has no latency: more than `drop_share` of
-//     them shrink the limit;
-//   - what is ignored (refused by another policy, cancelled, failed for a reason that says nothing
-//     of load) is as if it had never been.
-// The limit does not grow where less than half of it was in use at once, and is never outside of
-// its minimum and maximum. Vegas and Gradient2 compare latencies to that without load, which is
-// measured while few calls are in flight; where there never are, the limit is held down for that,
-// for one window in ten or fewer, to four fifths of what the service is taken to work on at once.
+// What a call says of the service depends on its outcome:
 //
-// Clients that share a service each find a limit of their own, and one that comes while it is
-// overloaded by others takes their queue for its latency.
+//   outcome     meaning                                      effect on the limit
+//   kSuccess    the service answered                         by its latency, from admission to Done
+//   kFailure    the service dropped the call: overload       shrinks it, if more than `drop_share`
+//                                                            of a window's calls were dropped
+//   kIgnored    says nothing of load: rejected by another    none
+//               policy, cancelled, a bad request
 //
-// Thread-safe. To admit and to be done takes no lock but for calls that are measured: all of them
-// up to some thousands per second, and of more a sample. Only those read the clock.
+// The limit is set anew once for each window of calls:
+//
+//   1. The first call after the limit was set opens the window. The calls that begin while it is
+//      open belong to it, so all of them began under the limit that the window judges. Calls that
+//      began earlier, or between two windows, are ignored.
+//   2. The window stays open for `window` or twice the last mean latency, whichever is longer, and
+//      until `min_samples` calls have begun in it.
+//   3. The limit is set when `min_samples` and 19 of 20 of its calls have ended. If some hang, it
+//      is set without them, four times the mean latency after the window was to close.
+//   4. The limit does not grow if less than half of it was in use at once, and always stays between
+//      `minimum` and `maximum`.
+//
+// Vegas and Gradient2 compare the latency with the latency without load. That is measured while few
+// calls are in flight. If there are always many, the limiter lowers the limit for one window, in
+// one window of ten or fewer, to four fifths of what it estimates that the service works on at
+// once.
+//
+// Clients that share a service each learn a limit of their own. A client that starts while others
+// overload the service takes the queue there for part of the latency without load.
+//
+// Thread-safe. Admission and Done take a lock, and read the clock, only for the calls that are
+// measured: all of them up to some thousands per second, and a sample beyond that.
 class AdaptiveLimiter {
  public:
   struct Options {
     LimitAlgorithm algorithm = Vegas{};
-    // What the algorithm begins with and keeps within, 1 <= minimum <= initial <= maximum; null: as
-    // published, see limit_algorithm.h, moved as far as those that are given make it necessary.
+    // The initial, lowest and highest limit, in calls; 1 <= minimum <= initial <= maximum < 2^31.
+    // nullopt: the algorithm's published default (limit_algorithm.h), moved as far as is needed to
+    // stay consistent with those that are given.
     std::optional<std::int64_t> initial = std::nullopt;
     std::optional<std::int64_t> minimum = std::nullopt;
     std::optional<std::int64_t> maximum = std::nullopt;
-    // How many calls may wait at the service, so that it never runs dry; >= 1. Of Gradient2 it is
-    // what is added to the limit, and of Vegas alpha calls, whatever the limit; not for Aimd.
+    // The number of calls that may queue at the service, so that it never runs idle; >= 1.
+    // Gradient2 adds it to the limit (nullopt: 4). Vegas keeps queue_size to queue_size * beta /
+    // alpha calls queued (nullopt: alpha to beta times log10(limit)). Must not be given with Aimd.
     std::optional<std::int64_t> queue_size = std::nullopt;
-    // Netflix's is a second, and then Aimd and Gradient2 grow by about one per second.
-    TimeSpan window = std::chrono::milliseconds(100);  // the shortest; > 0
-    std::int64_t min_samples = 10;                     // that end in a window; 1 to 1000
-    // In [0, 1): of the calls of a window that may be dropped and the limit does not shrink, since
-    // services have other reasons too. Netflix's is 0.
+    // The shortest window; > 0. Netflix's default is 1 s, with which Aimd and Gradient2 grow by
+    // about one call per second.
+    TimeSpan window = std::chrono::milliseconds(100);
+    std::int64_t min_samples = 10;  // calls that must end in a window, 1 to 1000
+    // The share of a window's calls that may be dropped before the limit shrinks, in [0, 1): a
+    // service also drops calls for other reasons than overload. Netflix's default is 0.
     double drop_share = 0.01;
-    // Null: OK is a success; kResourceExhausted, kUnavailable and kDeadlineExceeded are failures
-    // unless they are rejections; all else is ignored. What it throws passes to the caller, and the
-    // call is ignored.
+    // The outcome of a call by its status, called in any thread. Null: OK is a success;
+    // kResourceExhausted, kUnavailable and kDeadlineExceeded are failures unless they are
+    // rejections (RejectionOf); everything else is ignored. If it throws, the exception passes to
+    // the caller and the call is ignored.
     std::function<Outcome(const absl::Status&)> classify = {};
-    std::string name = {};   // for messages
-    Clock* clock = nullptr;  // of the methods without At; must outlive the limiter
+    std::string name = {};  // for messages
+    // The clock of the methods without At; null: SteadyClock(), or that of the stack. Must outlive
+    // the limiter.
+    Clock* clock = nullptr;
   };
 
   class Ticket;
@@ -140,28 +121,31 @@ class AdaptiveLimiter {
   AdaptiveLimiter& operator=(const AdaptiveLimiter&) = delete;
   ~AdaptiveLimiter();
 
-  // A place for one call, if there is one and nobody waits for it; else kResourceExhausted.
-  absl::StatusOr<Ticket> Admit();
-  absl::StatusOr<Ticket> AdmitAt(TimePoint now);
+  // Admits one call, if fewer than the limit are in use and none waits; else kResourceExhausted.
+  // Never waits.
+  [[nodiscard]] absl::StatusOr<Ticket> Admit();
+  [[nodiscard]] absl::StatusOr<Ticket> AdmitAt(TimePoint now);
 
-  std::int64_t limit() const { return semaphore_.limit(); }  // less while it measures
+  std::int64_t limit() const { return semaphore_.limit(); }  // lowered while it probes
   std::int64_t in_use() const { return semaphore_.in_use(); }
   std::int64_t queued() const { return semaphore_.queued(); }  // calls that wait in stacks
 
-  // What a call's status says. Called for those that are measured.
+  // The outcome of a call with this status: by Options::classify.
   Outcome Classify(const absl::Status& status) const;
 
-  // Replaces the options, all of them, while calls run. The present limit stays, moved into the new
-  // bounds if need be (`initial` is for a new limiter), and holds at once: calls that have a place
-  // keep it, and those that wait get what is free. Another algorithm goes on from it, and from what
-  // the one before knew of the latency without load. What is measured at that moment counts, unless
-  // window or min_samples change or the limit moves: then its calls are ignored, and the next one
-  // opens a window. Name and clock stay: left out they are as before, and others are refused.
-  // kInvalidArgument, with nothing changed, for that and for what Validate refuses.
+  // Replaces all options while calls run. The name and the clock cannot change: left out they stay,
+  // and others are refused. kInvalidArgument, with nothing changed, for that and for what Validate
+  // refuses.
+  //   - The present limit stays, moved into the new bounds (`initial` is for a new limiter), and
+  //     holds at once: admitted calls stay admitted, and waiting calls get what is free.
+  //   - Another algorithm goes on from the present limit, and from the latency without load that
+  //     the previous one has learned.
+  //   - The window that is open counts, unless `window` or `min_samples` change or the limit moves:
+  //     then its calls are ignored, and the next call opens a window.
   absl::Status Update(Options options) {
     return internal::CommitNow(PrepareUpdate(std::move(options)));
   }
-  // Those of now: to change one, change a copy of them.
+  // The present options: to change one of them, Update with a changed copy.
   Options options() const {
     Options options = *options_.Read();
     options.clock = clock_.given();
@@ -184,28 +168,13 @@ class AdaptiveLimiter {
   friend class internal::LimitAdmission;
   friend class internal::LimitSample;
 
-  // Counts of calls, one for each of some threads; a few that get lost in races do not matter.
-  struct alignas(64) Stripe {
-    std::atomic<std::uint64_t> calls{0};
-  };
+  class Loop;  // what the mutex guards: sampler and algorithm
 
   TimePoint Now() const { return clock_.Now(); }
 
-  // Whether to Measure this call: one in 2^shift, spread as evenly as can be (by the golden ratio),
-  // so that no pattern in the calls of a thread is taken for all of them.
-  ABSL_ATTRIBUTE_ALWAYS_INLINE bool Picks() {
-    const int shift = shift_.load(std::memory_order_relaxed);
-    if (shift == 0) return true;
-    std::atomic<std::uint64_t>& calls = stripes_[internal::ThreadNumber() & mask_].calls;
-    const std::uint64_t call = calls.load(std::memory_order_relaxed);
-    calls.store(call + 1, std::memory_order_relaxed);
-    return (call * 0x9e37'79b9'7f4a'7c15) >> (64 - shift) == 0;
-  }
-
-  // For one that was admitted.
+  // For an admitted call that picker_ has picked.
   void Measure(TimePoint now, internal::LimitSample& sample) {
-    if (now < Time(busy_until_) && now >= Time(busy_from_)) return;
-    MeasureLocked(now, sample);
+    if (picker_.MayJoin(now)) MeasureLocked(now, sample);
   }
   void MeasureLocked(TimePoint now, internal::LimitSample& sample);
   void Settle(const internal::LimitSample& sample, TimePoint now, Outcome outcome);
@@ -215,49 +184,32 @@ class AdaptiveLimiter {
   void Publish();
 
   void Change(internal::Versions<Options>::Next next);
-  // Of an AdaptiveLimit with it and with such a bulkhead, after changes to the limiter.
+  // The info of an AdaptiveLimit with this limiter and with such a bulkhead, after the changes.
   PolicyInfo Info(PolicyInfo bulkhead, const internal::Changes& changes) const;
 
-  static TimePoint Time(const std::atomic<TimePoint::rep>& time) {
-    return TimePoint(Duration(time.load(std::memory_order_relaxed)));
-  }
-
-  // What the mutex guards is only in loop_. The atomics are hints of what is in there, for those
-  // who needn't take it; one that is out of date makes a call be measured, or not, that would have
-  // been otherwise. So relaxed does.
-  std::atomic<int> shift_{0};
-  std::atomic<TimePoint::rep> busy_from_{TimePoint::min().time_since_epoch().count()};
-  std::atomic<TimePoint::rep> busy_until_{TimePoint::min().time_since_epoch().count()};
-  const std::size_t mask_;
-  const std::unique_ptr<Stripe[]> stripes_;
+  internal::LimitPicker picker_;
   std::mutex mutex_;
   internal::Versions<Options> options_;  // replaced with the mutex held
-  std::atomic<bool> classifies_;         // whether they have a classify; a hint, so relaxed
-  const std::unique_ptr<internal::LimitLoop> loop_;
+  std::atomic<bool> classifies_;         // whether Options::classify is given; a hint, so relaxed
+  const std::unique_ptr<Loop> loop_;     // guarded by the mutex
 
   internal::ObjectClock clock_;
-  const internal::Refusals refusals_;
   Semaphore semaphore_;
   internal::SuccessTimes success_times_;
 };
 
 absl::Status Validate(const AdaptiveLimiter::Options& options);
 
-inline void internal::LimitSample::Settle(TimePoint now, Outcome outcome) noexcept {
-  if (AdaptiveLimiter* const limiter = std::exchange(limiter_, nullptr)) {
-    limiter->Settle(*this, now, outcome);
-  }
-}
-
-// Proof of admission; move-only. The first Done counts and gives the place back; destroyed without
-// one the call is ignored. Its limiter must outlive it.
+// Proof of admission; move-only. The first Done counts the call and returns its permit; a ticket
+// destroyed without Done returns the permit, and the call is ignored. The limiter must outlive it.
+// Used by one thread at a time.
 class [[nodiscard]] AdaptiveLimiter::Ticket {
  public:
   Ticket() = default;  // of no limiter
   Ticket(Ticket&&) noexcept = default;
   Ticket& operator=(Ticket&&) noexcept = default;
 
-  // kFailure: the service dropped the call, for overload.
+  // kFailure: the service dropped the call because it is overloaded.
   void Done(Outcome outcome) noexcept;
   void DoneAt(TimePoint now, Outcome outcome) noexcept {
     sample_.Settle(now, outcome);

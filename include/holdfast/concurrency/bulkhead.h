@@ -1,4 +1,5 @@
-// Bulkhead bounds how many calls are below it at once; the others wait their turn.
+// Bulkhead limits the number of concurrent calls: a call beyond the limit waits in a bounded queue,
+// or is rejected.
 //
 //   auto fetch = holdfast::Stack(holdfast::Timeout(2s), holdfast::Bulkhead({.limit = 100}))
 //                    .Around(transport);
@@ -27,53 +28,79 @@
 
 namespace holdfast {
 
+// The order in which waiting calls of one priority get permits.
 enum class QueueOrder {
-  kOldestFirst,
-  kNewestFirst,  // whoever waits longest gives way in a full queue: it gives up soonest anyhow
+  kOldestFirst,  // FIFO
+  // LIFO ("adaptive LIFO" of "Fail at Scale", see ControlledDelay). When the queue is full, the
+  // call that has waited longest is rejected: its caller is the first to give up anyway.
+  kNewestFirst,
 };
 
-// When a queue is no longer one that a burst left behind, but one that stands: then waiting longer
-// helps nobody. After controlled delay ("Fail at Scale", B. Maurer, ACM Queue 13(8), 2015; and
-// CoDel, RFC 8289); in a queue that does not stand, calls wait for max_wait, which there is the
-// interval.
+// CoDel, "controlled delay" (RFC 8289), as "Fail at Scale" applies it to requests (B. Maurer, ACM
+// Queue 13(8), 2015). A queue that a burst left behind drains and does no harm; a standing queue
+// only adds latency. The queue is standing if it has not been empty for longer than `interval`:
+// then a call that enters it waits for `target` at most. Otherwise a call waits for max_wait; the
+// article sets that to `interval` too.
 struct ControlledDelay {
-  TimeSpan target = std::chrono::milliseconds(5);      // > 0; the most to wait in such a queue
-  TimeSpan interval = std::chrono::milliseconds(100);  // > 0; it stands when never empty for longer
+  TimeSpan target = std::chrono::milliseconds(5);      // > 0
+  TimeSpan interval = std::chrono::milliseconds(100);  // > 0
 };
 
+// The defaults bound what an outage can pile up. When the service hangs, permits stop coming back
+// and every new call enters the queue: without bounds, a fleet would hold a thread (or a coroutine)
+// and a request for each of them, and after the outage it would first send requests that nobody
+// waits for any more. With the defaults a call hears within one second that there is no permit, and
+// a bulkhead holds at most 1000 waiting calls and one second of stale work. That still
+// lets a burst of 1000 calls through a limit of 10, if each takes 10 ms.
+//
+// For comparison: resilience4j's bulkhead and Polly's concurrency limiter do not queue unless told
+// to; Envoy queues up to 1024 requests, for as long as the route's timeout (15 s) allows.
 struct BulkheadOptions {
-  TimeSpan max_wait = Duration::max();  // for a permit; zero: refuse at once
-  std::int64_t max_queue = 1000;        // waiters, >= 0; 0: refuse at once
+  // The longest time to wait for a permit, >= 0. Zero: reject at once. Duration::max(): wait until
+  // the deadline; without any deadline Validate(stack) refuses that.
+  TimeSpan max_wait = std::chrono::seconds(1);
+  std::int64_t max_queue = 1000;  // the most calls that wait at once, >= 0; 0: reject at once
   QueueOrder order = QueueOrder::kOldestFirst;
-  std::optional<ControlledDelay> controlled_delay = std::nullopt;
+  std::optional<ControlledDelay> controlled_delay = std::nullopt;  // nullopt: no CoDel
 };
 
 absl::Status Validate(const BulkheadOptions& options);
 
-// One permit for each call below it, held until the result has passed it, whatever happens; also
-// for as long as an attempt below it really runs, where a Timeout walked away from that. Calls wait
-// for `max_wait`, or until their deadline less the time that the Timeouts below give an attempt
-// (but at least for half of the time that they have): who comes later than that has nothing of a
-// permit, and keeps it from those who still have time. Refuses with kResourceExhausted when the
-// queue is full or max_wait is over, kDeadlineExceeded when the time to begin comes first.
+// Holds one permit of a semaphore for each call below it. The permit is returned when the result
+// has passed the bulkhead or the call has ended in any other way. If a Timeout with a thread pool
+// abandons an attempt below, the permit is returned when that attempt has really ended.
 //
-// Calls of a higher priority are served first, and where the queue is full the last of the lowest
-// priority makes room for one. Where nobody may wait, calls that had to be refused make those of
-// lower priorities leave some permits free for the next ones, for as long as that goes on
-// (internal/reserved_permits.h); while none is refused, all may have every permit.
+// Waiting. A call waits for a permit until the earlier of
+//   - `max_wait`, and then it is rejected with kResourceExhausted;
+//   - its latest useful start, which is the deadline minus what the Timeouts below give an attempt,
+//     but never before half of the time that the call has left is over (the deadline itself where
+//     there is no Timeout below). Then it is rejected with kDeadlineExceeded: the permit would be
+//     of no use to it, and another call may still have time.
+// A call that finds the queue full is rejected at once with kResourceExhausted.
+//
+// Priorities. Waiting calls of a higher priority are served first. When the queue is full, a new
+// call takes the place of the last waiting call of the lowest priority, if that is lower than its
+// own. If no call may wait (max_wait or max_queue is zero), permits are reserved instead (trunk
+// reservation): each rejected call reserves some free permits against lower priorities, half of
+// which are released every second. While no call is rejected, every priority may use every permit.
+//
+// Thread-safe. While permits are free, a call takes no lock.
 class Bulkhead {
  public:
   static constexpr std::string_view kName = "Bulkhead";
 
-  // Both throw std::invalid_argument for options that Validate refuses, and for a null semaphore.
-  explicit Bulkhead(std::shared_ptr<Semaphore> semaphore, BulkheadOptions options = {})
+  // All three throw std::invalid_argument for options that Validate refuses, and for a null
+  // semaphore or null settings. The first shares a semaphore. A template, so that Bulkhead({})
+  // means Semaphore::Options, which then says that its limit is missing.
+  template <std::same_as<Semaphore> T>
+  explicit Bulkhead(std::shared_ptr<T> semaphore, BulkheadOptions options = {})
       : Bulkhead(std::move(semaphore), internal::Live<BulkheadOptions>(options)) {}
+  // With a semaphore of its own.
   explicit Bulkhead(Semaphore::Options semaphore, BulkheadOptions options = {})
       : Bulkhead(std::make_shared<Semaphore>(std::move(semaphore)), options) {}
-  // The same with options that change; throws for null settings. A template, so that {} means
-  // default options.
-  template <std::same_as<Settings<BulkheadOptions>> S>
-  Bulkhead(std::shared_ptr<Semaphore> semaphore, std::shared_ptr<S> settings)
+  // With options that can change while calls run (settings.h).
+  template <std::same_as<Semaphore> T, std::same_as<Settings<BulkheadOptions>> S>
+  Bulkhead(std::shared_ptr<T> semaphore, std::shared_ptr<S> settings)
       : Bulkhead(std::move(semaphore), internal::Live<BulkheadOptions>(std::move(settings))) {}
 
   class State {
@@ -84,10 +111,10 @@ class Bulkhead {
     friend class Bulkhead;
     Permit permit_;
     std::optional<Semaphore::Waiter> waiter_;
-    // Of a waiter; the first for max_wait.
+    // Set while waiting: the end of max_wait, and the latest useful start.
     internal::UnsetTime give_up_at_;
     internal::UnsetTime too_late_at_;
-    int attempt_ = 0;  // the one before those that the permit is for
+    int attempt_ = 0;  // the permit is for the attempts after this one
   };
 
   ABSL_ATTRIBUTE_ALWAYS_INLINE Verdict Before(Call& call, State& state) const {
@@ -95,7 +122,7 @@ class Bulkhead {
       return Queue(call, state);
     }
     state.attempt_ = call.attempt();
-    // Where it lies: to move it there would cost as much as to take it.
+    // Written in place: to move a Permit here would cost as much as to take one.
     state.permit_.semaphore_ = semaphore_.get();
     state.permit_.n_ = 1;
     return Verdict::Proceed();
@@ -106,7 +133,7 @@ class Bulkhead {
     return Next::Done();
   }
 
-  // What runs on after the call stopped waiting for it still counts.
+  // Hands the permit to the abandoned attempt, which still runs.
   void OnAbandon(Call& call, State& state) const;
 
   PolicyInfo Info(const internal::Changes& changes = {}) const;
@@ -119,24 +146,24 @@ class Bulkhead {
         options_(std::move(options)),
         simple_(!options_.changes() && !Queueless(options_.first())) {}
 
-  // Nobody may wait.
+  // True if no call may wait.
   static bool Queueless(const BulkheadOptions& options) {
     return options.max_queue == 0 || options.max_wait == Duration::zero();
   }
-  // Whether the permits that are left are for calls that matter more.
+  // True if the permits that are left are reserved for calls of higher priority.
   bool Yields(Call& call) const {
     if (!Queueless(*options_.Read())) return false;
-    semaphore_->reserved_.Saw(call.priority());
-    return semaphore_->reserved_.Matters(call.priority()) && LeavesFree(call);
+    semaphore_->reserved_.NoteSeen(call.priority());
+    return semaphore_->reserved_.MustReserve(call.priority()) && OnlyReservedLeft(call);
   }
-  bool LeavesFree(Call& call) const;
+  bool OnlyReservedLeft(Call& call) const;
   Verdict Queue(Call& call, State& state) const;
-  Verdict Refuse(Call& call) const;
+  Verdict RefuseWithoutQueue(Call& call) const;
   bool Enter(Call& call, State& state, const BulkheadOptions& options) const;
 
   std::shared_ptr<Semaphore> semaphore_;
   internal::Live<BulkheadOptions> options_;
-  bool simple_;  // calls may wait, and that never changes
+  bool simple_;  // calls may wait, and the options never change
 };
 
 }  // namespace holdfast

@@ -1,11 +1,10 @@
-// A Semaphore bounds how many things happen at once: it hands out up to `limit` permits and takes
-// them back.
+// A Semaphore limits concurrency: it hands out up to `limit` permits and takes them back.
 //
 //   holdfast::Semaphore connections({.limit = 100});
-//   absl::StatusOr<holdfast::Permit> permit = connections.Acquire();  // waits its turn
-//   if (permit.ok()) Connect();  // the permit goes back when it is destroyed
+//   absl::StatusOr<holdfast::Permit> permit = connections.Acquire();  // waits for its turn
+//   if (permit.ok()) Connect();  // the permit is returned when it is destroyed
 //
-// Most callers want Bulkhead (bulkhead.h) in a stack.
+// Most callers want Bulkhead (bulkhead.h) in a stack, which also bounds the wait and the queue.
 #ifndef HOLDFAST_CONCURRENCY_SEMAPHORE_H_
 #define HOLDFAST_CONCURRENCY_SEMAPHORE_H_
 
@@ -33,11 +32,11 @@ namespace holdfast {
 
 class Semaphore;
 
-// Proof of admission; move-only. What it holds goes back once: by Release, or when it is destroyed.
-// Its semaphore must outlive it.
+// Proof of admission; move-only. Its permits are returned once: by Release, or when it is
+// destroyed. The semaphore must outlive it. Used by one thread at a time.
 class [[nodiscard]] Permit {
  public:
-  Permit() = default;  // holds nothing
+  Permit() = default;  // holds no permit
   Permit(Permit&& other) noexcept
       : semaphore_(std::exchange(other.semaphore_, nullptr)), n_(other.n_) {}
   Permit& operator=(Permit&& other) noexcept {
@@ -61,24 +60,26 @@ class [[nodiscard]] Permit {
   std::int64_t n_ = 0;
 };
 
-// First come, first served: nobody passes a waiter, however little they ask for, but for calls of a
-// Bulkhead that matter more or want to be served newest first. Thread-safe; it takes no lock while
-// nobody waits.
+// Waiters are served in FIFO order: a request never overtakes a waiter, however few permits it asks
+// for. The exceptions are calls of a Bulkhead, which may have a higher priority or ask for LIFO.
+//
+// Thread-safe. Neither acquiring nor releasing takes a lock while nobody waits.
 class Semaphore {
  public:
   struct Options {
-    std::int64_t limit = 0;  // permits, 1 to kMaxLimit
+    std::int64_t limit = 0;  // permits, 1 to kMaxLimit; required
     std::string name = {};   // for messages
-    Clock* clock = nullptr;  // of Acquire; must outlive the semaphore
+    // The clock of Acquire; null: SteadyClock(), or that of the stack. Must outlive the semaphore.
+    Clock* clock = nullptr;
   };
   static constexpr std::int64_t kMaxLimit = (std::int64_t{1} << 31) - 1;
 
-  // Where to queue, and for what.
+  // What a Waiter waits for, and its position in the queue.
   struct Place {
     std::int64_t n = 1;  // permits, 1 to limit()
     Priority priority = Priority::kNormal;
-    bool newest_first = false;  // before those of its priority that are there, not behind them
-    std::int64_t max_queue = std::numeric_limits<std::int64_t>::max();
+    bool newest_first = false;  // LIFO: ahead of the waiters of the same priority, not behind them
+    std::int64_t max_queue = std::numeric_limits<std::int64_t>::max();  // waiters, >= 1
     TimePoint now = {};
   };
   class Waiter;
@@ -89,35 +90,38 @@ class Semaphore {
   Semaphore& operator=(const Semaphore&) = delete;
 
   // `n` permits if they are free and nobody waits; nullopt otherwise, and for n < 1.
-  std::optional<Permit> TryAcquire(std::int64_t n = 1) {
+  [[nodiscard]] std::optional<Permit> TryAcquire(std::int64_t n = 1) {
     if (!TryTake(n)) return std::nullopt;
     return Permit(this, n);
   }
 
-  // Blocks until it has `n` permits. Errors, with nothing held:
-  //   kInvalidArgument    n < 1 or n > limit(), at once; also where SetLimit makes it so meanwhile
-  //   kCancelled          stopped
+  // Blocks the thread until it has `n` permits. Without a deadline or a stop token in `options` it
+  // waits as long as it takes; each waiter is a blocked thread, so the queue is never longer than
+  // the program has threads. Errors, with no permit held:
+  //   kInvalidArgument    n < 1 or n > limit(), at once; also if SetLimit makes it so meanwhile
+  //   kCancelled          the stop token was requested
   //   kDeadlineExceeded   the deadline has passed
-  absl::StatusOr<Permit> Acquire(std::int64_t n = 1, const WaitOptions& options = {});
+  [[nodiscard]] absl::StatusOr<Permit> Acquire(std::int64_t n = 1, const WaitOptions& options = {});
 
-  // Permits that are out stay out: a smaller limit holds as soon as enough came back. Waiters that
-  // now fit are served. Throws std::invalid_argument for what Options would refuse.
+  // Changes the limit. Permits in use are not revoked: a lower limit takes effect as soon as enough
+  // of them have been returned. A higher one serves the waiters that now fit. Throws
+  // std::invalid_argument for a limit that Validate refuses.
   void SetLimit(std::int64_t limit);
 
-  // Replaces the options, all of them, while calls run: the limit, as SetLimit does. Name and clock
-  // stay: left out they are as before, and others are refused. kInvalidArgument, with nothing
-  // changed, for what Validate refuses.
+  // Replaces all options while calls run; the limit changes as by SetLimit. The name and the clock
+  // cannot change: left out they stay, and another one is refused. kInvalidArgument, with nothing
+  // changed, for that and for what Validate refuses.
   absl::Status Update(Options options) {
     return internal::CommitNow(PrepareUpdate(std::move(options)));
   }
-  // Those of now: to change one, change a copy of them.
+  // The present options: to change one of them, Update with a changed copy.
   Options options() const { return {.limit = limit(), .name = name_, .clock = clock_.given()}; }
   // For UpdateAll: see internal/changes.h.
   absl::StatusOr<internal::Commit> PrepareUpdate(Options options);
 
   std::int64_t limit() const { return Limit(word_.load(std::memory_order_acquire)); }
   std::int64_t in_use() const { return InUse(word_.load(std::memory_order_acquire)); }
-  std::int64_t queued() const;  // waiters, not permits
+  std::int64_t queued() const;  // the number of waiters, not of permits that they wait for
 
   const std::string& name() const { return name_; }
 
@@ -132,17 +136,16 @@ class Semaphore {
   friend class Bulkhead;
   friend class Permit;
 
-  // For how long a call will hold a permit, where somebody knows; else Duration::max().
+  // For the refusals of a policy of another name.
+  Semaphore(Options options, std::string_view policy);
+
+  // For how long a call will hold a permit, as an AdaptiveLimiter knows it; else Duration::max().
   Duration expected_hold() const {
     return Duration(expected_hold_.load(std::memory_order_relaxed));
   }
 
-  // One word holds the limit (31 bits), what is in use (32) and whether anybody waits (1), so that
-  // taking is one compare-and-swap against all three and real concurrency never passes the limit.
-  // Who finds somebody waiting goes through the mutex. A waiter sets kWaiting, under the mutex,
-  // before it looks whether it can be served at once, and every change of the word is a
-  // read-modify-write: so a permit that comes back is seen either by that look, or by whoever gives
-  // it back, who sees kWaiting and serves. No wake-up is lost.
+  // The word: bit 0 kWaiting, bits 1 to 32 the permits in use, bits 33 to 63 the limit. The
+  // protocol is explained in semaphore.cc.
   static constexpr std::uint64_t kWaiting = 1;
   static constexpr std::uint64_t kOne = 2;
   static constexpr int kLimitShift = 33;
@@ -179,7 +182,7 @@ class Semaphore {
   Waiter* NextLocked() const;
   bool MakeRoomLocked(const Place& place);
 
-  // Waiters of one priority, in the order in which they are served.
+  // Waiters of one priority, in the order in which they will be served.
   struct Line {
     Waiter* first = nullptr;
     Waiter* last = nullptr;
@@ -188,9 +191,10 @@ class Semaphore {
   std::atomic<std::uint64_t> word_;
   std::atomic<Duration::rep> expected_hold_{Duration::max().count()};  // a hint, so relaxed
   mutable std::mutex mutex_;
-  std::array<Line, kPriorities> lines_;  // kWaiting is set while anybody is in one
-  std::int64_t queued_ = 0;
-  TimePoint waiting_since_ = {};  // there was always somebody
+  // Guarded by mutex_.
+  std::array<Line, kPriorities> lines_;  // while one is not empty, kWaiting is set
+  std::int64_t queued_ = 0;              // waiters in all lines
+  TimePoint waiting_since_ = {};         // the queue has not been empty since
   internal::ReservedPermits reserved_;
 
   const std::string name_;
@@ -204,9 +208,9 @@ inline void Permit::Release() {
   if (Semaphore* semaphore = std::exchange(semaphore_, nullptr)) semaphore->GiveBack(n_);
 }
 
-// A place in a semaphore's queue, for a driver that waits in its own way: enter it, wait for the
-// waker, ask Take(). Destroyed, it leaves the queue and gives back what it was given meanwhile.
-// Used by one thread at a time; its semaphore must outlive it.
+// A position in a semaphore's queue, for a driver that waits in its own way: TryEnter, wait for the
+// waker, ask Take. Destroyed, it leaves the queue and returns the permits that it was given
+// meanwhile. Used by one thread at a time; the semaphore must outlive it.
 class Semaphore::Waiter {
  public:
   Waiter() = default;
@@ -216,18 +220,20 @@ class Semaphore::Waiter {
     if (semaphore_ != nullptr) Leave();
   }
 
-  // Queues; `waker` is rung when Take would no longer be empty. Where place.max_queue waiters are
-  // there already the last of those that matter least gives way, if it matters less or if the new
-  // one is to be served before it; otherwise this is false.
-  bool TryEnter(Semaphore& semaphore, Waker& waker, const Place& place);
+  // Enters the queue; `waker` is woken when Take would no longer return nullopt. If the queue
+  // already holds place.max_queue waiters, the last waiter of the lowest priority is refused to
+  // make room, provided that its priority is lower or that the new waiter is to be served before
+  // it; otherwise this returns false.
+  [[nodiscard]] bool TryEnter(Semaphore& semaphore, Waker& waker, const Place& place);
   bool entered() const { return semaphore_ != nullptr; }
 
-  // For how long there had always been somebody waiting when it entered.
+  // For how long the queue had not been empty when this waiter entered.
   Duration queue_age() const { return queue_age_; }
 
-  // The permits, once it is their turn, or why there will be none (SetLimit made it impossible, or
-  // it had to give way); nullopt while it waits. Whatever it returns ends the waiting.
-  std::optional<absl::StatusOr<Permit>> Take();
+  // The permits, once it is this waiter's turn; an error if it will never be (kInvalidArgument:
+  // SetLimit made that impossible; kResourceExhausted: it had to make room); nullopt while it
+  // waits. A value ends the waiting.
+  [[nodiscard]] std::optional<absl::StatusOr<Permit>> Take();
 
  private:
   friend class Semaphore;

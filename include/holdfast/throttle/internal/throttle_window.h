@@ -30,25 +30,23 @@
 //   2. If calm_ is true, the counters were calm after it was set, except for failures and refusals
 //      whose threads are about to reassess.
 //   3. turns_at_ is the end of the present bucket, or kAtOnce before the first time is known and
-//   after
-//      a change of the buckets.
+//      after a change of the buckets.
 //
 // Why the memory orders suffice.
 //   - Accepts in stripes are relaxed: they are summed with the mutex held, and an accept that comes
 //     just too late is part of the next sum. Until then the window looks less calm than it is, by
 //     that accept. Likewise a decision made while a bucket turns may see the state before.
 //   - That the calm ends must not be missed. A failure or refusal first counts, then looks at
-//   calm_.
-//     Reassess first stores calm_ = true, then looks at the counters once more, and takes it back
-//     if they are not calm. All four accesses are seq_cst, so they have one order that all threads
-//     agree on (as in Dekker's algorithm): whichever of the two stores comes second, the load after
-//     it sees the other. Either the failure sees the calm and reassesses, or Reassess sees the
-//     failure.
+//     calm_. Reassess first stores calm_ = true, then looks at the counters once more, and takes it
+//     back if they are not calm. All four accesses are seq_cst, so they have one order that all
+//     threads agree on (as in Dekker's algorithm): whichever of the two stores comes second, the
+//     load after it sees the other. Either the failure sees the calm and reassesses, or Reassess
+//     sees the failure.
 //   - turns_at_ is stored with release after the offsets and loaded with acquire: a call that finds
 //     its bucket begun sees at least the offsets that were set when it began.
 //   - The parts of the rule are relaxed. Change reassesses after it has set them, with the mutex
-//   held;
-//     a decision made at that moment may use some parts of the old rule and some of the new one.
+//     held; a decision made at that moment may use some parts of the old rule and some of the new
+//     one.
 //   - The offsets are relaxed. A decision that mixes two offsets is one of a moment in which the
 //     window turned; NotNegative keeps the difference from wrapping.
 #ifndef HOLDFAST_THROTTLE_INTERNAL_THROTTLE_WINDOW_H_
