@@ -18,10 +18,10 @@
 // `length` is twice the last mean latency, at least the option and at most 10 s, so that most calls
 // of a window overlap with others of it.
 //
-// Hanging calls. A window of which 1 in 20 hangs would never be ready, hence the patience. If so
-// many hang that fewer than min_samples end at all, calls join again after the patience, instead of
-// those that hang; and if kMaxCalls have joined and still too few have ended, a new window is
-// opened.
+// Hanging calls. A window of which more than 1 in 20 hang would never be ready, hence the patience.
+// If so many hang that fewer than min_samples end at all, calls join again after the patience,
+// instead of those that hang; and if kMaxCalls have joined and still too few have ended, a new
+// window is opened.
 //
 // Sampling. At high rates not all calls need be measured: `shift` says that one in 2^shift should
 // ask to join. AdaptShift steers it so that a window has kFewCalls to kManyCalls calls: up by steps
