@@ -2,15 +2,22 @@
 
 #include <absl/strings/str_cat.h>
 
-#include <limits>
+#include <algorithm>
 #include <string>
 
 #include "holdfast/base/rejection.h"
 #include "src/base/info_text.h"
 
-namespace holdfast::internal {
+namespace holdfast {
 
-Verdict AskCache(CacheTable& table, const CacheOptions& options, const absl::Status& too_late,
+absl::Status Validate(const CacheOptions& options) {
+  if (options.max_wait >= Duration::zero()) return absl::OkStatus();
+  return absl::InvalidArgumentError("Cache: max_wait must be >= 0");
+}
+
+namespace internal {
+
+Verdict AskCache(CacheTable& table, const CacheOptions& options, const Refusals& refusals,
                  Call& call, CacheTable::Place& place) {
   CacheTable::Found found;
   if (place.entered()) {
@@ -27,9 +34,9 @@ Verdict AskCache(CacheTable& table, const CacheOptions& options, const absl::Sta
   }
   if (found == CacheTable::Found::kAnswer) return Verdict::ShortCircuit();
   if (found == CacheTable::Found::kAsk) return Verdict::Proceed();
-  const TimePoint until = call.deadline();
+  const TimePoint until = std::min(call.deadline(), SaturatingAdd(place.came(), options.max_wait));
   if (until == TimePoint::max() || call.now() < until) return Verdict::Wait(until);
-  return Verdict::Reject(too_late);
+  return Verdict::Reject(until == call.deadline() ? refusals.deadline : refusals.exhausted);
 }
 
 CacheTable::For WhoseFailure(Call& call, const absl::Status& outcome) {
@@ -43,18 +50,18 @@ CacheTable::For WhoseFailure(Call& call, const absl::Status& outcome) {
   return call.out_of_time() ? For::kAsHurried : For::kAll;
 }
 
-PolicyInfo FactsOfCache(const CacheTerms& terms) {
+PolicyInfo InfoOfCache(const CacheTerms& terms, const CacheOptions& options) {
   const auto if_any = [](Duration d, absl::string_view what) {
     return d == Duration::zero() ? "" : absl::StrCat(what, " ", DurationText(d));
   };
-  const bool bounded = terms.max_bytes != std::numeric_limits<std::int64_t>::max();
   return {.settings =
               JoinSettings({NameText(std::string(terms.name)), if_any(terms.ttl, "fresh for"),
                             if_any(terms.negative_ttl, "failures for"),
                             if_any(terms.stale_while_revalidate, "stale while revalidated for"),
                             if_any(terms.stale_if_error, "stale if error for"),
-                            CountText(terms.max_entries, "key"),
-                            bounded ? absl::StrCat("up to ", terms.max_bytes, " bytes") : ""})};
+                            CountText(terms.max_entries, "key"), CountText(terms.max_bytes, "byte"),
+                            MaxWaitText(options.max_wait)})};
 }
 
-}  // namespace holdfast::internal
+}  // namespace internal
+}  // namespace holdfast

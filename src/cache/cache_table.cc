@@ -17,7 +17,7 @@ absl::Status Validate(const CacheTerms& terms) {
         absl::StrCat("ResultCache", terms.name.empty() ? "" : " ", ToAbsl(terms.name), ": ", what));
   };
   constexpr Duration kZero = Duration::zero();
-  if (terms.ttl <= kZero) return wrong("ttl must be > 0");
+  if (terms.ttl <= kZero) return wrong("ttl must be > 0; it has no default");
   if (terms.negative_ttl < kZero) return wrong("negative_ttl must be >= 0");
   if (terms.stale_while_revalidate < kZero) return wrong("stale_while_revalidate must be >= 0");
   if (terms.stale_if_error < kZero) return wrong("stale_if_error must be >= 0");

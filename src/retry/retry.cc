@@ -11,14 +11,14 @@
 namespace holdfast {
 namespace {
 
-RetryClass ClassOf(const absl::Status& outcome) {
+RetryCause ClassOf(const absl::Status& outcome) {
   switch (outcome.code()) {
     case absl::StatusCode::kResourceExhausted:
-      return RetryClass::kThrottled;
+      return RetryCause::kThrottled;
     case absl::StatusCode::kDeadlineExceeded:
-      return RetryClass::kTimedOut;
+      return RetryCause::kTimedOut;
     default:
-      return RetryClass::kTransient;
+      return RetryCause::kTransient;
   }
 }
 
@@ -95,7 +95,7 @@ RetryPlan::RetryPlan(RetryOptions options, const RetryPlan& before)
   if (options_.seed == before.options_.seed) random_ = before.random_;
 }
 
-bool RetryPlan::Charge::Take(Call& call, RetryBudget& budget, RetryClass why) {
+bool RetryPlan::Charge::Take(Call& call, RetryBudget& budget, RetryCause why) {
   Settle();
   if (!budget.TryWithdrawAt(call.now(), why)) return false;
   budget_ = &budget;

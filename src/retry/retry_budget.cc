@@ -81,17 +81,17 @@ std::shared_ptr<RetryBudget> RetryBudget::Unlimited() {
                                                       .min_retries_per_second = 0,
                                                       .throttled = 0,
                                                       .timed_out = 0});
-  budget->costs_[static_cast<std::size_t>(RetryClass::kTransient)].store(0,
+  budget->costs_[static_cast<std::size_t>(RetryCause::kTransient)].store(0,
                                                                          std::memory_order_relaxed);
   budget->unlimited_ = true;
   return budget;
 }
 
-bool RetryBudget::TryWithdraw(RetryClass why) {
+bool RetryBudget::TryWithdraw(RetryCause why) {
   return TryWithdrawAt(per_second() == 0 ? TimePoint::min() : clock_.Now(), why);
 }
 
-bool RetryBudget::TryWithdrawAt(TimePoint now, RetryClass why) {
+bool RetryBudget::TryWithdrawAt(TimePoint now, RetryCause why) {
   const std::int64_t cost = CostOf(why);
   if (cost == 0) return true;
   Earn(now);

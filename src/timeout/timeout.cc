@@ -6,7 +6,7 @@ namespace holdfast {
 
 absl::Status Validate(const TimeoutOptions& options) {
   if (options.limit > Duration::zero()) return absl::OkStatus();
-  return absl::InvalidArgumentError("Timeout: limit must be > 0");
+  return absl::InvalidArgumentError("Timeout: limit must be > 0; it has no default");
 }
 
 PolicyInfo internal::TimeoutFacts(const TimeoutOptions& options, bool walks_away) {

@@ -241,7 +241,9 @@ TEST_CASE("the bytes are bounded") {
 
 TEST_CASE("a cache says what it is") {
   const Stack stack(Cache<Result>({.ttl = 10s, .stale_if_error = 1h, .name = "orders"}));
-  CHECK(stack.Describe() == "Cache(\"orders\", fresh for 10s, stale if error for 1h, 10000 keys)");
+  CHECK(stack.Describe() ==
+        "Cache(\"orders\", fresh for 10s, stale if error for 1h, 10000 keys, "
+        "104857600 bytes, waits up to 30s)");
 }
 
 TEST_CASE("whatever throws, the next call asks") {

@@ -34,13 +34,13 @@ class Crowd {
   using Executor = std::function<void(Call&, Reply<Result>)>;
 
  public:
-  explicit Crowd(Results::Options options)
+  explicit Crowd(Results::Options options, const CacheOptions& policy = {})
       : cache(std::make_shared<Results>(std::move(options))),
-        ask_(Simulate<Result>(world, Stack(Cache(cache)),
+        ask_(Simulate<Result>(world, Stack(Cache(cache, policy)),
                               Executor([this](Call&, Reply<Result> reply) {
                                 ++asked;
                                 const Result answer = Next();
-                                world.After(1s, [reply, answer] { reply.Done(answer); });
+                                world.After(answer_after, [reply, answer] { reply.Done(answer); });
                               }))) {}
 
   void At(Duration at, const std::string& name, Duration patience = Duration::max(),
@@ -60,6 +60,7 @@ class Crowd {
   std::shared_ptr<Results> cache;
   std::deque<Result> answers;
   int asked = 0;
+  Duration answer_after = 1s;
   std::string ended;
 
  private:
@@ -100,6 +101,42 @@ TEST_CASE("who waits for another's answer waits no longer than its own deadline"
   crowd.At(100ms, "b", 300ms);
   crowd.world.Run();
   CHECK(crowd.ended == "b:DEADLINE_EXCEEDED@400 a:answer1@1000 ");
+}
+
+TEST_CASE("who waits for another's answer gives up after max_wait") {
+  SECTION("which is 30 s by default") {
+    Crowd crowd({.ttl = 10s});
+    crowd.answer_after = 1h;
+    crowd.At(0ms, "a");
+    crowd.At(100ms, "b");
+    crowd.At(200ms, "c", 30s);
+    crowd.world.Run();
+    CHECK(crowd.ended == "b:RESOURCE_EXHAUSTED@30100 c:DEADLINE_EXCEEDED@30200 a:answer1@3600000 ");
+  }
+  SECTION("from when it came, whoever asks") {
+    Crowd crowd({.ttl = 10s}, {.max_wait = 1200ms});
+    crowd.At(0ms, "a", 500ms);
+    crowd.At(100ms, "b");
+    crowd.At(200ms, "c");
+    crowd.world.Run();
+    CHECK(crowd.ended == "a:DEADLINE_EXCEEDED@500 b:RESOURCE_EXHAUSTED@1300 c:answer2@1500 ");
+  }
+  SECTION("and at once if that is zero") {
+    Crowd crowd({.ttl = 10s}, {.max_wait = 0s});
+    crowd.At(0ms, "a");
+    crowd.At(100ms, "b");
+    crowd.At(1100ms, "c");
+    crowd.world.Run();
+    CHECK(crowd.ended == "b:RESOURCE_EXHAUSTED@100 a:answer1@1000 c:answer1@1100 ");
+  }
+  SECTION("or never, if it is told so") {
+    Crowd crowd({.ttl = 10s}, {.max_wait = std::chrono::hours::max()});
+    crowd.answer_after = 1h;
+    crowd.At(0ms, "a");
+    crowd.At(100ms, "b");
+    crowd.world.Run();
+    CHECK(crowd.ended == "a:answer1@3600000 b:answer1@3600000 ");
+  }
 }
 
 TEST_CASE("where the one that asks goes, the last who came asks") {

@@ -74,8 +74,18 @@ TEST_CASE("a cache by itself keeps what is no result as well") {
   CHECK(cache.GetAt(TimePoint{}, "a") == 7);
 }
 
+TEST_CASE("a cache holds 100 MiB by default, whatever its entries are") {
+  Results cache({.ttl = 10s, .size_of = [](const Result&) { return std::int64_t{30} << 20; }});
+  for (const std::string_view key : {"a", "b", "c", "d"}) cache.PutAt(TimePoint{}, key, "large");
+  CHECK(cache.stats().entries == 3);
+  CHECK(cache.GetAt(TimePoint{}, "a") == std::nullopt);
+}
+
 TEST_CASE("a cache refuses options that make no sense") {
-  CHECK_THROWS_WITH(Results({.name = "x"}), "ResultCache x: ttl must be > 0");
+  CHECK_THROWS_WITH(Results({.name = "x"}), "ResultCache x: ttl must be > 0; it has no default");
+  CHECK_THROWS_WITH(Cache<Result>({}), "ResultCache: ttl must be > 0; it has no default");
+  CHECK_NOTHROW(Cache<Result>({.ttl = 1s}));
+  CHECK_THROWS_WITH(Cache<Result>({.ttl = 1s}, {.max_wait = -1s}), "Cache: max_wait must be >= 0");
   CHECK_THROWS_AS(Results({.ttl = 1s, .negative_ttl = -1s}), std::invalid_argument);
   CHECK_THROWS_AS(Results({.ttl = 1s, .stale_while_revalidate = -1s}), std::invalid_argument);
   CHECK_THROWS_AS(Results({.ttl = 1s, .stale_if_error = -1s}), std::invalid_argument);

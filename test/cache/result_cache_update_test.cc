@@ -214,7 +214,7 @@ TEST_CASE("a cache refuses a change that it can't make, and nothing changes") {
         Ints{.ttl = 1s, .clock = &other}}) {
     CHECK(absl::IsInvalidArgument(cache.Update(wrong)));
   }
-  CHECK(cache.Update({}).message() == "ResultCache orders: ttl must be > 0");
+  CHECK(cache.Update({}).message() == "ResultCache orders: ttl must be > 0; it has no default");
   CHECK(cache.options().max_entries == 3);
   CHECK(cache.options().ttl == Duration(10s));
   CHECK(cache.Get("a") == 1);
@@ -378,8 +378,10 @@ TEST_CASE("UpdateAll changes a cache with what else is in its stack, or neither"
   internal::Changes changes;
   const Options next = {.ttl = 20s, .max_entries = 7};
   changes.Add(*cache, next);
-  CHECK(policy.Info(changes).settings == "\"orders\", fresh for 20s, 7 keys");
-  CHECK(policy.Info().settings == "\"orders\", fresh for 30s, 10000 keys");
+  CHECK(policy.Info(changes).settings ==
+        "\"orders\", fresh for 20s, 7 keys, 104857600 bytes, waits up to 30s");
+  CHECK(policy.Info().settings ==
+        "\"orders\", fresh for 30s, 10000 keys, 104857600 bytes, waits up to 30s");
 }
 
 }  // namespace

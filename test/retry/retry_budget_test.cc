@@ -120,7 +120,7 @@ TEST_CASE("an unlimited budget refuses nothing and keeps no account") {
   CHECK(budget->unlimited());
   for (int i = 0; i < 1'000; ++i) {
     CHECK(budget->TryWithdraw());
-    CHECK(budget->TryWithdrawAt(kStart, RetryClass::kTimedOut));
+    CHECK(budget->TryWithdrawAt(kStart, RetryCause::kTimedOut));
   }
   budget->Refund();
   budget->Deposit();

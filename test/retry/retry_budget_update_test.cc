@@ -47,15 +47,15 @@ TEST_CASE("the next success, and the next retry, go by the new options") {
                      .throttled = 3,
                      .timed_out = 4})
             .ok());
-  CHECK(budget.TryWithdraw(RetryClass::kThrottled));
+  CHECK(budget.TryWithdraw(RetryCause::kThrottled));
   CHECK(budget.balance() == 7);
-  CHECK(budget.TryWithdraw(RetryClass::kTimedOut));
+  CHECK(budget.TryWithdraw(RetryCause::kTimedOut));
   CHECK(budget.balance() == 3);
   budget.Deposit();
   CHECK(budget.balance() == 3.25);
   // What is given back is what such a retry costs by now.
   CHECK(budget.Update({.capacity = 10, .min_retries_per_second = 0, .timed_out = 1}).ok());
-  budget.Refund(RetryClass::kTimedOut);
+  budget.Refund(RetryCause::kTimedOut);
   CHECK(budget.balance() == 4.25);
   CHECK(budget.options().timed_out == 1);
 }
@@ -173,9 +173,9 @@ TEST_CASE("whatever is withdrawn, repaid and changed, the balance is the model's
       switch (*rc::gen::inRange(0, 4)) {
         case 0: {
           const double cost = *rc::gen::element(1.0, options.throttled, options.timed_out);
-          const RetryClass why = cost == 1.0                 ? RetryClass::kTransient
-                                 : cost == options.throttled ? RetryClass::kThrottled
-                                                             : RetryClass::kTimedOut;
+          const RetryCause why = cost == 1.0                 ? RetryCause::kTransient
+                                 : cost == options.throttled ? RetryCause::kThrottled
+                                                             : RetryCause::kTimedOut;
           const bool there = balance >= cost;
           RC_ASSERT(budget.TryWithdraw(why) == there);
           if (there) balance -= cost;

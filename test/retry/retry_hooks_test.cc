@@ -290,7 +290,7 @@ TEST_CASE("the last result stands where the time for another attempt has passed 
 TEST_CASE("a stack within a stack repays a budget that both have once") {
   const auto budget = std::make_shared<RetryBudget>(
       RetryBudget::Options{.capacity = 10, .min_retries_per_second = 0});
-  for (int i = 0; i < 5; ++i) REQUIRE(budget->TryWithdraw(RetryClass::kTransient));
+  for (int i = 0; i < 5; ++i) REQUIRE(budget->TryWithdraw(RetryCause::kTransient));
   const auto inner = Stack(NestedRetry({.budget = budget})).Around([] { return absl::OkStatus(); });
   const auto outer = Stack(Retry({.budget = budget})).Around(inner);
   const double before = budget->balance();
@@ -314,11 +314,11 @@ TEST_CASE("a call that its caller stopped is reported so, with or without a Retr
 
 TEST_CASE("a budget charges by the class of the failure") {
   RetryBudget budget({.capacity = 5, .min_retries_per_second = 0});
-  CHECK(budget.TryWithdraw(RetryClass::kTimedOut));
+  CHECK(budget.TryWithdraw(RetryCause::kTimedOut));
   CHECK(budget.balance() == 3);
-  CHECK(budget.TryWithdraw(RetryClass::kThrottled));
+  CHECK(budget.TryWithdraw(RetryCause::kThrottled));
   CHECK(budget.balance() == 2.5);
-  budget.Refund(RetryClass::kTimedOut);
+  budget.Refund(RetryCause::kTimedOut);
   CHECK(budget.balance() == 4.5);
   for (const double cost : {-1.0, 101.0, std::numeric_limits<double>::quiet_NaN()}) {
     CHECK_THROWS_AS(RetryBudget({.throttled = cost}), std::invalid_argument);

@@ -11,15 +11,19 @@
 
 #include <absl/status/status.h>
 
+#include <chrono>
 #include <concepts>
+#include <cstdint>
 #include <memory>
 #include <string_view>
 #include <utility>
 
 #include "holdfast/base/internal/changes.h"
 #include "holdfast/base/internal/object_clock.h"
+#include "holdfast/base/internal/refusals.h"
 #include "holdfast/base/internal/validate.h"
 #include "holdfast/base/result.h"
+#include "holdfast/base/time.h"
 #include "holdfast/cache/result_cache.h"
 #include "holdfast/call/call.h"
 #include "holdfast/call/key_function.h"
@@ -32,15 +36,23 @@ struct CacheOptions {
   // What a call asks for; null: CallOptions::key. Calls with the same key get the same answers, and
   // those with an empty one pass by. What it throws passes to the caller.
   KeyFunction key = nullptr;
+  // How long a call waits for the result of another call for the same key, at most; >= 0, zero:
+  // not at all. Then it is refused with kResourceExhausted. The default is the total time that
+  // Microsoft's standard resilience handler gives a request with its retries (30 s): a call that
+  // takes longer hangs. Waiting calls take no memory of the cache, and their number is bounded by
+  // max_wait times the calls per second for the key.
+  TimeSpan max_wait = std::chrono::seconds(30);
 };
+
+absl::Status Validate(const CacheOptions& options);
 
 namespace internal {
 
-Verdict AskCache(CacheTable& table, const CacheOptions& options, const absl::Status& too_late,
+Verdict AskCache(CacheTable& table, const CacheOptions& options, const Refusals& refusals,
                  Call& call, CacheTable::Place& place);
 // Whom a failure below says something: nobody else, where it is this call's own end.
 CacheTable::For WhoseFailure(Call& call, const absl::Status& outcome);
-PolicyInfo FactsOfCache(const CacheTerms& terms);
+PolicyInfo InfoOfCache(const CacheTerms& terms, const CacheOptions& options);
 
 }  // namespace internal
 
@@ -67,8 +79,10 @@ class Cache {
   static constexpr bool kAnswersInstead = true;  // see policy.h
 
   // Both throw std::invalid_argument for options that Validate refuses, and for a null cache.
-  explicit Cache(std::shared_ptr<ResultCache<R>> cache, CacheOptions options = {})
-      : cache_(internal::NotNull(std::move(cache))), options_(std::move(options)) {}
+  template <std::same_as<ResultCache<R>> C>
+  explicit Cache(std::shared_ptr<C> cache, CacheOptions options = {})
+      : cache_(internal::NotNull(std::move(cache))),
+        options_(internal::Validated(std::move(options))) {}
   explicit Cache(typename ResultCache<R>::Options cache, CacheOptions options = {})
       : Cache(std::make_shared<ResultCache<R>>(std::move(cache)), std::move(options)) {}
 
@@ -77,8 +91,7 @@ class Cache {
   };
 
   Verdict Before(Call& call, State& state) const {
-    return internal::AskCache(cache_->table_, options_, cache_->refusals_.deadline, call,
-                              state.place);
+    return internal::AskCache(cache_->table_, options_, cache_->refusals_, call, state.place);
   }
 
   // For the machine, after a verdict that says so.
@@ -99,8 +112,8 @@ class Cache {
   PolicyInfo Info(const internal::Changes& changes = {}) const {
     const typename ResultCache<R>::Options* const next = changes.Of(*cache_);
     const auto now = cache_->options_.Read();
-    return internal::FactsOfCache(
-        ResultCache<R>::Terms(next == nullptr ? *now : *next, cache_->name_));
+    return internal::InfoOfCache(
+        ResultCache<R>::Terms(next == nullptr ? *now : *next, cache_->name_), options_);
   }
 
   void BindClock(internal::ClockBinder& binder) const { cache_->BindClock(binder, kName); }

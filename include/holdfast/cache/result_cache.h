@@ -52,7 +52,7 @@ class ResultCache {
     TimeSpan stale_while_revalidate{0};
     TimeSpan stale_if_error{0};
     std::int64_t max_entries = 10'000;
-    std::int64_t max_bytes = std::numeric_limits<std::int64_t>::max();
+    std::int64_t max_bytes = std::int64_t{100} << 20;
     // What a result counts for, >= 0; null: sizeof(R). Its key counts as well.
     std::function<std::int64_t(const R&)> size_of = nullptr;
     // How long this result is fresh, in place of ttl and negative_ttl; zero: it is not kept. What
@@ -71,8 +71,8 @@ class ResultCache {
         clock_(options_.Read()->clock) {}
 
   // What is kept and fresh; nullopt where there is none.
-  std::optional<R> Get(std::string_view key) { return GetAt(Now(), key); }
-  std::optional<R> GetAt(TimePoint now, std::string_view key) {
+  [[nodiscard]] std::optional<R> Get(std::string_view key) { return GetAt(Now(), key); }
+  [[nodiscard]] std::optional<R> GetAt(TimePoint now, std::string_view key) {
     const internal::CacheTable::Value value = table_.Get(key, now);
     if (value == nullptr) return std::nullopt;
     return *static_cast<const R*>(value.get());

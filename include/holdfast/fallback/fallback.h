@@ -36,15 +36,26 @@ class Fallback {
 
   template <class R>
   Next After(Call&, State&, R& result) {
-    static_assert(
-        std::is_assignable_v<R&, std::invoke_result_t<F&, const absl::Status&>>,
-        "Fallback: the function returns a result of the call, given a const absl::Status&");
-    const absl::Status& status = ResultTraits<R>::StatusOf(result);
-    if (!status.ok()) result = answer_(absl::Status(status));
+    static_assert(kAnswersWith<R>,
+                  "Fallback: the function must take a const absl::Status& and return a result of "
+                  "the type that the call returns");
+    if constexpr (kAnswersWith<R>) {  // else what follows would be more errors
+      const absl::Status& status = ResultTraits<R>::StatusOf(result);
+      if (!status.ok()) result = answer_(absl::Status(status));
+    }
     return Next::Done();
   }
 
  private:
+  template <class R>
+  static constexpr bool kAnswersWith = [] {
+    if constexpr (std::is_invocable_v<F&, const absl::Status&>) {
+      return std::is_assignable_v<R&, std::invoke_result_t<F&, const absl::Status&>>;
+    } else {
+      return false;
+    }
+  }();
+
   F answer_;
 };
 

@@ -19,6 +19,7 @@
 #include <concepts>
 #include <memory>
 #include <string_view>
+#include <type_traits>
 #include <utility>
 
 #include "holdfast/base/internal/object_clock.h"
@@ -81,8 +82,8 @@ class HedgePlan {
   const HedgeOptions& options() const { return options_; }
   const std::shared_ptr<RetryBudget>& budget() const { return options_.budget; }
   ThreadPool* pool() const { return options_.pool.get(); }
-  TimePoint NextBranch(TimePoint now, int sent) const;
-  bool TakeBranch(TimePoint now) const;
+  [[nodiscard]] TimePoint NextBranch(TimePoint now, int sent) const;
+  [[nodiscard]] bool TakeBranch(TimePoint now) const;
   void ReturnBranch() const;
 
  private:
@@ -131,6 +132,10 @@ struct HedgeAll {
 // has returned.
 template <class Word = internal::AskRequest>
 class Hedge {
+  static_assert(std::is_invocable_r_v<bool, const Word&, const Call&>,
+                "Hedge: the second argument must be HedgeAll(), or a function that takes a const "
+                "Call& and returns a bool");
+
  public:
   static constexpr std::string_view kName = "Hedge";
   static constexpr bool kRepeats = true;  // these two: see policy.h
@@ -174,14 +179,14 @@ class Hedge {
 
   // For drivers (fork.h).
   ThreadPool* pool() const { return plan_.first().pool(); }
-  TimePoint NextBranch(TimePoint now, int sent) const {
+  [[nodiscard]] TimePoint NextBranch(TimePoint now, int sent) const {
     return plan_.Read()->NextBranch(now, sent);
   }
-  bool MayBranch(const Call& call) const {
+  [[nodiscard]] bool MayBranch(const Call& call) const {
     // The word is not asked where it does not matter.
     return MayRunAtOnce(call) || (MayRunAtOnce(call, /*idempotent=*/true) && word_(call));
   }
-  bool TakeBranch(TimePoint now) const { return plan_.first().TakeBranch(now); }
+  [[nodiscard]] bool TakeBranch(TimePoint now) const { return plan_.first().TakeBranch(now); }
   void ReturnBranch() const { plan_.first().ReturnBranch(); }
 
  private:

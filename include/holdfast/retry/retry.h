@@ -88,14 +88,24 @@ class Retry {
     if constexpr (std::same_as<CheckRetry, RetryTransient>) {
       if (ResultTraits<R>::StatusOf(result).ok()) return Succeed(call, state, result);
     }
-    if (ABSL_PREDICT_FALSE(PlanOf(state).IsFinal(call))) {
-      PlanOf(state).Refused(call, state, EndingOf(result));
+    static_assert(kChecks<R>,
+                  "Retry: the check must take (const Call&, const R&), where R is what the call "
+                  "returns, and return a RetryDecision or a bool");
+    static_assert(kPrepares<R>,
+                  "Retry: the preparation must take (const Call&, const R&), where R is what the "
+                  "call returns, and return an absl::Status");
+    if constexpr (kChecks<R> && kPrepares<R>) {  // else what follows would be more errors
+      if (ABSL_PREDICT_FALSE(PlanOf(state).IsFinal(call))) {
+        PlanOf(state).Refused(call, state, EndingOf(result));
+        return Next::Done();
+      }
+      const RetryDecision decision = check_(std::as_const(call), std::as_const(result));
+      const bool used_up = decision.again() && IsUsedUp(call, result);
+      return Decide(call, state, result,
+                    used_up ? RetryDecision::Stop(EndReason::kNotRepeatable) : decision);
+    } else {
       return Next::Done();
     }
-    const RetryDecision decision = check_(std::as_const(call), std::as_const(result));
-    const bool used_up = decision.again() && IsUsedUp(call, result);
-    return Decide(call, state, result,
-                  used_up ? RetryDecision::Stop(EndReason::kNotRepeatable) : decision);
   }
 
   // Each further attempt begins (machine.h).
@@ -111,6 +121,13 @@ class Retry {
   const std::shared_ptr<RetryBudget>& budget() const { return plan_.first().budget(); }
 
  private:
+  template <class R>
+  static constexpr bool kChecks =
+      std::is_invocable_r_v<RetryDecision, CheckRetry&, const Call&, const R&>;
+  template <class R>
+  static constexpr bool kPrepares = std::same_as<Prepare, internal::NoPreparation> ||
+                                    std::is_invocable_r_v<absl::Status, Prepare&, Call&, const R&>;
+
   ABSL_ATTRIBUTE_NOINLINE Verdict BeginPinned(Call& call, State& state) const {
     if (!state.plan) state.plan = plan_.Read();
     return state.plan->Begin(call, state);

@@ -29,7 +29,7 @@ namespace holdfast {
 
 // Why a retry is made: a failed attempt that made the service work for nothing is worse than one
 // that it turned away.
-enum class RetryClass {
+enum class RetryCause {
   kTransient,
   kThrottled,  // it said that it has too much to do: kResourceExhausted
   kTimedOut,   // kDeadlineExceeded
@@ -65,19 +65,19 @@ class RetryBudget {
   explicit RetryBudget(Options options);
 
   // A new one with default options, as a Retry or a Hedge makes for itself if it is given none.
-  static std::shared_ptr<RetryBudget> MakeDefault();
+  [[nodiscard]] static std::shared_ptr<RetryBudget> MakeDefault();
 
   // One that never refuses: it turns the budget off.
-  static std::shared_ptr<RetryBudget> Unlimited();
+  [[nodiscard]] static std::shared_ptr<RetryBudget> Unlimited();
 
   // Takes one retry out, if what it costs is there.
-  bool TryWithdraw(RetryClass why = RetryClass::kTransient);
+  [[nodiscard]] bool TryWithdraw(RetryCause why = RetryCause::kTransient);
   // A `now` older than one already seen earns nothing.
-  bool TryWithdrawAt(TimePoint now, RetryClass why = RetryClass::kTransient);
+  [[nodiscard]] bool TryWithdrawAt(TimePoint now, RetryCause why = RetryCause::kTransient);
 
   // Gives back what was withdrawn for a retry that was not made: what such a retry costs now, where
   // an Update has changed that.
-  void Refund(RetryClass why = RetryClass::kTransient) { Add(CostOf(why)); }
+  void Refund(RetryCause why = RetryCause::kTransient) { Add(CostOf(why)); }
 
   // Repays for one success. Reads no clock.
   void Deposit() {
@@ -101,8 +101,8 @@ class RetryBudget {
   absl::StatusOr<internal::Commit> PrepareUpdate(Options options);
 
   // Retries there are, fractions included; infinity for one that is Unlimited.
-  double balance() const;
-  double BalanceAt(TimePoint now) const;
+  [[nodiscard]] double balance() const;
+  [[nodiscard]] double BalanceAt(TimePoint now) const;
 
   bool unlimited() const { return unlimited_; }
   const std::string& name() const { return name_; }
@@ -130,7 +130,7 @@ class RetryBudget {
 
   std::int64_t capacity() const { return capacity_.load(std::memory_order_acquire); }
   std::int64_t per_second() const { return per_second_.load(std::memory_order_acquire); }
-  std::int64_t CostOf(RetryClass why) const {
+  std::int64_t CostOf(RetryCause why) const {
     return costs_[static_cast<std::size_t>(why)].load(std::memory_order_relaxed);
   }
 

@@ -28,10 +28,12 @@ class RetryPause {
     }
   }
   // TimePoint::min() if nobody has asked yet.
-  TimePoint until() const { return TimePoint(Duration(until_.load(std::memory_order_relaxed))); }
+  [[nodiscard]] TimePoint until() const {
+    return TimePoint(Duration(until_.load(std::memory_order_relaxed)));
+  }
 
   // Of a call that comes before that: kUnavailable.
-  const absl::Status& refusal() const { return refusal_; }
+  [[nodiscard]] const absl::Status& refusal() const { return refusal_; }
 
  private:
   std::atomic<TimePoint::rep> until_{TimePoint::min().time_since_epoch().count()};

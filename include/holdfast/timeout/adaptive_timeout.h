@@ -195,7 +195,7 @@ class AdaptiveTimeout {
   }
 
   // What a call that came now would get.
-  Duration LimitAt(TimePoint now) const { return limit_->LimitAt(now); }
+  [[nodiscard]] Duration LimitAt(TimePoint now) const { return limit_->LimitAt(now); }
 
   PolicyInfo Info(const internal::Changes& changes = {}) const { return limit_->Info(changes); }
 

@@ -75,8 +75,8 @@ class LatencyQuantile {
   }
 
   // The quantile of the samples in the window; nullopt while they are fewer than min_samples.
-  std::optional<Duration> Value() { return ValueAt(Now()); }
-  std::optional<Duration> ValueAt(TimePoint now) {
+  [[nodiscard]] std::optional<Duration> Value() { return ValueAt(Now()); }
+  [[nodiscard]] std::optional<Duration> ValueAt(TimePoint now) {
     const Duration value = Read(now);
     return value == kNoValue ? std::nullopt : std::optional<Duration>(value);
   }

@@ -15,6 +15,7 @@
 #include <absl/status/status.h>
 
 #include <algorithm>
+#include <concepts>
 #include <memory>
 #include <string_view>
 #include <type_traits>
@@ -69,11 +70,13 @@ class Timeout {
   Timeout(TimeSpan limit, std::shared_ptr<ThreadPool> pool)
     requires kWalksAway
       : options_(TimeoutOptions{limit}), pool_(internal::NotNull(std::move(pool))) {}
-  explicit Timeout(std::shared_ptr<Settings<TimeoutOptions>> settings)
+  template <std::same_as<Settings<TimeoutOptions>> S>
+  explicit Timeout(std::shared_ptr<S> settings)
     requires(!kWalksAway)
       : options_(std::move(settings)) {}
-  Timeout(std::shared_ptr<Settings<TimeoutOptions>> settings, std::shared_ptr<ThreadPool> pool)
-    requires kWalksAway
+  template <std::same_as<Settings<TimeoutOptions>> S>
+  Timeout(std::shared_ptr<S> settings, std::shared_ptr<ThreadPool> pool)
+    requires(kWalksAway)
       : options_(std::move(settings)), pool_(internal::NotNull(std::move(pool))) {}
 
   class State {
@@ -134,8 +137,10 @@ class Timeout {
 
 Timeout(TimeSpan) -> Timeout<>;
 Timeout(TimeSpan, std::shared_ptr<ThreadPool>) -> Timeout<true>;
-Timeout(std::shared_ptr<Settings<TimeoutOptions>>) -> Timeout<>;
-Timeout(std::shared_ptr<Settings<TimeoutOptions>>, std::shared_ptr<ThreadPool>) -> Timeout<true>;
+template <std::same_as<Settings<TimeoutOptions>> S>
+Timeout(std::shared_ptr<S>) -> Timeout<>;
+template <std::same_as<Settings<TimeoutOptions>> S>
+Timeout(std::shared_ptr<S>, std::shared_ptr<ThreadPool>) -> Timeout<true>;
 
 }  // namespace holdfast
 

@@ -76,6 +76,7 @@ class CacheTable {
     // Once Find or Look has said so, until Settle.
     bool asks() const { return asks_; }
     const Value& answer() const { return answer_; }
+    TimePoint came() const { return asker_.came; }
     // What may stand in for a failure; null: nothing.
     Value StandIn(TimePoint now) const { return now < stand_in_until_ ? stand_in_ : nullptr; }
 
@@ -102,8 +103,8 @@ class CacheTable {
 
   // For a place that has no part yet. `waker` is rung when Look has something else to say than that
   // it waits.
-  Found Find(std::string_view key, const Asker& asker, Waker& waker, Place& place);
-  Found Look(Place& place);
+  [[nodiscard]] Found Find(std::string_view key, const Asker& asker, Waker& waker, Place& place);
+  [[nodiscard]] Found Look(Place& place);
 
   // Whose an ending is, beside the call's that asked.
   enum class For {
@@ -128,7 +129,7 @@ class CacheTable {
   };
   void Settle(Place& place, const Ending& ending);
 
-  Value Get(std::string_view key, TimePoint now);
+  [[nodiscard]] Value Get(std::string_view key, TimePoint now);
   void Put(std::string_view key, const Ending& ending);
   void Erase(std::string_view key);
   void Clear();

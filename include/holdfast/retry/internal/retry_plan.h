@@ -42,7 +42,7 @@ class RetryPlan {
     ~Charge() { Settle(); }
 
     // For the retry that comes next; false if the budget does not allow it.
-    bool Take(Call& call, RetryBudget& budget, RetryClass why);
+    [[nodiscard]] bool Take(Call& call, RetryBudget& budget, RetryCause why);
 
    private:
     void Settle() {
@@ -54,7 +54,7 @@ class RetryPlan {
     // When something was.
     const Call* call_;
     int attempt_;  // of the call, that the retry is to follow
-    RetryClass why_;
+    RetryCause why_;
   };
 
   struct State {

@@ -1,0 +1,13 @@
+// refused: Fallback: the function must take a const absl::Status& and return a result of the type
+// that the call returns
+#include "holdfast/fallback/fallback.h"
+#include "holdfast/stack/stack.h"
+
+absl::Status Call() {
+#ifdef WRONG_ORDER
+  const auto answer = [] { return absl::OkStatus(); };
+#else
+  const auto answer = [](const absl::Status&) { return absl::OkStatus(); };
+#endif
+  return holdfast::Stack(holdfast::Fallback(answer)).Around([] { return absl::OkStatus(); })();
+}
