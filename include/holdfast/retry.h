@@ -1,4 +1,4 @@
-// Retries, their budget, and the pause that a server asks for.
+// Retry, its options, its budget, and the pause that shares a Retry-After.
 #ifndef HOLDFAST_RETRY_H_
 #define HOLDFAST_RETRY_H_
 

@@ -1,6 +1,7 @@
 #include "holdfast/retry/retry.h"
 
 #include <absl/random/distributions.h>
+#include <absl/strings/str_cat.h>
 
 #include <algorithm>
 #include <mutex>
@@ -11,7 +12,7 @@
 namespace holdfast {
 namespace {
 
-RetryCause ClassOf(const absl::Status& outcome) {
+RetryCause CauseOf(const absl::Status& outcome) {
   switch (outcome.code()) {
     case absl::StatusCode::kResourceExhausted:
       return RetryCause::kThrottled;
@@ -30,7 +31,7 @@ void Tell(const RetryHook& hook, const Call& call, const RetryEvent& event) {
   if (hook == nullptr) return;
   try {
     hook(call, event);
-  } catch (...) {  // NOLINT(bugprone-empty-catch): an observer can't change what it observes
+  } catch (...) {  // NOLINT(bugprone-empty-catch): a hook must not change the call
   }
 }
 
@@ -46,7 +47,8 @@ RetryOptions RetryOptions::Retryablehttp() {
 
 absl::Status Validate(const RetryOptions& options) {
   if (options.max_attempts < 1) {
-    return absl::InvalidArgumentError("Retry: max_attempts must be >= 1");
+    return absl::InvalidArgumentError(
+        absl::StrCat("Retry: max_attempts must be >= 1, not ", options.max_attempts));
   }
   if (options.max_elapsed < Duration::zero()) {
     return absl::InvalidArgumentError("Retry: max_elapsed must be >= 0");
@@ -75,10 +77,11 @@ class RetryPlan::Random {
 
 absl::Status SettingsPlan<RetryOptions>::Keep(const RetryOptions& present, RetryOptions& next) {
   if (!KeepObject(present.budget, next.budget)) {
-    return absl::InvalidArgumentError("Retry: its budget has an Update of its own, and stays");
+    return absl::InvalidArgumentError(
+        "Retry: an Update cannot replace the budget; call the budget's own Update");
   }
   if (!KeepObject(present.pause, next.pause)) {
-    return absl::InvalidArgumentError("Retry: its pause stays");
+    return absl::InvalidArgumentError("Retry: an Update cannot replace the pause");
   }
   return absl::OkStatus();
 }
@@ -113,7 +116,7 @@ void RetryPlan::Charge::SettleTaken() {
 Verdict RetryPlan::BeginAfterPause(Call& call, State& state) const {
   const TimePoint until = options_.pause->until();
   if (call.now() < until) {
-    // Not all at once: as many as came meanwhile are spread over as long again.
+    // Spread over as long again, so that the calls that came meanwhile do not start at once.
     const Duration spread = SaturatingSub(until, call.now());
     const TimePoint latest = call.latest_start();
     if (!options_.wait_for_refusals || until > latest) {
@@ -150,7 +153,7 @@ void RetryPlan::TellEnd(Call& call, State& state, const Ending& ending) const {
         .any_result = ending.result});
 }
 
-// The call says already why it ended.
+// The call already has an EndReason.
 void RetryPlan::Refused(Call& call, State& state, const Ending& ending) const {
   TellEnd(call, state, ending);
   if (absl::IsCancelled(ending.status) && call.stop().stop_requested()) return;
@@ -159,11 +162,11 @@ void RetryPlan::Refused(Call& call, State& state, const Ending& ending) const {
 
 void RetryPlan::Failed(Call& call, State& state, const Ending& ending, EndReason why) const {
   TellEnd(call, state, ending);
-  // By an executor that looked at the caller's stop token.
+  // Returned by an executor that checks the caller's stop token.
   if (absl::IsCancelled(ending.status) && call.stop().stop_requested()) {
     return call.set_ended_by(EndReason::kCancelled);
   }
-  // A report says by itself that it is not retryable, or better: what was refused and why.
+  // kNotRetryable is what a report begins with, unless a policy has set a better reason.
   if (why != EndReason::kNotRetryable) call.set_ended_by(why);
   GiveUp(call, state, ending, why);
 }
@@ -188,8 +191,8 @@ std::optional<TimePoint> RetryPlan::Again(Call& call, State& state, const Ending
   return std::nullopt;
 }
 
-// A refusal says when it will be over; before that there is nothing to ask, and at that time all
-// would come at once.
+// Not before the time that a rejection named; and spread from then on, since otherwise all calls
+// that were rejected would come at that time.
 TimePoint RetryPlan::NextTry(Call& call, const State& state, std::optional<Duration> delay,
                              std::optional<Duration> retry_after) const {
   const TimePoint from = std::max(call.now(), call.retry_at());
@@ -197,12 +200,12 @@ TimePoint RetryPlan::NextTry(Call& call, const State& state, std::optional<Durat
   const Duration wait =
       std::max(Backoff(call, state.attempts), retry_after.value_or(Duration::zero()));
   const TimePoint at = SaturatingAdd(from, std::max(wait, Spread(call)));
-  // Another call may have been told to leave the backend alone for longer.
+  // Another call's Retry-After may be longer.
   const bool paused = options_.pause != nullptr && at < options_.pause->until();
   return paused ? SaturatingAdd(options_.pause->until(), wait) : at;
 }
 
-// kSuccess where nothing speaks against it.
+// Why there is no retry at `at`; kSuccess if there is one.
 EndReason RetryPlan::WhyNot(Call& call, State& state, TimePoint at) const {
   if (at > call.deadline()) return EndReason::kDeadline;
   if (at == TimePoint::max()) {  // never
@@ -215,10 +218,10 @@ EndReason RetryPlan::WhyNot(Call& call, State& state, TimePoint at) const {
   return HasTime(call, state, at) ? EndReason::kSuccess : EndReason::kDeadline;
 }
 
-// For an attempt that begins then.
+// Whether an attempt that begins at `at` can end before the deadline.
 bool RetryPlan::HasTime(Call& call, State& state, TimePoint at) const {
   if (call.deadline() == TimePoint::max()) return true;
-  // What a policy below refused was no attempt.
+  // A rejection is no sample of an attempt's time.
   if (!call.rejected()) {
     state.fastest = std::min(state.fastest, SaturatingSub(call.now(), *state.attempt_began));
   }
@@ -230,28 +233,28 @@ bool RetryPlan::HasTime(Call& call, State& state, TimePoint at) const {
   return attempt == Duration::max() || SaturatingAdd(at, attempt) <= call.deadline();
 }
 
-// What a policy below refused has cost the backend nothing, and the next would be the first to
-// reach it.
+// Free after a rejection below: it cost the backend nothing, and the retry is the first to reach
+// it.
 bool RetryPlan::Withdraw(Call& call, State& state, const absl::Status& outcome) const {
-  return call.rejected() || state.charge.Take(call, *options_.budget, ClassOf(outcome));
+  return call.rejected() || state.charge.Take(call, *options_.budget, CauseOf(outcome));
 }
 
 Duration RetryPlan::Backoff(Call& call, int retry) const {
   if (random_ == nullptr) return options_.backoff.Delay(retry, call.random());
-  // A user's own backoff is asked outside of the lock.
+  // Outside of the lock, since it may be the user's own function.
   std::mt19937_64 gen(random_->Draw());
   return options_.backoff.Delay(retry, gen);
 }
 
-// Those who were refused while a breaker was open come back evenly over eight times as long: to
-// what comes anyhow they add an eighth. (Over four times as long it would be a quarter, and a
-// service that is busy for four fifths of its time would never be rid of them.)
+// Calls that were rejected while a breaker was open come back evenly over eight times as long, and
+// so add an eighth to the load. (Over four times as long they would add a quarter, which a service
+// at 80 % load could never work off.)
 Duration RetryPlan::Spread(Call& call) const {
   constexpr std::int64_t kTimes = 8;
   return Draw(call, SaturatingMul(call.retry_spread(), kTimes));
 }
 
-// From nothing to `most`.
+// Uniform in [0, most).
 Duration RetryPlan::Draw(Call& call, Duration most) const {
   if (most <= Duration::zero()) return Duration::zero();
   if (random_ == nullptr) return Uniform(call.random(), most);

@@ -25,25 +25,25 @@ bool Same(const RetryBudget::Options& a, const RetryBudget::Options& b) {
 }  // namespace
 
 absl::Status Validate(const RetryBudget::Options& options) {
+  const auto invalid = [&options](const auto&... text) {
+    return absl::InvalidArgumentError(
+        absl::StrCat("RetryBudget", options.name.empty() ? "" : " ", options.name, ": ", text...));
+  };
   if (options.capacity < 0 || options.capacity > RetryBudget::kMaxCapacity) {
-    return absl::InvalidArgumentError(absl::StrCat(
-        "RetryBudget ", options.name, ": capacity must be in [0, 1e9], not ", options.capacity));
+    return invalid("capacity must be in [0, 1e9], not ", options.capacity);
   }
   if (!(options.per_success >= 0 && options.per_success <= 1)) {
-    return absl::InvalidArgumentError(absl::StrCat("RetryBudget ", options.name,
-                                                   ": per_success must be in [0, 1], not ",
-                                                   options.per_success));
+    return invalid("per_success must be in [0, 1], not ", options.per_success);
   }
   if (!(options.min_retries_per_second >= 0 && options.min_retries_per_second <= 1e6)) {
-    return absl::InvalidArgumentError(absl::StrCat(
-        "RetryBudget ", options.name, ": min_retries_per_second must be in [0, 1e6], not ",
-        options.min_retries_per_second));
+    return invalid("min_retries_per_second must be in [0, 1e6], not ",
+                   options.min_retries_per_second);
   }
-  for (const double cost : {options.throttled, options.timed_out}) {
-    if (!(cost >= 0 && cost <= 100)) {
-      return absl::InvalidArgumentError(absl::StrCat(
-          "RetryBudget ", options.name, ": what a retry costs must be in [0, 100], not ", cost));
-    }
+  if (!(options.throttled >= 0 && options.throttled <= 100)) {
+    return invalid("throttled must be in [0, 100], not ", options.throttled);
+  }
+  if (!(options.timed_out >= 0 && options.timed_out <= 100)) {
+    return invalid("timed_out must be in [0, 100], not ", options.timed_out);
   }
   return absl::OkStatus();
 }
@@ -74,7 +74,7 @@ std::shared_ptr<RetryBudget> RetryBudget::MakeDefault() {
   return std::make_shared<RetryBudget>(Options{});
 }
 
-// Nothing costs anything, so there is nothing to earn.
+// No retry costs anything, so nothing needs to be deposited.
 std::shared_ptr<RetryBudget> RetryBudget::Unlimited() {
   auto budget = std::make_shared<RetryBudget>(Options{.capacity = 0,
                                                       .per_success = 0,
@@ -105,8 +105,8 @@ bool RetryBudget::TryWithdrawAt(TimePoint now, RetryCause why) {
   }
 }
 
-// Whole millionths, and the time that they took, rounded up by less than a nanosecond: the rest is
-// earned later.
+// Whole millionths of a retry, and the time that deposits them, rounded up by less than a
+// nanosecond; the remaining time counts for the next deposit.
 RetryBudget::Earned RetryBudget::EarnedBy(TimePoint now, TimePoint since) const {
   const std::int64_t per_second = this->per_second();
   if (per_second == 0 || now <= since || since == TimePoint::min()) return {};
@@ -153,7 +153,7 @@ RetryBudget::Options RetryBudget::options() const {
 
 absl::StatusOr<internal::Commit> RetryBudget::PrepareUpdate(Options options) {
   if (unlimited_) {
-    return absl::InvalidArgumentError("RetryBudget: one that is Unlimited can't change");
+    return absl::InvalidArgumentError("RetryBudget: an Unlimited budget has no options to update");
   }
   if (absl::Status status =
           internal::CheckSame("RetryBudget", name_, options.name, clock_.given(), options.clock);
@@ -177,8 +177,8 @@ void RetryBudget::Change(Options options) {
   options_ = std::move(options);
 }
 
-// Has the time until now earn what it does, and no more. So a balance that was full, and earned
-// nothing, goes on from now as well.
+// Deposits for the time until now at the present rate. Also for a full balance, which had not
+// moved earned_until_: so that no later rate applies to that time.
 void RetryBudget::SettleAt(TimePoint now) {
   Earn(now);
   TimePoint::rep until = earned_until_.load(std::memory_order_relaxed);

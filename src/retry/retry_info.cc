@@ -1,4 +1,4 @@
-// What Retry says of itself.
+// What Retry tells Describe and Validate.
 #include <absl/strings/str_cat.h>
 
 #include <algorithm>
@@ -12,7 +12,7 @@
 namespace holdfast::internal {
 namespace {
 
-// Draws the largest number each time, and of a jittered delay that is the longest.
+// A generator of the largest number, which gives the longest jittered delay.
 struct Longest {
   using result_type = std::uint64_t;
   static constexpr result_type min() { return 0; }
@@ -20,8 +20,8 @@ struct Longest {
   result_type operator()() const { return max(); }
 };
 
-// At most, in all, between so many attempts. Delays that come after very many others count as the
-// last of those: they are no shorter.
+// The longest sum of the delays between so many attempts. Delays after the first thousand count as
+// the last of those, since delays do not become shorter.
 Duration LongestBackoff(const Backoff& backoff, int attempts) {
   constexpr int kMany = 1000;
   Longest longest;
@@ -39,7 +39,7 @@ Duration LongestBackoff(const Backoff& backoff, int attempts) {
 }  // namespace
 
 PolicyInfo RetryPlan::Info(const Changes& changes) const {
-  (void)changes.Of(*options_.budget);  // it says nothing of what the budget has
+  (void)changes.Of(*options_.budget);  // none of its options are shown
 
   const Duration backoff = LongestBackoff(options_.backoff, options_.max_attempts);
   const RetryBudget& budget = *options_.budget;

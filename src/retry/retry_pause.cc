@@ -10,6 +10,6 @@ RetryPause::RetryPause(const std::string& name)
     : refusal_(MakeRejection(absl::StatusCode::kUnavailable,
                              {.kind = RejectionKind::kThrottled, .policy = "Retry", .name = name},
                              absl::StrCat("Retry", name.empty() ? "" : " ", name,
-                                          ": the backend asked to be left alone for a while"))) {}
+                                          ": the backend asked for a pause (Retry-After)"))) {}
 
 }  // namespace holdfast

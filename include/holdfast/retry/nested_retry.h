@@ -1,4 +1,4 @@
-// NestedRetry is a Retry that is meant to be inside of another one.
+// NestedRetry is a Retry that a stack allows inside of another Retry.
 //
 //   auto fetch = holdfast::Stack(holdfast::Retry({.max_attempts = 3, .budget = budget}),
 //                                holdfast::Hedge({.delay = 50ms}, holdfast::HedgeAll()),
@@ -15,14 +15,15 @@
 
 namespace holdfast {
 
-// It differs from Retry only in that a Stack takes it inside of a Retry, where their attempts
-// multiply: three of two are six. Give both the same budget.
+// A Retry inside of a Retry does not compile, because their attempts multiply: 3 attempts outside
+// and 2 inside are 6. NestedRetry compiles there, and is otherwise the same. Give both the same
+// budget, so that it bounds the retries of both together.
 template <class... T>
 class NestedRetry : public Retry<T...> {
  public:
   static constexpr bool kNested = true;  // see policy.h
 
-  // As Retry's.
+  // The same parameters as Retry's.
   explicit NestedRetry(RetryOptions options, T... check_and_prepare)
       : Retry<T...>(std::move(options), std::move(check_and_prepare)...) {}
   template <std::same_as<Settings<RetryOptions>> S>

@@ -1,4 +1,4 @@
-// Retry tries a call again that failed in a way that may pass.
+// Retry repeats a call that failed with a transient error, after a backoff.
 //
 //   auto fetch = holdfast::Stack(holdfast::Timeout(10s), holdfast::Retry({.max_attempts = 4}))
 //                    .Around(transport);
@@ -40,16 +40,25 @@ struct NoPreparation {};
 
 }  // namespace internal
 
-// Sends the call down again while the check says so and there are attempts, time and budget left.
-// What a policy below refused is handed on at once, unless wait_for_refusals says otherwise; the
-// check is not asked about it then. It never waits towards a time that the call can't use: not
-// where the wait, or after it an attempt as fast as the fastest of this call so far, would end
-// after the deadline; after a refusal, an attempt as long as the Timeouts below allow. The result
-// that it can't or won't retry is handed on as it is. What the check throws passes to the caller.
+// Repeats a call while the check says so and attempts, time and retry budget are left. Otherwise
+// it returns the last result unchanged, and Report::ended_by says why it stopped.
 //
-// Whatever the check says, a request that a run has used up is not made again, as far as its type
-// says so (repeatability.h): the report then says EndReason::kNotRepeatable. A check of one's own
-// is its caller's word that what it retries is idempotent.
+// - Rejections. A rejection by a policy below (an open breaker, a limit) is final and returned at
+//   once, without asking the check, unless wait_for_refusals is set.
+// - Deadlines. Retry does not wait when the call could not use the time that remains: when the wait
+//   would end after the deadline, or when an attempt as fast as this call's fastest so far would.
+//   After a rejection it takes for an attempt the time that the Timeouts below allow.
+// - Requests that cannot be repeated. Whatever the check says, a request that an attempt has used
+//   up is not sent again, where its type says so (RequestTraits, repeatability.h); the report then
+//   says EndReason::kNotRepeatable. The default check (RetryTransient) also does not repeat a
+//   request that is not idempotent, where its type says so. With a check of your own, that is up to
+//   the check.
+// - Bounds. With default options: 4 attempts, at most 10 s before each retry, or what the backend
+//   asked for, up to 5 min; so at most 15 min of waiting. Retry does not bound the attempts
+//   themselves: put a Timeout inside of it for each attempt, and one outside for the whole call.
+//
+// Exceptions of the check and of the preparation pass to the caller. Thread-safe. Copies share the
+// budget.
 template <class CheckRetry = RetryTransient, class Prepare = internal::NoPreparation>
 class Retry {
  public:
@@ -57,17 +66,19 @@ class Retry {
   static constexpr bool kRepeats = true;  // these two: see policy.h
   static constexpr bool kMultiplies = true;
 
-  // Throws std::invalid_argument with the text of Validate. `check` is called with the call and
-  // each result, in as many threads as make calls, and returns a RetryDecision or a bool.
+  // Throws std::invalid_argument with the text of Validate.
   //
-  // `prepare` is called with the call and the last result once a retry is decided, before the wait
-  // for it: to renew a credential, say. It returns an absl::Status; one that isn't OK means that
-  // there is no use in a retry, and the last result is handed on. What it throws passes to the
-  // caller.
+  // `check(const Call&, const R&)` is called after each attempt that was not rejected below, and
+  // returns a RetryDecision or a bool. The default is RetryTransient.
+  //
+  // `prepare(const Call&, const R&)` is called with the last result when Retry has decided to
+  // retry, before the wait; for example to renew a credential. It returns an absl::Status: if that
+  // is not OK, there is no retry, and the last result is returned.
+  //
+  // Both are called in the thread that makes the call, by several threads at once.
   explicit Retry(RetryOptions options, CheckRetry check = {}, Prepare prepare = {})
       : plan_(std::move(options)), check_(std::move(check)), prepare_(std::move(prepare)) {}
-  // The same with options that change; throws for null settings. A template, so that Retry({})
-  // means default options.
+  // With options that change while calls run. Throws std::invalid_argument for null settings.
   template <std::same_as<Settings<RetryOptions>> S>
   explicit Retry(std::shared_ptr<S> settings, CheckRetry check = {}, Prepare prepare = {})
       : plan_(std::move(settings)), check_(std::move(check)), prepare_(std::move(prepare)) {}
@@ -75,7 +86,7 @@ class Retry {
   struct State : internal::RetryPlan::State {
     State() {}  // NOLINT(modernize-use-equals-default): see UnsetTime
 
-    internal::Live<RetryOptions>::Pin plan;  // one for all attempts; none where it never changes
+    internal::Live<RetryOptions>::Pin plan;  // one for all attempts; unset without Settings
   };
 
   ABSL_ATTRIBUTE_ALWAYS_INLINE Verdict Before(Call& call, State& state) const {
@@ -94,7 +105,7 @@ class Retry {
     static_assert(kPrepares<R>,
                   "Retry: the preparation must take (const Call&, const R&), where R is what the "
                   "call returns, and return an absl::Status");
-    if constexpr (kChecks<R> && kPrepares<R>) {  // else what follows would be more errors
+    if constexpr (kChecks<R> && kPrepares<R>) {  // avoids further compile errors
       if (ABSL_PREDICT_FALSE(PlanOf(state).IsFinal(call))) {
         PlanOf(state).Refused(call, state, EndingOf(result));
         return Next::Done();
@@ -108,7 +119,7 @@ class Retry {
     }
   }
 
-  // Each further attempt begins (machine.h).
+  // Called by the machine before each attempt after the first (machine.h).
   void BeforeAgain(Call& call, State& state) const { PlanOf(state).StartAgain(call, state); }
 
   PolicyInfo Info(const internal::Changes& changes = {}) const {
@@ -117,7 +128,7 @@ class Retry {
 
   void BindClock(internal::ClockBinder& binder) const { budget()->BindClock(binder, kName); }
 
-  // The one that it was given, or its own; never null.
+  // The budget of the options, or the one that this Retry made; never null.
   const std::shared_ptr<RetryBudget>& budget() const { return plan_.first().budget(); }
 
  private:

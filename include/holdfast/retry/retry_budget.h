@@ -1,10 +1,10 @@
-// A RetryBudget keeps retries from becoming the load that keeps a service down: they spend what
-// successes earn.
+// A RetryBudget limits retries to a fraction of the successes, so that retries cannot keep an
+// overloaded service down.
 //
 //   auto budget = std::make_shared<holdfast::RetryBudget>(
 //       holdfast::RetryBudget::Options{.capacity = 50, .per_success = 0.1});
-//   holdfast::Retry reads({.budget = budget}), writes({.budget = budget});   // share it
-//   holdfast::Retry all({.budget = holdfast::RetryBudget::Unlimited()});     // turn it off
+//   holdfast::Retry reads({.budget = budget}), writes({.budget = budget});   // shared
+//   holdfast::Retry all({.budget = holdfast::RetryBudget::Unlimited()});     // no budget
 #ifndef HOLDFAST_RETRY_RETRY_BUDGET_H_
 #define HOLDFAST_RETRY_RETRY_BUDGET_H_
 
@@ -27,80 +27,82 @@
 
 namespace holdfast {
 
-// Why a retry is made: a failed attempt that made the service work for nothing is worse than one
-// that it turned away.
+// Why a retry is made, which decides its cost: an attempt that timed out made the service work for
+// nothing, one that the service turned away did not.
 enum class RetryCause {
-  kTransient,
-  kThrottled,  // it said that it has too much to do: kResourceExhausted
-  kTimedOut,   // kDeadlineExceeded
+  kTransient,  // any other failure
+  kThrottled,  // the service was overloaded and said so: kResourceExhausted
+  kTimedOut,   // the attempt timed out: kDeadlineExceeded
 };
 
-// Starts full. A retry withdraws 1, or what its class costs; a success deposits `per_success`, and
-// each second `min_retries_per_second`: in the long run there are at most that many retries, and
-// `capacity` more in one bad moment. What time brings lets a client with few calls retry again once
-// an outage has spent all it had.
+// A token bucket for retries, in units of one retry. It starts full. A retry withdraws 1, or what
+// its RetryCause costs; a success deposits `per_success`, and each second deposits
+// `min_retries_per_second`. So in the long run there are at most as many retries as these deposit,
+// and up to `capacity` more at once. The deposit by time lets a client with few calls retry again
+// after an outage has emptied its budget.
 //
-// The scheme is that of gRPC's retry throttling (gRFC A6) and of the AWS SDKs, whose standard mode
-// comes to the defaults here: 500 tokens at 5 a retry and 10 after a time-out, and 1 back for a
-// success. The floor is that of Finagle's RetryBudget (minRetriesPerSec) and tower's TpsBudget
-// (min_per_sec); theirs is 10 a second, which a hundred processes would make 1,000.
+// The scheme is that of gRPC's retry throttling (gRFC A6) and of the AWS SDKs. The defaults are
+// those of the SDKs' standard mode: 500 tokens, 5 for a retry, 10 after a timeout, and 1 back for a
+// success. The minimum per second is that of Finagle's RetryBudget (minRetriesPerSec) and of
+// tower's TpsBudget (min_per_sec); theirs is 10 per second, which for a hundred processes would be
+// 1,000 per second.
 //
-// A budget protects a service only if enough calls share it: one that a client of a few calls a
-// minute has for itself never runs dry, nor does one that is made for each call. Thread-safe and
-// lock-free.
+// A budget protects a service only if many calls share it: one that serves a few calls per minute
+// never runs out, and neither does one that is made for each call.
+//
+// Thread-safe and lock-free, but for Update.
 class RetryBudget {
  public:
   struct Options {
-    std::int64_t capacity = 100;          // retries, 0 (none at all) to kMaxCapacity
-    double per_success = 0.2;             // retries earned by a success, 0 to 1
-    double min_retries_per_second = 0.1;  // retries earned by time alone, 0 to 1e6
-    double throttled = 0.5;               // what a retry costs after kThrottled, 0 to 100
-    double timed_out = 2;                 // and after kTimedOut
+    std::int64_t capacity = 100;  // retries that it can hold, 0 (no retries) to kMaxCapacity
+    double per_success = 0.2;     // retries that a success deposits, 0 to 1
+    double min_retries_per_second = 0.1;  // retries that each second deposits, 0 to 1e6
+    double throttled = 0.5;               // cost of a retry after kThrottled, in retries, 0 to 100
+    double timed_out = 2;                 // cost of a retry after kTimedOut, in retries, 0 to 100
     std::string name = {};                // for messages
-    Clock* clock = nullptr;               // of TryWithdraw() and balance(); null: SteadyClock()
+    Clock* clock = nullptr;  // for methods without At; null: SteadyClock(); must outlive this
   };
   static constexpr std::int64_t kMaxCapacity = 1'000'000'000;
 
   // Throws std::invalid_argument with the text of Validate.
   explicit RetryBudget(Options options);
 
-  // A new one with default options, as a Retry or a Hedge makes for itself if it is given none.
+  // A new budget with default options: what a Retry or a Hedge makes if it is given none.
   [[nodiscard]] static std::shared_ptr<RetryBudget> MakeDefault();
 
-  // One that never refuses: it turns the budget off.
+  // A budget that allows every retry.
   [[nodiscard]] static std::shared_ptr<RetryBudget> Unlimited();
 
-  // Takes one retry out, if what it costs is there.
+  // Withdraws the cost of one retry; false, with nothing withdrawn, if the balance is too low.
   [[nodiscard]] bool TryWithdraw(RetryCause why = RetryCause::kTransient);
-  // A `now` older than one already seen earns nothing.
+  // A `now` that is older than one already seen deposits nothing.
   [[nodiscard]] bool TryWithdrawAt(TimePoint now, RetryCause why = RetryCause::kTransient);
 
-  // Gives back what was withdrawn for a retry that was not made: what such a retry costs now, where
-  // an Update has changed that.
+  // Returns the cost of a retry that was withdrawn and then not made: the present cost, if an
+  // Update has changed it.
   void Refund(RetryCause why = RetryCause::kTransient) { Add(CostOf(why)); }
 
-  // Repays for one success. Reads no clock.
+  // Deposits `per_success`. Reads no clock.
   void Deposit() {
     if (balance_.load(std::memory_order_relaxed) < capacity()) {
       Add(deposit_.load(std::memory_order_relaxed));
     }
   }
 
-  // Replaces the options, all of them, while calls run. The balance stays, as far as a new capacity
-  // has room for it: a larger one grants nothing at once. The time until now has earned at the old
-  // rate. Name and clock stay: left out they are as before, and others are refused.
-  // kInvalidArgument, with nothing changed, for what Validate refuses; and for a budget that is
-  // Unlimited, which has no options.
+  // Replaces all options while calls run. The balance stays, up to the new capacity: a larger
+  // capacity adds nothing at once. The time until now deposits at the old rate. Name and clock
+  // cannot change: leave them out, or give the present ones. kInvalidArgument, with nothing
+  // changed, for what Validate refuses, for another name or clock, and for an Unlimited budget.
   absl::Status Update(Options options) {
     return internal::CommitNow(PrepareUpdate(std::move(options)));
   }
-  // Those of now: to change one, change a copy of them. One that is Unlimited has those of a budget
-  // that holds nothing.
+  // The present options; to change one of them, Update with a changed copy. An Unlimited budget
+  // returns those of an empty one.
   Options options() const;
   // For UpdateAll: see internal/changes.h.
   absl::StatusOr<internal::Commit> PrepareUpdate(Options options);
 
-  // Retries there are, fractions included; infinity for one that is Unlimited.
+  // The balance in retries, with fractions; infinity for an Unlimited budget.
   [[nodiscard]] double balance() const;
   [[nodiscard]] double BalanceAt(TimePoint now) const;
 
@@ -115,7 +117,7 @@ class RetryBudget {
  private:
   static constexpr std::int64_t kOneRetry = 1'000'000;
 
-  // What time has earned since the last withdrawal, and how long that took.
+  // What the time since the last withdrawal deposits, and the time that this takes.
   struct Earned {
     std::int64_t amount = 0;
     Duration took{0};
@@ -136,22 +138,24 @@ class RetryBudget {
 
   void Add(std::int64_t amount);
 
-  // Amounts are in millionths of a retry. Relaxed, but for two: the numbers are all there is to
-  // agree on. Who moves earned_until_ on adds what that time earned, so no time is paid for twice;
-  // until it is added another thread may find too little, which refuses a retry and mints none.
+  // Amounts are in millionths of a retry. All orders are relaxed but those of capacity_ and
+  // per_second_, since each word is a value by itself. The thread that moves earned_until_ forward
+  // adds what that time deposits, so no time is deposited twice; until it has added it, another
+  // thread may find too little, which refuses a retry and never allows one too many.
   //
-  // A balance that was more than a smaller capacity, or is put back beside that change, counts as
-  // what there is room for; what is beyond goes before the capacity grows again. New rates and
-  // capacities are stored with release after earned_until_ was moved on, and read with acquire
-  // before that is moved again: who reads them can't have them pay for the time before.
+  // A balance above a capacity that an Update made smaller, or that a Refund beside it restored,
+  // counts up to that capacity only; the rest is removed before the capacity can grow again. New
+  // rates and capacities are stored with release after earned_until_ was moved to the present, and
+  // read with acquire before it is moved again: so no thread applies them to time before the
+  // Update.
   std::atomic<std::int64_t> balance_;
-  std::atomic<TimePoint::rep> earned_until_;  // min(): nothing was withdrawn yet, so it is full
+  std::atomic<TimePoint::rep> earned_until_;  // min(): full, nothing was withdrawn yet
   std::atomic<std::int64_t> capacity_;
   std::atomic<std::int64_t> deposit_;
   std::atomic<std::int64_t> per_second_;
-  std::array<std::atomic<std::int64_t>, 3> costs_;  // by class
+  std::array<std::atomic<std::int64_t>, 3> costs_;  // by RetryCause
 
-  mutable std::mutex mutex_;  // of whoever changes the options
+  mutable std::mutex mutex_;  // held by whoever changes the options
   Options options_;           // as they were given
   bool unlimited_ = false;
   const std::string name_;

@@ -1,4 +1,4 @@
-// A RetryPause is until when a backend has asked to be left alone, for all calls to it.
+// A RetryPause shares a Retry-After between calls: until when a backend has asked for a pause.
 //
 //   auto pause = std::make_shared<holdfast::RetryPause>();
 //   holdfast::Retry reads({.pause = pause}), writes({.pause = pause});
@@ -14,12 +14,17 @@
 
 namespace holdfast {
 
-// Thread-safe and lock-free. Relaxed: the time is all there is to agree on.
+// A Retry with a pause extends it when a failure asks for one (Retry-After), by max_retry_after at
+// most. Until it is over, calls through every Retry with the same pause are rejected or wait, and
+// no retry is sent (RetryOptions::pause).
+//
+// Thread-safe and lock-free. Relaxed memory order suffices, because the time is the only shared
+// value.
 class RetryPause {
  public:
-  explicit RetryPause(const std::string& name = "");  // of the backend, for messages
+  explicit RetryPause(const std::string& name = "");  // the backend's, for messages
 
-  // Never makes it shorter.
+  // The pause lasts until `until`, or longer if it already does.
   void Extend(TimePoint until) {
     TimePoint::rep before = until_.load(std::memory_order_relaxed);
     while (before < until.time_since_epoch().count() &&
@@ -27,12 +32,12 @@ class RetryPause {
                                          std::memory_order_relaxed)) {
     }
   }
-  // TimePoint::min() if nobody has asked yet.
+  // When the pause ends; TimePoint::min() if no backend has asked for one.
   [[nodiscard]] TimePoint until() const {
     return TimePoint(Duration(until_.load(std::memory_order_relaxed)));
   }
 
-  // Of a call that comes before that: kUnavailable.
+  // The rejection of a call that comes before that: kUnavailable.
   [[nodiscard]] const absl::Status& refusal() const { return refusal_; }
 
  private:

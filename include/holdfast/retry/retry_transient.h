@@ -1,4 +1,4 @@
-// RetryTransient is the CheckRetry of a Retry that is given none.
+// RetryTransient is the default check of Retry: it retries transient failures.
 //
 //   auto fetch = holdfast::Stack(holdfast::Retry({},
 //   holdfast::RetryTransient())).Around(transport);
@@ -15,10 +15,13 @@
 
 namespace holdfast {
 
-// Retries what is transient: see IsTransient (result.h), or what ResultTraits<R>'s own, of the call
-// and the result or of the result alone, says where a specialisation has one. Answers with a bool,
-// or as the first of these does; that one also judges by what the request says of being made twice,
-// which for the others is done here: see repeatability.h.
+// Retries a result that is transient and whose request may be repeated. A result is transient:
+// - as ResultTraits<R>::IsTransient(call, result) says, which returns a RetryDecision or a bool and
+//   decides alone, also about whether the request may be repeated; or else
+// - as ResultTraits<R>::IsTransient(result) says, which returns a bool; or else
+// - as IsTransient(status) says (base/result.h).
+// In the last two cases a request that is not idempotent, by its RequestTraits (repeatability.h),
+// is retried only where the result shows that the service did not act on it.
 struct RetryTransient {
   template <class R>
   auto operator()(const Call& call, const R& result) const {
@@ -38,7 +41,7 @@ struct RetryTransient {
   }
 
  private:
-  // As far as that matters after this result, and is known.
+  // False only for a request that is known not to be idempotent, where that matters after `result`.
   template <class R>
   static bool IsIdempotent(const Call& call, const R& result) {
     return internal::MayRunAfter(call, result, false) != Rerun::kNotIdempotent;

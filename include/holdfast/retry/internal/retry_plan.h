@@ -1,4 +1,4 @@
-// The part of Retry that knows neither the result nor the check.
+// The part of Retry that depends neither on the type of the result nor on the check.
 #ifndef HOLDFAST_RETRY_INTERNAL_RETRY_PLAN_H_
 #define HOLDFAST_RETRY_INTERNAL_RETRY_PLAN_H_
 
@@ -25,15 +25,15 @@ namespace holdfast {
 
 namespace internal {
 
-// Of one Retry; its copies share it.
+// The decisions of one Retry.
 class RetryPlan {
  public:
   explicit RetryPlan(RetryOptions options);  // which are valid
-  // The same, after `before`: with the same seed its jitter goes on.
+  // Options that follow on those of `before`: with the same seed the jitter continues.
   RetryPlan(RetryOptions options, const RetryPlan& before);
 
-  // What a budget was charged for a retry. It goes back if the executor is not run for that:
-  // whatever refuses, stops or throws before it.
+  // What a retry has withdrawn from the budget. It is refunded if the executor does not run for
+  // that retry, because something rejects, cancels or throws before.
   class Charge {
    public:
     Charge() = default;
@@ -41,7 +41,7 @@ class RetryPlan {
     Charge& operator=(const Charge&) = delete;
     ~Charge() { Settle(); }
 
-    // For the retry that comes next; false if the budget does not allow it.
+    // Withdraws for the next retry; false if the budget does not allow it.
     [[nodiscard]] bool Take(Call& call, RetryBudget& budget, RetryCause why);
 
    private:
@@ -50,20 +50,20 @@ class RetryPlan {
     }
     void SettleTaken();
 
-    RetryBudget* budget_ = nullptr;  // null: nothing was taken
-    // When something was.
+    RetryBudget* budget_ = nullptr;  // null: nothing was withdrawn
+    // Set while budget_ is.
     const Call* call_;
-    int attempt_;  // of the call, that the retry is to follow
+    int attempt_;  // the call's number of attempts before the retry
     RetryCause why_;
   };
 
   struct State {
     State() {}  // NOLINT(modernize-use-equals-default): see UnsetTime
 
-    int attempts = 0;         // that have ended
-    int runs = 0;             // of the executor, before the present one; known with hooks
-    UnsetTime began;          // when the call came; known where it matters
-    UnsetTime attempt_began;  // the present one, likewise
+    int attempts = 0;         // attempts that have ended
+    int runs = 0;             // runs of the executor before the present attempt; set with hooks
+    UnsetTime began;          // when the call came; set with a deadline, max_elapsed or hooks
+    UnsetTime attempt_began;  // when the present attempt began; likewise
     Duration fastest = Duration::max();
     Charge charge;
   };
@@ -79,7 +79,7 @@ class RetryPlan {
       if (ABSL_PREDICT_FALSE(timed_)) TellBegin(call, state);
     }
   }
-  // The same for the attempts after the first.
+  // For each attempt after the first.
   void StartAgain(Call& call, State& state) const {
     state.attempt_began = call.now();
     if (timed_) TellBegin(call, state);
@@ -100,23 +100,23 @@ class RetryPlan {
     }
   }
 
-  // What the backend asked for with a failure concerns others too.
+  // Whether a Retry-After concerns other calls too.
   bool SharesPause() const { return options_.pause != nullptr; }
   void Pause(Call& call, Duration retry_after) const;
 
-  // Whether what came up is a policy's refusal that is not to be waited for.
+  // Whether the result is a rejection that is returned at once.
   bool IsFinal(const Call& call) const { return call.rejected() && !options_.wait_for_refusals; }
   void Refused(Call& call, State& state, const Ending& ending) const;
 
-  // An attempt that failed for good, and why it is the last one.
+  // After the last attempt failed; `why` says why there is no retry.
   void Failed(Call& call, State& state, const Ending& ending, EndReason why) const;
 
-  // One that the check wants to try again: when that will be, or nullopt if it won't. A budget has
-  // been charged then. `retry_after` is what the backend asked for.
+  // After an attempt that the check wants to retry: the time of the retry, for which the budget was
+  // charged; nullopt if there is none. `retry_after` is the backend's, if any.
   std::optional<TimePoint> Again(Call& call, State& state, const Ending& ending,
                                  std::optional<Duration> delay,
                                  std::optional<Duration> retry_after) const;
-  // Then one of these.
+  // After Again returned a time, one of these: retry, or give up after all.
   Next Go(Call& call, State& state, const Ending& ending, TimePoint at) const;
   void Refuse(Call& call, State& state, const Ending& ending) const;
 
@@ -141,8 +141,8 @@ class RetryPlan {
   void GiveUp(Call& call, const State& state, const Ending& ending, EndReason why) const;
 
   RetryOptions options_;
-  bool timed_;  // each attempt's beginning matters: for max_elapsed, or to a hook
-  std::shared_ptr<Random> random_;  // null: the call's
+  bool timed_;  // the time of each attempt is needed: for max_elapsed, or for a hook
+  std::shared_ptr<Random> random_;  // with a seed; null: the call's own
 };
 
 template <>
