@@ -1,4 +1,4 @@
-// A cache of results, with one call for each key at a time.
+// Cache, which returns cached results, and ResultCache, which keeps them.
 #ifndef HOLDFAST_CACHE_H_
 #define HOLDFAST_CACHE_H_
 

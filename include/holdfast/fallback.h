@@ -1,4 +1,4 @@
-// A substitute for a result that failed.
+// Fallback, which returns a substitute for a failed result.
 #ifndef HOLDFAST_FALLBACK_H_
 #define HOLDFAST_FALLBACK_H_
 

@@ -1,4 +1,4 @@
-// Hedging: a second attempt beside a slow one.
+// Hedge: a second copy of a slow call.
 #ifndef HOLDFAST_HEDGE_H_
 #define HOLDFAST_HEDGE_H_
 

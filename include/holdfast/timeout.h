@@ -1,4 +1,4 @@
-// Timeouts, fixed ones and those that follow the latency.
+// Timeout, AdaptiveTimeout, and the LatencyQuantile that it learns from.
 #ifndef HOLDFAST_TIMEOUT_H_
 #define HOLDFAST_TIMEOUT_H_
 

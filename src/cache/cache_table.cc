@@ -1,3 +1,52 @@
+// How a cache's table works.
+//
+// Model. Two maps, from keys to entries and from keys to flights, and one mutex.
+//
+//   entry   a result that is kept. `expires` is when it stops being fresh; `ask_at`, when calls no
+//           longer get it without a request: `expires`, or later while it replaces failures.
+//           Entries form a list by their last use, whose oldest end is evicted.
+//   flight  the calls that are at a key: one that is below the cache, and a list of those that wait
+//           for it, in the order in which they came. There is one where and as long as a call is
+//           below.
+//   place   a call's part in a flight. It lies in the call's own state, so a waiting call allocates
+//           nothing, and a destroyed one (cancelled, at its deadline, after an exception) leaves
+//           the flight by the place's destructor, whatever ended it.
+//
+// A place's life:
+//
+//   Find -> kAnswer                                    there is an entry that may be returned
+//        -> kAsk  -> Settle, or destroyed              it is the first: it goes below
+//        -> kWait -> kAnswer  by another's Settle      it gets that call's result
+//                 -> kAsk     by another's leaving     it is next, then as above
+//                 -> destroyed                         it leaves the list
+//
+// Settle stores the result, gives it to those who wait and may share it (IsFor), and passes the
+// flight on: if any still wait, to the one of the highest priority that has the latest deadline;
+// else the flight ends. A call that leaves without a result passes it on likewise. The latest
+// deadline, since a call that is about to time out would be cut off, pass on to the next such one,
+// and none would ever finish. The stale entry that the first call found goes along, for the case
+// that the next one fails.
+//
+// Erase and Clear detach flights: no map has them any more, so that calls that come afterwards
+// start a new one, and their results are not stored. They are deleted by the last place that
+// leaves.
+//
+// Invariants, with the mutex free:
+//   - Each flight in the map has exactly one place with kAsk, and all other places in it, with
+//     kWait, are in its list. A detached one also.
+//   - A place with kAnswer is in no flight.
+//   - stats_.bytes is the sum over all entries, and is at most max_bytes; entries are at most
+//     max_entries.
+//   - A map's key is a view into what it leads to, and so lives as long as that.
+//
+// The mutex is all the synchronization: all that is shared is read and written with it held, so
+// there are no atomics. A place is written by other calls only with the mutex held; its own call
+// reads `asks_`, `answer_`, `asker_` and the stand-in without it, which is right since they change
+// only before the call is in a flight, by the call itself, or (`answer_`, the stand-in) before the
+// Look that tells it of the change, which takes the mutex. Wakers are woken with the mutex held: so
+// the place, and the waker with it, cannot be destroyed meanwhile. Results are copied, made and
+// destroyed without it, as their code may use the same cache: what is erased with it held goes into
+// a Dropped, which is destroyed afterwards.
 #include "holdfast/cache/internal/cache_table.h"
 
 #include <absl/strings/str_cat.h>
@@ -26,27 +75,27 @@ absl::Status Validate(const CacheTerms& terms) {
   return absl::OkStatus();
 }
 
-// Who asks for a key, and who waits for that.
+// The calls that are at a key.
 struct CacheTable::Flight {
   std::string key;
   Place* first = nullptr;
   Place* last = nullptr;
-  bool detached =
-      false;  // the key was erased meanwhile: what comes is not kept, and no table has it
+  bool detached = false;  // the key was erased meanwhile: no map has it, its result is not stored
 };
 
 struct CacheTable::Entry {
   std::string key;
   Value value;
   TimePoint expires;
-  TimePoint ask_at;  // later than `expires` where it stands in for failures
+  TimePoint ask_at;  // >= expires; later while it replaces failures
   std::int64_t bytes;
   bool success;
   Entry* newer = nullptr;
   Entry* older = nullptr;
 };
 
-// What is erased under the mutex and destroyed after it: what is kept may do anything then.
+// Entries that were erased with the mutex held, to be destroyed after it was released: a result's
+// destructor may do anything.
 class CacheTable::Dropped {
  public:
   Dropped() = default;
@@ -153,9 +202,8 @@ void CacheTable::UnlinkLocked(Flight& flight, Place& place) {
   place.flight_ = nullptr;
 }
 
-// Of the most important, since the others may share even its refusal; and of these the one with the
-// most time left, the last who came where it is the same. One at the end of its time would be cut
-// off and pass on to the next such one, for ever.
+// To the waiting call of the highest priority, since the others may share its rejection; of these,
+// to the one with the latest deadline, and of equal ones to the last that came.
 void CacheTable::PassOnLocked(Place& place) {
   Flight& flight = *std::exchange(place.flight_, nullptr);
   Place* next = flight.last;
@@ -175,7 +223,8 @@ void CacheTable::PassOnLocked(Place& place) {
   next->waker_->Wake();
 }
 
-// Much more time is as much as the other took in vain.
+// Whether `to` shares the ending of `from`. Not if it has more time left, by more than `from` took:
+// it may succeed where `from` ran out of time.
 bool CacheTable::IsFor(const Ending& ending, const Place& from, const Place& to) {
   const bool hurried = SaturatingSub(to.asker_.deadline, from.asker_.deadline) <=
                        SaturatingSub(ending.now, from.asker_.came);
@@ -193,7 +242,7 @@ bool CacheTable::IsFor(const Ending& ending, const Place& from, const Place& to)
   return false;
 }
 
-// Those who wait and are to have it get it.
+// Gives the result to the waiting calls that share it.
 void CacheTable::TellLocked(Place& from, const Ending& ending) {
   Flight& flight = *from.flight_;
   for (Place* place = flight.first; place != nullptr;) {
@@ -217,7 +266,7 @@ void CacheTable::DropLocked(Flight& flight) {
   }
 }
 
-// Leaves it to those who are in it; who comes from now on asks anew.
+// Takes it out of the map: the places in it own it from now on.
 void CacheTable::DetachLocked(std::unique_ptr<Flight> flight) { flight.release()->detached = true; }
 
 CacheTable::Value CacheTable::Get(std::string_view key, TimePoint now) {
@@ -271,7 +320,7 @@ CacheStats CacheTable::stats() const {
   return stats;
 }
 
-// In place of what there is. What is by itself more than max_bytes is not kept.
+// Replaces the entry for the key. A result that is larger than max_bytes by itself is not kept.
 void CacheTable::StoreLocked(std::string_view key, const Ending& ending, Dropped& dropped) {
   if (Entry* const old = EntryOf(key)) EraseLocked(*old, dropped);
   if (ending.bytes > terms_.max_bytes) return;

@@ -13,7 +13,8 @@ absl::Status Validate(const HedgeOptions& options) {
     return absl::InvalidArgumentError("Hedge: delay must be > 0");
   }
   if (options.max_hedges < 1 || options.max_hedges > HedgeOptions::kMaxHedges) {
-    return absl::InvalidArgumentError("Hedge: max_hedges must be in [1, 16]");
+    return absl::InvalidArgumentError(
+        absl::StrCat("Hedge: max_hedges must be in [1, 16], not ", options.max_hedges));
   }
   return absl::OkStatus();
 }
@@ -22,13 +23,15 @@ namespace internal {
 
 absl::Status SettingsPlan<HedgeOptions>::Keep(const HedgeOptions& present, HedgeOptions& next) {
   if (!KeepObject(present.budget, next.budget)) {
-    return absl::InvalidArgumentError("Hedge: its budget has an Update of its own, and stays");
+    return absl::InvalidArgumentError(
+        "Hedge: an Update cannot replace the budget; call the budget's own Update");
   }
   if (!KeepObject(present.latencies, next.latencies)) {
-    return absl::InvalidArgumentError("Hedge: its latencies have an Update of their own, and stay");
+    return absl::InvalidArgumentError(
+        "Hedge: an Update cannot replace the latencies; call their own Update");
   }
   if (!KeepObject(present.pool, next.pool)) {
-    return absl::InvalidArgumentError("Hedge: its pool stays");
+    return absl::InvalidArgumentError("Hedge: an Update cannot replace the pool");
   }
   return absl::OkStatus();
 }
@@ -41,7 +44,7 @@ TimePoint HedgePlan::NextBranch(TimePoint now, int sent) const {
   if (sent > options_.max_hedges) return TimePoint::max();
   Duration delay = options_.delay;
   if (options_.latencies != nullptr) delay = options_.latencies->ValueAt(now).value_or(delay);
-  // A latency may be nothing at all in a world where time stands still.
+  // A latency may be zero on a fake clock.
   return SaturatingAdd(now, std::max(delay, Duration(1)));
 }
 
@@ -55,7 +58,7 @@ void HedgePlan::BindClock(ClockBinder& binder) const {
 }
 
 PolicyInfo HedgePlan::Info(const Changes& changes) const {
-  (void)changes.Of(*options_.budget);  // it says nothing of what these have
+  (void)changes.Of(*options_.budget);  // none of their options are shown
   if (options_.pool != nullptr) (void)changes.Of(*options_.pool);
   const LatencyQuantile* const learnt = options_.latencies.get();
   const auto* const next = learnt == nullptr ? nullptr : changes.Of(*learnt);

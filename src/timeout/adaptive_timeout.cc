@@ -24,9 +24,10 @@ absl::Status Validate(const AdaptiveTimeoutOptions& options) {
 
 namespace internal {
 
-void LearntLimit::Failed(Call& call, const Attempt& attempt, absl::StatusCode code) {
+void LearnedLimit::Failed(Call& call, const Attempt& attempt, absl::StatusCode code) {
   if (code == absl::StatusCode::kCancelled || call.stop().stop_requested()) return;
-  // An executor may give up a little before the deadline; if that was this policy's.
+  // An executor may give up a little before the deadline; it counts if that deadline was this
+  // policy's.
   const bool gave_up =
       code == absl::StatusCode::kDeadlineExceeded && attempt.deadline() <= attempt.outer;
   if (!gave_up && call.now() < attempt.deadline()) return;
@@ -42,10 +43,9 @@ void LearntLimit::Failed(Call& call, const Attempt& attempt, absl::StatusCode co
   } while (!backoff_.compare_exchange_weak(backoff, next, std::memory_order_relaxed));
 }
 
-// Asked after the success was recorded: with few samples it is itself what the limit is learnt
-// from.
-void LearntLimit::Settle(TimePoint now, const Attempt& attempt) {
-  const bool fits = SaturatingSub(now, attempt.began) <= Learnt(now, *options_.Read());
+// Called after the success was recorded: with few samples the limit may be learned from it alone.
+void LearnedLimit::Settle(TimePoint now, const Attempt& attempt) {
+  const bool fits = SaturatingSub(now, attempt.began) <= Learned(now, *options_.Read());
   std::uint64_t backoff = backoff_.load(std::memory_order_relaxed);
   std::uint64_t next = 0;
   do {
@@ -55,12 +55,12 @@ void LearntLimit::Settle(TimePoint now, const Attempt& attempt) {
   } while (!backoff_.compare_exchange_weak(backoff, next, std::memory_order_relaxed));
 }
 
-std::uint64_t LearntLimit::WithMisfit(std::uint64_t backoff) {
+std::uint64_t LearnedLimit::WithMisfit(std::uint64_t backoff) {
   const std::uint64_t debt = std::min(backoff / kOneDebt + kFitsPerMisfit, kMaxDebt);
   return debt * kOneDebt + (backoff & kRaised);
 }
 
-PolicyInfo LearntLimit::Info(const Changes& changes) const {
+PolicyInfo LearnedLimit::Info(const Changes& changes) const {
   const AdaptiveTimeoutOptions options = options_.With(changes);
   const LatencyQuantile::Options* const next = changes.Of(*latencies_);
   const double quantile = next == nullptr ? latencies_->quantile() : next->quantile;

@@ -1,3 +1,38 @@
+// How a LatencyQuantile works.
+//
+// Model. Two histograms of counters, halves_[0] and halves_[1], each for half a window. `newer_`
+// says which one gets samples. The value is the quantile of their sum; it is kept in `value_`, so
+// that a reader takes two loads. Two events compute it again, both with the mutex held:
+//
+//   turn     the first thread that comes at or after `turns_at_` clears the older half, makes it
+//   the
+//            newer one, and moves `turns_at_` half a window on. After a pause of a half window or
+//            more it clears both, and counts halves from the present.
+//   refresh  the thread whose sample is number `compute_at_` sums the buckets and sets the next
+//            number: one sixteenth of the samples further on, 1 to 1024.
+//
+// Bucket b of a value v >= 64 is given by the highest bit of v and the 5 bits after it, so buckets
+// are v/64 to v/32 wide, and their upper end is less than 1/32 above v.
+//
+// Invariants.
+//   - A sample is counted in the half that was the newer one when its thread read `newer_`: in the
+//     present half, or in the one before if a turn came between. So it counts for half a window to
+//     a whole one, plus the time that its thread was interrupted. A thread that is interrupted for
+//     two turns may count in a half while that is cleared, which loses its sample or keeps it for
+//     too long by half a window: one sample, which changes no quantile of many.
+//   - `recorded_` never decreases, and counts each sample after its bucket does. It decides when
+//   the
+//     value is computed, not what it is.
+//   - `value_` is kNoValue, or the quantile of at least min_samples samples.
+//
+// Memory orders. The counters in the buckets are added to with relaxed order, and `recorded_` after
+// that with acq_rel. The thread that refreshes reads `recorded_` with acquire before it sums the
+// buckets: so it sees every sample whose number it has seen, and the value at `compute_at_` samples
+// covers all of them. `turns_at_` is stored with release at the end of a turn and read with acquire
+// by every call: a thread that finds it in the future also sees the value, and `newer_`, of that
+// turn. `value_`, `newer_` and `compute_at_` are otherwise read with relaxed order: an older value
+// was right a moment ago, and nothing is reached through any of them. Writers of these hold the
+// mutex, so no two of them race.
 #include "holdfast/timeout/latency_quantile.h"
 
 #include <absl/strings/str_cat.h>
@@ -10,8 +45,8 @@
 namespace holdfast {
 namespace {
 
-// The value is computed anew when there are so many more samples: computing costs as much as about
-// a hundred recordings, and once in 1024 that is nothing.
+// The value is computed again after so many more samples: that takes as long as about a hundred
+// recordings, which once in 1024 is negligible.
 constexpr std::uint64_t kLagShare = 16;
 constexpr std::uint64_t kMaxLag = 1024;
 
@@ -19,8 +54,8 @@ constexpr std::uint64_t kMaxLag = 1024;
 
 absl::Status Validate(const LatencyQuantile::Options& options) {
   const auto invalid = [&options](const auto&... text) {
-    return absl::InvalidArgumentError(
-        absl::StrCat("LatencyQuantile ", options.name, ": ", text...));
+    return absl::InvalidArgumentError(absl::StrCat(
+        "LatencyQuantile", options.name.empty() ? "" : " ", options.name, ": ", text...));
   };
   if (!(options.quantile > 0 && options.quantile <= 1)) {
     return invalid("quantile must be in (0, 1], not ", options.quantile);
@@ -85,8 +120,7 @@ void LatencyQuantile::Turn(TimePoint now) {
   const std::size_t newer = newer_.load(std::memory_order_relaxed);
   forget(halves_[1 - newer]);
   newer_.store(1 - newer, std::memory_order_relaxed);
-  // After a pause both are too old, and halves are counted from now on. So they are at the first
-  // call.
+  // After a pause both halves are too old, and the next begins now. So it does at the first call.
   const bool paused = SaturatingSub(now, end) >= half_window();
   if (paused) forget(halves_[newer]);
   Compute();

@@ -9,9 +9,10 @@ absl::Status Validate(const TimeoutOptions& options) {
   return absl::InvalidArgumentError("Timeout: limit must be > 0; it has no default");
 }
 
-PolicyInfo internal::TimeoutFacts(const TimeoutOptions& options, bool walks_away) {
-  return {.settings = JoinSettings({DurationText(options.limit), walks_away ? "walks away" : ""}),
-          .timeout = options.limit};
+PolicyInfo internal::TimeoutInfo(const TimeoutOptions& options, bool abandons) {
+  return {
+      .settings = JoinSettings({DurationText(options.limit), abandons ? "abandons attempts" : ""}),
+      .timeout = options.limit};
 }
 
 }  // namespace holdfast

@@ -66,7 +66,7 @@ TEST_CASE("a policy says what it is set to, and the name of its object") {
   auto pool = std::make_shared<ThreadPool>(ThreadPool::Options{});
   auto budget = std::make_shared<RetryBudget>(RetryBudget::Options{.name = "shared"});
 
-  CHECK(Described(Timeout(1500ms, pool)) == "Timeout(1.5s, walks away)");
+  CHECK(Described(Timeout(1500ms, pool)) == "Timeout(1.5s, abandons attempts)");
   CHECK(Described(AdaptiveTimeout({}, {.max = 2s})) == "AdaptiveTimeout(2 x p99, 10ms to 2s)");
   CHECK(Described(AdaptiveTimeout(Latencies("db"), {.multiplier = 1.5, .max = 2s})) ==
         "AdaptiveTimeout(\"db\", 1.5 x p95, 10ms to 2s)");

@@ -1,4 +1,5 @@
-// Cache answers calls by what an earlier call got: for what changes rarely and is asked for often.
+// Cache returns cached results, and lets concurrent calls for one key share one request (single
+// flight).
 //
 //   auto replies = std::make_shared<holdfast::ResultCache<absl::StatusOr<Reply>>>(
 //       holdfast::ResultCache<absl::StatusOr<Reply>>::Options{.ttl = 60s, .stale_if_error = 1h});
@@ -33,14 +34,13 @@
 namespace holdfast {
 
 struct CacheOptions {
-  // What a call asks for; null: CallOptions::key. Calls with the same key get the same answers, and
-  // those with an empty one pass by. What it throws passes to the caller.
+  // The key of a call; null: CallOptions::key. Calls with equal keys get equal results; a call with
+  // an empty key bypasses the cache. Its exceptions pass to the caller.
   KeyFunction key = nullptr;
-  // How long a call waits for the result of another call for the same key, at most; >= 0, zero:
-  // not at all. Then it is refused with kResourceExhausted. The default is the total time that
-  // Microsoft's standard resilience handler gives a request with its retries (30 s): a call that
-  // takes longer hangs. Waiting calls take no memory of the cache, and their number is bounded by
-  // max_wait times the calls per second for the key.
+  // How long a call waits for the result of another call for the same key, at most; >= 0, zero: not
+  // at all. Then it is rejected with kResourceExhausted. The default is the total time, retries
+  // included, of Microsoft's standard resilience handler: a call that takes longer hangs. Waiting
+  // calls take no memory of the cache; for each key there are at most as many as come in max_wait.
   TimeSpan max_wait = std::chrono::seconds(30);
 };
 
@@ -50,35 +50,40 @@ namespace internal {
 
 Verdict AskCache(CacheTable& table, const CacheOptions& options, const Refusals& refusals,
                  Call& call, CacheTable::Place& place);
-// Whom a failure below says something: nobody else, where it is this call's own end.
+// Which of the waiting calls share a failure.
 CacheTable::For WhoseFailure(Call& call, const absl::Status& outcome);
 PolicyInfo InfoOfCache(const CacheTerms& terms, const CacheOptions& options);
 
 }  // namespace internal
 
-// One call for each key is below it at once; the others that come meanwhile wait for it, until
-// their deadline, and get its result or its error. What is its own they don't get: if it is
-// cancelled, throws, or ends by its own deadline, another of them asks: of the most important the
-// one with the most time left. So it is after a refusal by a policy below, for those who matter
-// more (CallOptions::priority) or are for somebody else (CallOptions::key), and after that or a
-// failure for which it had no time to try again, for those whose deadline is later by more than it
-// took; the others get it. There is still one below at a time.
+// At most one call for each key is below the Cache at a time. Other calls for the key that come
+// meanwhile wait for it, until max_wait or their deadline, and get its result or its failure.
+// Not every failure is shared. If it is not, one of the waiting calls goes down next: of those with
+// the highest priority, the one with the latest deadline.
+// - A cancellation, an exception, and a failure at the call's own deadline are not shared.
+// - A rejection by a policy below is shared with calls of the same or a lower priority, with the
+//   same CallOptions::key, and whose deadline is not later by more than the call took.
+// - A failure for lack of time (a Timeout below ran out, a Retry below had no time to try again) is
+//   shared with calls whose deadline is not later by more than the call took.
+// - Any other failure is shared with all.
 //
-// Failures are kept for negative_ttl, but for refusals and cancellations. While a stale answer may
-// be given, one call asks anew and waits for that, and the others get the stale one at once; a
-// stale answer stands in for a failure, refusals included, when it may. There is no thread that
-// asks in the background.
+// What is cached: successes for `ttl`; failures for `negative_ttl`, but no rejection and no
+// cancellation. Stale successes (RFC 5861): during stale_while_revalidate, one call goes down and
+// waits, and the others get the stale result at once; no thread revalidates in the background.
+// During stale_if_error a stale success replaces a failure, including a rejection.
 //
-// It belongs outside of Retry, CircuitBreak and what else guards the service: those see what is
-// really asked. What is below must not ask the same cache for the same key: it would wait for
-// itself.
+// Put it outside of Retry, CircuitBreak and what else guards the service, so that those see real
+// requests only. What is below must not make a call for the same key through the same cache: it
+// would wait for itself, until max_wait.
+//
+// Rejections: kResourceExhausted after max_wait, kDeadlineExceeded at the deadline. Thread-safe.
 template <class R>
 class Cache {
  public:
   static constexpr std::string_view kName = "Cache";
   static constexpr bool kAnswersInstead = true;  // see policy.h
 
-  // Both throw std::invalid_argument for options that Validate refuses, and for a null cache.
+  // Both throw std::invalid_argument with the text of Validate, and for a null cache.
   template <std::same_as<ResultCache<R>> C>
   explicit Cache(std::shared_ptr<C> cache, CacheOptions options = {})
       : cache_(internal::NotNull(std::move(cache))),
@@ -94,7 +99,7 @@ class Cache {
     return internal::AskCache(cache_->table_, options_, cache_->refusals_, call, state.place);
   }
 
-  // For the machine, after a verdict that says so.
+  // For the machine, after Verdict::ShortCircuit.
   template <class T>
   T Result(Call&, State& state) const {
     return *static_cast<const T*>(state.place.answer().get());
@@ -141,7 +146,7 @@ class Cache {
     const auto options = cache_->options_.Read();
     internal::CacheTable::Ending ending{
         .now = now, .value = nullptr, .whom = internal::WhoseFailure(call, outcome)};
-    // A refusal, and what is nobody else's, says nothing of the service.
+    // Rejections, and failures that nobody shares, are not the service's.
     const bool of_service = ending.whom == internal::CacheTable::For::kAll ||
                             ending.whom == internal::CacheTable::For::kAsHurried;
     const auto stand_in = absl::IsCancelled(outcome) ? nullptr : place.StandIn(now);

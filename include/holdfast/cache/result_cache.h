@@ -1,4 +1,4 @@
-// A ResultCache keeps results for a while, by a key.
+// A ResultCache keeps results by key for a limited time, in limited memory.
 //
 //   holdfast::ResultCache<absl::StatusOr<Reply>> replies(
 //       {.ttl = 60s, .stale_if_error = 1h, .max_entries = 1000});
@@ -37,29 +37,39 @@ namespace holdfast {
 template <class R>
 class Cache;
 
-// Bounded by entries and by bytes: what was not used for longest makes room. Results are copied
-// out. Thread-safe; one mutex is held for a lookup, and never while a result is copied, made or
-// destroyed for its caller.
+// Bounded by entries and by bytes; the least recently used entry is evicted first. Get returns a
+// copy. Thread-safe: one mutex, held for a lookup, but not while a result is copied, made or
+// destroyed.
 template <class R>
 class ResultCache {
  public:
   struct Options {
-    TimeSpan ttl{0};           // > 0; for which a success is fresh
-    TimeSpan negative_ttl{0};  // the same for a failure of what was asked; zero: none is kept
-    // For so long after its ttl a success still answers while one call asks anew, and for so long
-    // it stands in where that fails (RFC 5861); where it does so, it does for negative_ttl before
-    // there is another try, unless that was refused or ended by its own deadline.
+    // How long a success is fresh; > 0, required.
+    TimeSpan ttl{0};
+    // How long a failure of the service is kept; >= 0, zero: failures are not kept.
+    TimeSpan negative_ttl{0};
+    // How long after its ttl a success may still be returned while one call revalidates it; >= 0
+    // (RFC 5861, stale-while-revalidate).
     TimeSpan stale_while_revalidate{0};
+    // How long after its ttl a success replaces a failure; >= 0 (RFC 5861, stale-if-error). If that
+    // failure was the service's, the stale success is then returned for negative_ttl before the
+    // next call goes down.
     TimeSpan stale_if_error{0};
+    // Entries at most; >= 1.
     std::int64_t max_entries = 10'000;
+    // The sum of the sizes of all entries, at most, in bytes; >= 0. An entry that is larger by
+    // itself is not kept. The default, 100 MiB, is that of ASP.NET Core's response cache
+    // (SizeLimit).
     std::int64_t max_bytes = std::int64_t{100} << 20;
-    // What a result counts for, >= 0; null: sizeof(R). Its key counts as well.
+    // The size of a result in bytes; a negative one counts as 0. Null: sizeof(R), without the
+    // memory that a result points to (the characters of a std::string): give one for such results.
+    // The size of the key is added.
     std::function<std::int64_t(const R&)> size_of = nullptr;
-    // How long this result is fresh, in place of ttl and negative_ttl; zero: it is not kept. What
-    // it throws passes to the caller.
+    // How long this result is fresh, in place of ttl or negative_ttl; zero or less: it is not kept.
+    // Called by Cache, not by Put. Its exceptions pass to the caller.
     std::function<TimeSpan(const Call&, const R&)> ttl_of = nullptr;
     std::string name = {};   // for messages
-    Clock* clock = nullptr;  // of Get and Put; must outlive the cache
+    Clock* clock = nullptr;  // for methods without At; null: SteadyClock(); must outlive this
   };
 
   // Throws std::invalid_argument with the text of Validate.
@@ -70,7 +80,7 @@ class ResultCache {
         refusals_(RejectionKind::kOther, "Cache", name_, "answer"),
         clock_(options_.Read()->clock) {}
 
-  // What is kept and fresh; nullopt where there is none.
+  // The fresh result for the key; nullopt if there is none.
   [[nodiscard]] std::optional<R> Get(std::string_view key) { return GetAt(Now(), key); }
   [[nodiscard]] std::optional<R> GetAt(TimePoint now, std::string_view key) {
     const internal::CacheTable::Value value = table_.Get(key, now);
@@ -78,7 +88,7 @@ class ResultCache {
     return *static_cast<const R*>(value.get());
   }
 
-  // Keeps a result for ttl, a failure as well, in place of what there is.
+  // Keeps a result for ttl, a failure too, and replaces the entry for the key.
   void Put(std::string_view key, R result) { PutAt(Now(), key, std::move(result)); }
   void PutAt(TimePoint now, std::string_view key, R result) {
     const auto value = std::make_shared<const R>(std::move(result));
@@ -90,24 +100,23 @@ class ResultCache {
                      .success = IsSuccess(*value)});
   }
 
-  // Forgets; what is being asked for at that moment is not kept when it comes, and who asks after
-  // that asks anew.
+  // Drop one entry, or all. A call for the key that is below a Cache at that moment does not store
+  // its result, and calls that come afterwards do not wait for it.
   void Erase(std::string_view key) { table_.Erase(key); }
   void Clear() { table_.Clear(); }
 
   CacheStats stats() const { return table_.stats(); }
 
-  // Replaces the options, all of them, while calls run. Results that come from now on go by the new
-  // ttl, negative_ttl, ttl_of and size_of; what is kept stays fresh for as long as it was to be,
-  // and counts for what it did. For how long it answers when it is stale, and stands in for
-  // failures, follows the new options at the next lookup; who is asking goes by what it found. What
-  // smaller bounds have no room for is evicted at once. Name and clock stay: left out they are as
-  // before, and others are refused. kInvalidArgument, with nothing changed, for that and for what
-  // Validate refuses.
+  // Replaces all options while calls run. Results that come from now on follow the new ttl,
+  // negative_ttl, ttl_of and size_of; present entries keep their expiry and their size. The times
+  // for stale results apply from the next lookup on; a call that is below keeps what it found.
+  // Entries beyond smaller bounds are evicted at once. Name and clock cannot change: leave them
+  // out, or give the present ones. kInvalidArgument, with nothing changed, for what Validate
+  // refuses and for another name or clock.
   absl::Status Update(Options options) {
     return internal::CommitNow(PrepareUpdate(std::move(options)));
   }
-  // Those of now: to change one, change a copy of them.
+  // The present options; to change one of them, Update with a changed copy.
   Options options() const {
     Options options = *options_.Read();
     options.clock = clock_.given();
@@ -157,7 +166,7 @@ class ResultCache {
             .max_entries = options.max_entries,
             .max_bytes = options.max_bytes};
   }
-  // What is no result of a call can't be a failure.
+  // A type without ResultTraits has no failures.
   static bool IsSuccess(const R& result) {
     if constexpr (HasResultTraits<R>) {
       return ResultTraits<R>::StatusOf(result).ok();

@@ -1,5 +1,5 @@
-// Fallback answers in place of a call that failed for good: outermost, so that it sees what every
-// other policy has left of the failure.
+// Fallback returns a substitute when a call fails. Put it outermost, so that every other policy has
+// done what it can before.
 //
 //   auto last_known = [](const absl::Status& why) { return kLastKnownPrice; };
 //   auto price = holdfast::Stack(holdfast::Fallback(last_known), holdfast::Retry({}))
@@ -19,9 +19,12 @@
 
 namespace holdfast {
 
-// `F` is called with the failure's status and returns what takes the place of the result; what it
-// throws passes to the caller. It is not asked for a call that the caller cancelled. Calls run it
-// at once in as many threads as make them.
+// Calls `F` with the status of a failure and returns what it returns in place of the result. `F`
+// takes a const absl::Status& and returns the type of the result, or what can be assigned to it. It
+// is called for rejections too, and for a call whose deadline has passed; not for a call that the
+// caller cancelled (CallOptions::stop). Its exceptions pass to the caller. It is called in the
+// thread that makes the call, by several threads at once, and no deadline bounds it: let it return
+// something that is at hand.
 template <class F>
 class Fallback {
  public:
@@ -39,7 +42,7 @@ class Fallback {
     static_assert(kAnswersWith<R>,
                   "Fallback: the function must take a const absl::Status& and return a result of "
                   "the type that the call returns");
-    if constexpr (kAnswersWith<R>) {  // else what follows would be more errors
+    if constexpr (kAnswersWith<R>) {  // avoids further compile errors
       const absl::Status& status = ResultTraits<R>::StatusOf(result);
       if (!status.ok()) result = answer_(absl::Status(status));
     }

@@ -1,5 +1,5 @@
-// Hedge sends an idempotent call again that takes longer than most, without giving up on the first:
-// the first success is the result, the others are cancelled. What must not run twice is sent once.
+// Hedge starts a second copy of a slow idempotent call: the first success is the result, and the
+// other copies are cancelled. A call that must not run twice is sent once.
 //
 //   auto pool = std::make_shared<holdfast::ThreadPool>(holdfast::ThreadPool::Options{});
 //   auto latencies = std::make_shared<holdfast::LatencyQuantile>(
@@ -38,17 +38,21 @@
 namespace holdfast {
 
 struct HedgeOptions {
-  // From one sending to the next; > 0. With `latencies`, until those have learnt.
+  // The delay before each hedge, since the copy before it; > 0. With `latencies`: used until they
+  // have enough samples.
   TimeSpan delay = std::chrono::milliseconds(100);
-  // The delay is their value: with a quantile of 0.95 one call in twenty is sent again. Hedge tells
-  // them what its calls take; null: `delay` is fixed.
+  // The delay is their value: with a quantile of 0.95, one call in twenty is hedged. Hedge records
+  // its calls there. Null: the delay is fixed.
   std::shared_ptr<LatencyQuantile> latencies = nullptr;
-  int max_hedges = 1;  // sent beside the first; 1 to kMaxHedges
-  // Each of them spends from it, as a retry does, and each success repays. Null: one of this
-  // Hedge's own, which its copies share. Give a Retry around it the same; RetryBudget::Unlimited():
-  // none.
+  // Copies sent beside the first, at most; 1 to kMaxHedges.
+  int max_hedges = 1;
+  // Each hedge withdraws from it, as a retry does, and each success deposits. So in the long run
+  // hedges add at most a fifth to the load, with the default budget. Null: this Hedge makes one
+  // with default options, which its copies share. Share it with a Retry around this Hedge.
+  // RetryBudget::Unlimited(): no budget.
   std::shared_ptr<RetryBudget> budget = nullptr;
-  // What the blocking driver runs calls in; the asynchronous one needs none.
+  // Where the blocking driver runs calls, which it requires; its threads bound the copies that run
+  // at once. The asynchronous driver does not use it.
   std::shared_ptr<ThreadPool> pool = nullptr;
 
   static constexpr int kMaxHedges = 16;
@@ -58,12 +62,12 @@ absl::Status Validate(const HedgeOptions& options);
 
 namespace internal {
 
-// In place of a caller's word: what the request says.
+// The default word: only the request says whether it may run twice.
 struct AskRequest {
   bool operator()(const Call&) const { return false; }
 };
 
-// The part of Hedge that knows no word.
+// The part of Hedge that does not depend on the word.
 class HedgePlan {
  public:
   explicit HedgePlan(HedgeOptions options);  // which are valid
@@ -100,36 +104,37 @@ struct SettingsPlan<HedgeOptions> {
 
 }  // namespace internal
 
-// A caller's word for Hedge that every call may run twice at once.
+// Tells a Hedge that every call may run twice at once.
 struct HedgeAll {
   bool operator()(const Call&) const { return true; }
 };
 
-// As "The Tail at Scale" (Dean and Barroso, CACM 2013) has it. What is below runs once for each
-// sending, side by side: policies outside see one call. A failure while another is under way waits
-// for that; a failure while none is ends the call, for a Retry outside to try again. A refusal by a
-// policy below is the result only if there is nothing better.
+// After "The Tail at Scale" (Dean and Barroso, CACM 2013). A call's copies run side by side, each
+// through all policies below; policies outside see one call.
+// - The first success is the result. A failure while another copy runs waits for that one. A
+// failure
+//   of the last copy ends the call, and a Retry outside may try again. A rejection by a policy
+//   below is the result only if no copy has a better one.
+// - The losers are asked to stop (by their stop token; the asynchronous driver cancels them) and
+//   nobody waits for them. They are neutral to a breaker and no sample of latency. The call's time,
+//   from its first copy on, is one sample, whichever copy won: so hedging does not make the service
+//   seem faster than it is.
 //
-// Only a call that may run twice at once is sent again; any other goes through Hedge once. Which
-// may, the request says, where its type does: of HTTP requests the idempotent ones without streams
-// and callbacks (http/repeatable.h). Where the type of a call's first argument has no RequestTraits
-// (repeatability.h), or there is no argument, Hedge needs a word of its caller, or it does not
-// compile: HedgeAll(), or a function of the call that says whether this one, made twice, does no
-// more than made once. Where the request says that it is not idempotent the word overrules it, and
-// not where it can't be shared. Be sure of it: a loser may still come to the service when the call
-// has returned, and the caller has asked for something else.
+// Only a call that may run twice at once is hedged; any other goes through Hedge once. The request
+// says so by its type (RequestTraits, repeatability.h): of HTTP requests, the idempotent ones
+// without streams and callbacks (http/repeatable.h). If the type of the call's first argument has
+// no RequestTraits, or the call has no argument, Hedge compiles only with a second argument, the
+// word: HedgeAll(), or a function of the call that says whether running this one twice does no more
+// than running it once. The word overrules a request that says it is not idempotent, but not one
+// that cannot be shared. A loser may still reach the service after the call has returned.
 //
-// The losers are asked to stop (their stop token; on the asynchronous driver they are cancelled)
-// and nobody waits for them; they are neutral to a breaker and no sample of latency. What the call
-// took, from its first sending, is one sample, whichever won: so that being hedged does not make a
-// quantile believe that the service is fast.
+// On the blocking driver the copies run in the pool. The arguments of the call are copied, but not
+// what a view or a pointer among them points to. The call returns kDeadlineExceeded at its
+// deadline, and is rejected with kResourceExhausted if the pool is full. Around throws
+// std::invalid_argument if there is no pool. A request that cannot be shared is waited for beyond
+// the deadline, because it must not be used once the call has returned.
 //
-// On the blocking driver what is below runs in the pool: the arguments of the call are copied (what
-// a view or a pointer among them points to is not), the
-// call goes on at its deadline with kDeadlineExceeded, and is refused with kResourceExhausted where
-// the pool is full. There, Around throws std::invalid_argument if there is no pool. A request that
-// can't be shared is awaited instead, beyond the deadline too: nothing of it is used once the call
-// has returned.
+// Thread-safe.
 template <class Word = internal::AskRequest>
 class Hedge {
   static_assert(std::is_invocable_r_v<bool, const Word&, const Call&>,
@@ -140,16 +145,15 @@ class Hedge {
   static constexpr std::string_view kName = "Hedge";
   static constexpr bool kRepeats = true;  // these two: see policy.h
   static constexpr bool kJudgesBelow = true;
-  // For drivers: it has no word of its caller.
+  // For drivers: there is no word.
   static constexpr bool kAsksRequest = std::same_as<Word, internal::AskRequest>;
 
-  // Throws std::invalid_argument with the text of Validate. `word` is called with a const Call&
-  // when it is time to send one again, in the thread that made the call, in as many at once as make
-  // calls. What it throws passes to the caller.
+  // Throws std::invalid_argument with the text of Validate. `word(const Call&)` returns a bool; it
+  // is called before each hedge, in the thread that makes the call, by several threads at once. Its
+  // exceptions pass to the caller.
   explicit Hedge(HedgeOptions options, Word word = {})
       : plan_(std::move(options)), word_(std::move(word)) {}
-  // The same with options that change; throws for null settings. A template, so that Hedge({})
-  // means default options.
+  // With options that change while calls run. Throws std::invalid_argument for null settings.
   template <std::same_as<Settings<HedgeOptions>> S>
   explicit Hedge(std::shared_ptr<S> settings, Word word = {})
       : plan_(std::move(settings)), word_(std::move(word)) {}
@@ -174,7 +178,7 @@ class Hedge {
 
   void BindClock(internal::ClockBinder& binder) const { plan_.first().BindClock(binder); }
 
-  // The one that it was given, or its own; never null.
+  // The budget of the options, or the one that this Hedge made; never null.
   const std::shared_ptr<RetryBudget>& budget() const { return plan_.first().budget(); }
 
   // For drivers (fork.h).
@@ -183,7 +187,7 @@ class Hedge {
     return plan_.Read()->NextBranch(now, sent);
   }
   [[nodiscard]] bool MayBranch(const Call& call) const {
-    // The word is not asked where it does not matter.
+    // The word is not called where it makes no difference.
     return MayRunAtOnce(call) || (MayRunAtOnce(call, /*idempotent=*/true) && word_(call));
   }
   [[nodiscard]] bool TakeBranch(TimePoint now) const { return plan_.first().TakeBranch(now); }

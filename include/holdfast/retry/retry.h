@@ -68,8 +68,8 @@ class Retry {
 
   // Throws std::invalid_argument with the text of Validate.
   //
-  // `check(const Call&, const R&)` is called after each attempt that was not rejected below, and
-  // returns a RetryDecision or a bool. The default is RetryTransient.
+  // `check(const Call&, const R&)` is called with each result, successes included, but not with a
+  // rejection that is final. It returns a RetryDecision or a bool. The default is RetryTransient.
   //
   // `prepare(const Call&, const R&)` is called with the last result when Retry has decided to
   // retry, before the wait; for example to renew a credential. It returns an absl::Status: if that

@@ -1,7 +1,7 @@
-// AdaptiveTimeout is a Timeout that learns its limit: what most successes took of late, with some
-// a multiplier.
+// AdaptiveTimeout is a Timeout with a learned limit: a quantile of the latency of recent successes,
+// times a multiplier.
 //
-//   auto fetch = holdfast::Stack(holdfast::Timeout(10s),  // in all
+//   auto fetch = holdfast::Stack(holdfast::Timeout(10s),  // the whole call
 //                                holdfast::Retry({}),
 //                                holdfast::AdaptiveTimeout({.quantile = 0.99}, {.max = 2s}))
 //                    .Around(transport);
@@ -34,30 +34,31 @@
 namespace holdfast {
 
 struct AdaptiveTimeoutOptions {
-  double multiplier = 2.0;                       // the limit is so many quantiles; >= 1, finite
-  TimeSpan min = std::chrono::milliseconds(10);  // no limit is less; > 0
-  TimeSpan max = std::chrono::seconds(10);       // or more; also until it has learnt; >= min
+  double multiplier = 2.0;                       // limit = multiplier * quantile; >= 1, finite
+  TimeSpan min = std::chrono::milliseconds(10);  // smallest limit; > 0
+  TimeSpan max = std::chrono::seconds(10);       // largest limit, and the one before there are
+                                                 // enough samples; >= min
 };
 
 absl::Status Validate(const AdaptiveTimeoutOptions& options);
 
 namespace internal {
 
-// What the copies of an AdaptiveTimeout share. Thread-safe: the word `backoff_` is all there is to
-// agree on, and it changes only by compare-and-swap, so relaxed does.
-class LearntLimit {
+// The state that copies of an AdaptiveTimeout share. Thread-safe: `backoff_` is one word that
+// changes by compare-and-swap only, and nothing else depends on it, so relaxed order suffices.
+class LearnedLimit {
  public:
-  // Of one call, while it is below the policy.
+  // One call while it is below the policy.
   struct Attempt {
     TimePoint began = {};
     Duration limit = {};
-    TimePoint outer = {};  // the deadline that the call came with
+    TimePoint outer = {};  // the call's deadline before this policy
     std::uint64_t backoff = 0;
 
     TimePoint deadline() const { return SaturatingAdd(began, limit); }
   };
 
-  LearntLimit(std::shared_ptr<LatencyQuantile> latencies, Live<AdaptiveTimeoutOptions> options)
+  LearnedLimit(std::shared_ptr<LatencyQuantile> latencies, Live<AdaptiveTimeoutOptions> options)
       : latencies_(NotNull(std::move(latencies))), options_(std::move(options)) {}
 
   void Begin(Call& call, Attempt& attempt) const {
@@ -65,7 +66,7 @@ class LearntLimit {
     attempt.outer = call.deadline();
     attempt.backoff = backoff_.load(std::memory_order_relaxed);
     const auto options = options_.Read();
-    attempt.limit = std::max(Learnt(attempt.began, *options), Raised(attempt.backoff, *options));
+    attempt.limit = std::max(Learned(attempt.began, *options), Raised(attempt.backoff, *options));
   }
   void Succeeded(TimePoint now, const Attempt& attempt) {
     latencies_->RecordAt(now, SaturatingSub(now, attempt.began));
@@ -75,7 +76,7 @@ class LearntLimit {
 
   Duration LimitAt(TimePoint now) const {
     const auto options = options_.Read();
-    return std::max(Learnt(now, *options),
+    return std::max(Learned(now, *options),
                     Raised(backoff_.load(std::memory_order_relaxed), *options));
   }
 
@@ -86,15 +87,15 @@ class LearntLimit {
   }
 
  private:
-  // The parts of `backoff_`: in the upper bits, how many attempts have to fit the learnt limit
-  // before the raised one is over; in the lower, what it was raised to, in nanoseconds (0: it was
-  // not; all ones: to `max`).
+  // The parts of `backoff_`. Lower 56 bits: the raised limit in nanoseconds; 0: not raised, all
+  // ones: raised to `max`. Upper 8 bits: the debt, which is how many attempts must still fit the
+  // learned limit before the raised one ends.
   static constexpr std::uint64_t kOneDebt = std::uint64_t{1} << 56;
   static constexpr std::uint64_t kRaised = kOneDebt - 1;
   static constexpr std::uint64_t kFitsPerMisfit = 5;
   static constexpr std::uint64_t kMaxDebt = 100;
 
-  Duration Learnt(TimePoint now, const AdaptiveTimeoutOptions& options) const {
+  Duration Learned(TimePoint now, const AdaptiveTimeoutOptions& options) const {
     const Duration latency = latencies_->Read(now);
     if (latency == LatencyQuantile::kNoValue) return options.max;
     const double limit = static_cast<double>(latency.count()) * options.multiplier;
@@ -116,45 +117,45 @@ class LearntLimit {
 
 }  // namespace internal
 
-// Cooperative, as Timeout is. Where it stands inside of Retry it learns what an attempt takes, and
-// outside what a whole call does; the nearer to the executor, the less it learns of waits that are
-// not the service's. A call far slower than most is cut off, also while the service is well: that
-// is what it is for, and a Retry around it sends the call again.
+// Cooperative, as Timeout is. Inside of Retry it learns the time of an attempt, outside that of a
+// whole call; close to the executor it learns the fewest waits that are not the service's. It cuts
+// off calls that are far slower than most, also while the service is well: put a Retry around it to
+// send them again.
 //
-// It learns from successes, since a failure may be quick, and one that was cut off says only that
-// the limit was too short. So a service that becomes slower than the limit would teach it nothing
-// more, and never succeed again. TCP's retransmission timer has the same trap, and the way out is
-// TCP's (RFC 6298, sections 3 and 5):
-//   - An attempt that runs out of time raises the limit to twice its own, up to `max`, if it began
-//     under the limit that holds: of a hundred that run out together, the first raises it, and the
-//     others say nothing about the new one.
-//   - The raised limit holds until the learnt one is longer, or fits again: until five attempts
-//     have ended within the learnt limit for each one that did not, a hundred at most. One is not
-//     enough, as it is for TCP: a service may answer some calls as fast as ever (from a cache) and
-//     be slow for the rest, which then would be cut off for ever. Slow successes are learnt from,
-//     but until they are enough to move the quantile the next attempt needs the raised limit too.
-//   - So where fewer than one attempt in six is lost, or stuck, the limit keeps falling back to the
-//     learnt one: that is as many as Retry sends again on its default budget.
+// It learns from successes only: a failure may be fast, and an attempt that it cut off shows only
+// that the limit was too short. By that alone, a service that becomes slower than the limit would
+// never succeed again. TCP's retransmission timer has the same problem, and the solution is TCP's
+// (RFC 6298, sections 3 and 5):
+//   - An attempt that runs out of time raises the limit to twice its own, up to `max`, but only if
+//     it began under the limit in force: of a hundred attempts that run out together, the first
+//     raises the limit, and the others say nothing about the new one.
+//   - The raised limit stays until the learned one is longer, or fits again: until five attempts
+//     have ended within the learned limit for each one that did not, with a maximum of a hundred.
+//     TCP needs only one, which is too few here: a service may answer some calls fast (from a
+//     cache) and the rest slowly, and would have the rest cut off forever. Slow successes are
+//     samples, but the next attempt needs the raised limit until they are enough to move the
+//     quantile.
+//   - So the limit returns to the learned one where fewer than one attempt in six is lost or hangs:
+//     as many as Retry repeats on its default budget.
 //
-// Refusals by a policy below and cancelled calls teach it nothing. An executor that throws after
-// the deadline has run out of time.
+// Rejections by a policy below and cancelled calls are no samples. An executor that throws after
+// the deadline has run out of time. Thread-safe; copies share what they learn.
 class AdaptiveTimeout {
  public:
   static constexpr std::string_view kName = "AdaptiveTimeout";
 
-  // Both throw std::invalid_argument for options that Validate refuses, and for null latencies. It
-  // records in `latencies` itself; what others record there counts as well. A template, so that
-  // AdaptiveTimeout({}) means default options.
+  // All throw std::invalid_argument with the text of Validate, and for null latencies or settings.
+  // It records in `latencies` itself; samples that others record there count as well.
   template <std::same_as<LatencyQuantile> L>
   explicit AdaptiveTimeout(std::shared_ptr<L> latencies, AdaptiveTimeoutOptions options = {})
-      : limit_(std::make_shared<internal::LearntLimit>(
+      : limit_(std::make_shared<internal::LearnedLimit>(
             std::move(latencies), internal::Live<AdaptiveTimeoutOptions>(options))) {}
   explicit AdaptiveTimeout(LatencyQuantile::Options latencies, AdaptiveTimeoutOptions options = {})
       : AdaptiveTimeout(std::make_shared<LatencyQuantile>(std::move(latencies)), options) {}
-  // The same with options that change; throws for null settings.
+  // With options that change while calls run.
   template <std::same_as<LatencyQuantile> L, std::same_as<Settings<AdaptiveTimeoutOptions>> S>
   AdaptiveTimeout(std::shared_ptr<L> latencies, std::shared_ptr<S> settings)
-      : limit_(std::make_shared<internal::LearntLimit>(
+      : limit_(std::make_shared<internal::LearnedLimit>(
             std::move(latencies), internal::Live<AdaptiveTimeoutOptions>(std::move(settings)))) {}
 
   class State {
@@ -170,8 +171,8 @@ class AdaptiveTimeout {
    private:
     friend class AdaptiveTimeout;
     Call* call_ = nullptr;
-    internal::LearntLimit* limit_ = nullptr;
-    internal::LearntLimit::Attempt attempt_;
+    internal::LearnedLimit* limit_ = nullptr;
+    internal::LearnedLimit::Attempt attempt_;
   };
 
   ABSL_ATTRIBUTE_ALWAYS_INLINE Verdict Before(Call& call, State& state) const {
@@ -194,7 +195,7 @@ class AdaptiveTimeout {
     return Next::Done();
   }
 
-  // What a call that came now would get.
+  // The limit of a call that comes at `now`.
   [[nodiscard]] Duration LimitAt(TimePoint now) const { return limit_->LimitAt(now); }
 
   PolicyInfo Info(const internal::Changes& changes = {}) const { return limit_->Info(changes); }
@@ -202,7 +203,7 @@ class AdaptiveTimeout {
   void BindClock(internal::ClockBinder& binder) const { limit_->BindClock(binder, kName); }
 
  private:
-  std::shared_ptr<internal::LearntLimit> limit_;
+  std::shared_ptr<internal::LearnedLimit> limit_;
 };
 
 }  // namespace holdfast

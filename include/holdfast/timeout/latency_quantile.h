@@ -1,11 +1,11 @@
-// A LatencyQuantile knows the latency that a given fraction of recent successes stayed within: what
-// a timeout or a hedge can be derived from.
+// A LatencyQuantile tracks a quantile of recent latencies, from which a timeout or a hedging delay
+// can be derived.
 //
 //   holdfast::LatencyQuantile latencies({.quantile = 0.95, .window = 1min});
 //   latencies.Record(12ms);
 //   if (auto p95 = latencies.Value()) log("19 of 20 within ", p95->count(), " ns");
 //
-// Most callers want AdaptiveTimeout or Hedge in a stack, which record what they let through.
+// Most callers want AdaptiveTimeout or Hedge in a stack, which record the calls below them.
 #ifndef HOLDFAST_TIMEOUT_LATENCY_QUANTILE_H_
 #define HOLDFAST_TIMEOUT_LATENCY_QUANTILE_H_
 
@@ -32,31 +32,33 @@
 namespace holdfast {
 
 namespace internal {
-class LearntLimit;
+class LearnedLimit;
 }
 
-// Counts in the buckets of a log-linear histogram (HdrHistogram's), 32 to each doubling, from 1 ns
-// to Duration::max(): 30 KiB, whatever is recorded. The value is the upper end of a bucket, so it
-// is never less than the sample that it stands for and more by less than 1/32.
+// A log-linear histogram (as HdrHistogram's) with 32 buckets for each power of two, from 1 ns to
+// Duration::max(). It takes 30 KiB, whatever is recorded. The value is the upper end of a bucket:
+// never less than the sample that it stands for, and greater by less than 1/32.
 //
-// There are two histograms, each of half a window: samples go to the newer one, the value is that
-// of both, and when the newer one is half a window old the older one is forgotten. So the value is
-// that of the last half to whole window. It follows the samples with a lag of at most a sixteenth
-// of those that there are, or 1024 if that is less.
+// The window is approximated by two histograms, of half a window each. Samples go to the newer one;
+// the value is that of both together. When the newer one is half a window old, it becomes the older
+// one, whose samples are dropped. So the value covers between half a window and a whole one. It is
+// computed again after each sixteenth more samples, or each 1024 if that is fewer.
 //
-// Thread-safe. Recording and reading take no lock and O(1) time, but for those who find that the
-// value has to be computed anew (a microsecond). Used by one thread, it is deterministic. Times may
-// come out of order: an older `now` belongs to the present window.
+// Thread-safe. Recording and reading take no lock and O(1) time, except in the thread that computes
+// the value again (a microsecond). With one thread it is deterministic. A `now` that is older than
+// one already seen counts as the present.
 class LatencyQuantile {
  public:
   struct Options {
-    double quantile = 0.99;                      // in (0, 1]; 1: the largest sample
-    TimeSpan window = std::chrono::seconds(30);  // how long a sample counts, at most; > 0
-    // Samples without which there is no value, >= 1. With fewer than 1 / (1 - quantile) the value
-    // is the largest; more of them make it steadier, and a service that has few calls unknown.
+    double quantile = 0.99;  // in (0, 1]; 1: the maximum
+    // The age after which a sample is dropped, at most (and at least half of that); > 0.
+    TimeSpan window = std::chrono::seconds(30);
+    // The fewest samples in the window for which there is a value; >= 1. Below 1 / (1 - quantile)
+    // samples the value is the maximum. A larger minimum is steadier but leaves services with few
+    // calls without a value.
     std::int64_t min_samples = 20;
     std::string name = {};   // for messages
-    Clock* clock = nullptr;  // of the methods without At; must outlive this
+    Clock* clock = nullptr;  // for methods without At; null: SteadyClock(); must outlive this
   };
 
   // Throws std::invalid_argument with the text of Validate.
@@ -74,23 +76,23 @@ class LatencyQuantile {
     if (recorded >= compute_at_.load(std::memory_order_relaxed)) ComputeIfDue();
   }
 
-  // The quantile of the samples in the window; nullopt while they are fewer than min_samples.
+  // The quantile of the samples in the window; nullopt if they are fewer than min_samples.
   [[nodiscard]] std::optional<Duration> Value() { return ValueAt(Now()); }
   [[nodiscard]] std::optional<Duration> ValueAt(TimePoint now) {
     const Duration value = Read(now);
     return value == kNoValue ? std::nullopt : std::optional<Duration>(value);
   }
 
-  // Replaces the options, all of them, while calls run. The samples stay, and the value is at once
-  // what the new options make of them. A new window counts from when the present half of it began:
-  // so of a shorter one that half may be over, or both, as after a pause. (What is older than that
-  // half counts until it is over, though a shorter window alone would have forgotten it.) Name and
-  // clock stay: left out they are as before, and others are refused. kInvalidArgument, with nothing
-  // changed, for what Validate refuses.
+  // Replaces all options while calls run. The samples stay, and the value at once follows the new
+  // options. A new window counts from when its present half began: so with a shorter one that half
+  // may be over, or both, as after a pause. (Samples of the older half are dropped only when the
+  // present half is over, even if the shorter window would have dropped them.) Name and clock
+  // cannot change: leave them out, or give the present ones. kInvalidArgument, with nothing
+  // changed, for what Validate refuses and for another name or clock.
   absl::Status Update(Options options) {
     return internal::CommitNow(PrepareUpdate(std::move(options)));
   }
-  // Those of now: to change one, change a copy of them.
+  // The present options; to change one of them, Update with a changed copy.
   Options options() const;
   // For UpdateAll: see internal/changes.h.
   absl::StatusOr<internal::Commit> PrepareUpdate(Options options);
@@ -104,10 +106,10 @@ class LatencyQuantile {
   }
 
  private:
-  friend class internal::LearntLimit;
+  friend class internal::LearnedLimit;
 
-  // Values below 2^6 have a bucket each; above, a bucket is what has the same highest bit and the
-  // same five bits after it.
+  // Values below 2^6 have a bucket each. Above that, a bucket holds the values with the same
+  // highest bit and the same five bits after it.
   static constexpr int kBitsAfterHighest = 5;
   static constexpr std::size_t kPerDoubling = std::size_t{1} << kBitsAfterHighest;
   static constexpr std::size_t kBuckets = (63 - kBitsAfterHighest + 1) * kPerDoubling;
@@ -128,7 +130,7 @@ class LatencyQuantile {
     return TimePoint(Duration(turns_at_.load(std::memory_order_acquire)));
   }
 
-  // The value or kNoValue: an optional costs ten times as much (g++ 12 builds it in memory).
+  // The value or kNoValue; an optional would take ten times as long (g++ 12 builds it in memory).
   Duration Read(TimePoint now) {
     if (now >= turns_at()) Turn(now);
     return Duration(value_.load(std::memory_order_relaxed));
@@ -142,25 +144,19 @@ class LatencyQuantile {
   Duration half_window() const { return std::max<Duration>(options_.window / 2, Duration(1)); }
   std::uint64_t CountIn(std::size_t bucket) const;
 
-  // The mutex is held by whoever forgets a half, computes the value or changes the options; the
-  // others only add to counters. `recorded_` is added to after the bucket, with release, and read
-  // with acquire before the buckets are summed: so the thread that finds the value due sums every
-  // sample up to then. `turns_at_` is stored with release after a turn is complete, so that who
-  // finds it in the future reads a value, and a half to add to, at least as new. All else may be a
-  // little older than it could be, and that is harmless: a thread that read `newer_` just before a
-  // turn adds its sample to what is now the older half, one that slept through two turns may see it
-  // forgotten at once.
+  // The mutex is held to drop a half, compute the value or change the options; all else only adds
+  // to counters. Why the memory orders suffice: see latency_quantile.cc.
   std::atomic<TimePoint::rep> turns_at_{TimePoint::min().time_since_epoch().count()};
   std::atomic<Duration::rep> value_{kNoValue.count()};
   std::atomic<std::size_t> newer_{0};
-  std::atomic<std::uint64_t> compute_at_{0};  // when so many were ever recorded
-  // Each on lines of its own: the line above is read by every call and hardly ever written.
+  std::atomic<std::uint64_t> compute_at_{0};  // at this number of samples
+  // On cache lines of their own: every call reads the line above, which hardly ever changes.
   ABSL_CACHELINE_ALIGNED std::atomic<std::uint64_t> recorded_{0};
   ABSL_CACHELINE_ALIGNED std::array<Histogram, 2> halves_{};
 
   mutable std::mutex mutex_;
-  Options options_;                      // as they were given; guarded by the mutex
-  std::optional<TimePoint> half_began_;  // the newer one; so is this
+  Options options_;                      // guarded by the mutex
+  std::optional<TimePoint> half_began_;  // the newer half; guarded by the mutex
   const std::string name_;
   internal::ObjectClock clock_;
 };

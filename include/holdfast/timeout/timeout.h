@@ -1,12 +1,12 @@
-// Timeout bounds how long what is below it may take: the whole call where it stands outside of
-// Retry, one attempt where it stands inside.
+// Timeout limits the time of what is below it: outside of Retry the whole call, inside of it each
+// attempt.
 //
-//   auto fetch = holdfast::Stack(holdfast::Timeout(10s),  // in all
+//   auto fetch = holdfast::Stack(holdfast::Timeout(10s),  // the whole call
 //                                holdfast::Retry({}),
-//                                holdfast::Timeout(2s))   // each attempt
+//                                holdfast::Timeout(2s))   // one attempt
 //                    .Around(transport);
 //   auto pool = std::make_shared<holdfast::ThreadPool>(holdfast::ThreadPool::Options{});
-//   auto ask = holdfast::Stack(holdfast::Timeout(2s, pool)).Around(stubborn);  // walks away
+//   auto ask = holdfast::Stack(holdfast::Timeout(2s, pool)).Around(stubborn);  // abandons
 #ifndef HOLDFAST_TIMEOUT_TIMEOUT_H_
 #define HOLDFAST_TIMEOUT_TIMEOUT_H_
 
@@ -34,49 +34,56 @@
 namespace holdfast {
 
 struct TimeoutOptions {
-  TimeSpan limit{0};  // > 0
+  TimeSpan limit{0};  // from when the call comes to this policy; > 0, required
 };
 
 absl::Status Validate(const TimeoutOptions& options);
 
 namespace internal {
-PolicyInfo TimeoutFacts(const TimeoutOptions& options, bool walks_away);
+PolicyInfo TimeoutInfo(const TimeoutOptions& options, bool abandons);
 }  // namespace internal
 
-// Cooperative: it brings call.deadline() forward, no wait below it may end later, and the executor
-// reads it to know when to give up. An executor that does not look runs on, and what it returns
-// stands, late as it is: a success is worth having.
+// A Timeout is cooperative: it moves call.deadline() to `limit` from now, if that is earlier. No
+// policy below waits longer. The executor must check call.deadline() itself and give up then. If it
+// does not, it runs on, and its result is returned, however late. A wait below that would end after
+// the deadline is rejected at once with kDeadlineExceeded; a Retry returns the result that it has.
 //
-// Given a thread pool it walks away instead: what is below it runs in the pool, the call goes on at
-// the deadline with kDeadlineExceeded, and the attempt finishes into the void. What the attempt was
-// admitted with (a Bulkhead's permit) goes back when it has really ended. The arguments of the call
-// are copied for it (what a view or a pointer among them points to is not), and the executor lives
-// as long as it, as the clock must. Where the pool is full, the call is
-// refused with kResourceExhausted. What a request says can't be shared (repeatability.h: a body
-// that streams, a receiver of the answer) is awaited all the same: it is not to be used once the
-// call has returned, nor by two attempts at once.
+// With a thread pool, the Timeout abandons an attempt that ignores its deadline: what is below runs
+// in the pool, the call returns kDeadlineExceeded at the deadline, and the attempt's result is
+// dropped when it ends.
+// - What the attempt holds (a Bulkhead's permit) is returned when it has really ended. So abandoned
+//   attempts are bounded by the pool's threads, and by a Bulkhead inside or outside.
+// - The call is rejected with kResourceExhausted when the pool is full.
+// - The arguments of the call are copied, but not what a view or a pointer among them points to.
+//   The executor lives as long as the attempt; the clock must live as long, too.
+// - A request that cannot be shared (repeatability.h: a streamed body, a receiver of the answer) is
+//   never abandoned: the call waits for its attempt beyond the deadline, since the request must not
+//   be used once the call has returned, nor by two attempts at once.
 //
-// The asynchronous driver cancels the attempt; with a pool (which it does not use) it does not
-// await the end of that.
-template <bool kWalksAway = false>
+// The asynchronous driver cancels the attempt at the deadline and waits until it has ended. With a
+// pool, which that driver does not use for anything else, it does not wait for that.
+//
+// Thread-safe.
+template <bool kAbandons = false>
 class Timeout {
  public:
   static constexpr std::string_view kName = "Timeout";
 
-  // They throw std::invalid_argument unless `limit` > 0, and for a null pool or null settings.
+  // All throw std::invalid_argument with the text of Validate, and for a null pool or null
+  // settings. Settings are options that change while calls run.
   explicit Timeout(TimeSpan limit)
-    requires(!kWalksAway)
+    requires(!kAbandons)
       : options_(TimeoutOptions{limit}) {}
   Timeout(TimeSpan limit, std::shared_ptr<ThreadPool> pool)
-    requires kWalksAway
+    requires kAbandons
       : options_(TimeoutOptions{limit}), pool_(internal::NotNull(std::move(pool))) {}
   template <std::same_as<Settings<TimeoutOptions>> S>
   explicit Timeout(std::shared_ptr<S> settings)
-    requires(!kWalksAway)
+    requires(!kAbandons)
       : options_(std::move(settings)) {}
   template <std::same_as<Settings<TimeoutOptions>> S>
   Timeout(std::shared_ptr<S> settings, std::shared_ptr<ThreadPool> pool)
-    requires(kWalksAway)
+    requires(kAbandons)
       : options_(std::move(settings)), pool_(internal::NotNull(std::move(pool))) {}
 
   class State {
@@ -89,7 +96,7 @@ class Timeout {
    private:
     friend class Timeout;
     Call* call_ = nullptr;
-    internal::UnsetTime outer_;  // the deadline to put back
+    internal::UnsetTime outer_;  // the deadline to restore
   };
 
   ABSL_ATTRIBUTE_ALWAYS_INLINE Verdict Before(Call& call, State& state) const {
@@ -104,16 +111,17 @@ class Timeout {
     return Next::Done();
   }
 
-  Duration LimitAt(TimePoint) const { return limit(); }
+  // The present limit.
+  [[nodiscard]] Duration LimitAt(TimePoint) const { return limit(); }
 
   PolicyInfo Info(const internal::Changes& changes = {}) const {
-    if constexpr (kWalksAway) changes.Of(*pool_);  // which says nothing of the stack
-    return internal::TimeoutFacts(options_.With(changes), kWalksAway);
+    if constexpr (kAbandons) changes.Of(*pool_);  // no option of it is shown
+    return internal::TimeoutInfo(options_.With(changes), kAbandons);
   }
 
-  // For drivers: one branch, which the call leaves at its deadline (fork.h).
+  // For drivers (fork.h): one branch, which the call abandons at its deadline.
   ThreadPool* pool() const
-    requires kWalksAway
+    requires kAbandons
   {
     return pool_.get();
   }
@@ -132,7 +140,7 @@ class Timeout {
   ABSL_ATTRIBUTE_NOINLINE Duration PresentLimit() const { return options_.Read()->limit; }
 
   internal::Live<TimeoutOptions> options_;
-  [[no_unique_address]] std::conditional_t<kWalksAway, std::shared_ptr<ThreadPool>, NoPool> pool_;
+  [[no_unique_address]] std::conditional_t<kAbandons, std::shared_ptr<ThreadPool>, NoPool> pool_;
 };
 
 Timeout(TimeSpan) -> Timeout<>;

@@ -1,4 +1,5 @@
-// The part of a ResultCache that knows neither what it keeps nor when that is worth keeping.
+// The part of a ResultCache that does not depend on the type of the results. The model and the
+// invariants are in cache_table.cc.
 #ifndef HOLDFAST_CACHE_INTERNAL_CACHE_TABLE_H_
 #define HOLDFAST_CACHE_INTERNAL_CACHE_TABLE_H_
 
@@ -19,13 +20,14 @@
 namespace holdfast {
 
 struct CacheStats {
-  std::int64_t hits = 0;    // answered by what was fresh,
-  std::int64_t stale = 0;   // by what was stale, while it was asked for anew or that had failed,
-  std::int64_t shared = 0;  // or by what another call in the air got
-  std::int64_t misses = 0;  // calls that went down
-  std::int64_t evicted = 0;
-  std::int64_t entries = 0;  // now
-  std::int64_t bytes = 0;    // now, as size_of has it
+  std::int64_t hits = 0;  // calls that got a fresh result
+  std::int64_t stale =
+      0;  // calls that got a stale one: while another revalidated, or for a failure
+  std::int64_t shared = 0;   // calls that got the result of another call
+  std::int64_t misses = 0;   // calls that went down
+  std::int64_t evicted = 0;  // entries that made room for others
+  std::int64_t entries = 0;  // at present
+  std::int64_t bytes = 0;    // at present, by size_of
 };
 
 namespace internal {
