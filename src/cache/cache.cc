@@ -54,13 +54,16 @@ PolicyInfo InfoOfCache(const CacheTerms& terms, const CacheOptions& options) {
   const auto if_any = [](Duration d, absl::string_view what) {
     return d == Duration::zero() ? "" : absl::StrCat(what, " ", DurationText(d));
   };
-  return {.settings =
-              JoinSettings({NameText(std::string(terms.name)), if_any(terms.ttl, "fresh for"),
-                            if_any(terms.negative_ttl, "failures for"),
-                            if_any(terms.stale_while_revalidate, "stale while revalidated for"),
-                            if_any(terms.stale_if_error, "stale if error for"),
-                            CountText(terms.max_entries, "key"), CountText(terms.max_bytes, "byte"),
-                            MaxWaitText(options.max_wait)})};
+  return {
+      .settings = JoinSettings({NameText(std::string(terms.name)), if_any(terms.ttl, "fresh for"),
+                                if_any(terms.negative_ttl, "failures for"),
+                                if_any(terms.stale_while_revalidate, "stale while revalidated for"),
+                                if_any(terms.stale_if_error, "stale if error for"),
+                                CountText(terms.max_entries, "key"),
+                                CountText(terms.max_bytes, "byte"), MaxWaitText(options.max_wait)}),
+      // Only the lack of a limit is told: a wait is no addition to the time of a call, since it
+      // takes the place of what the other call does below.
+      .max_wait = options.max_wait == Duration::max() ? Duration::max() : Duration::zero()};
 }
 
 }  // namespace internal

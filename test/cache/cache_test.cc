@@ -244,6 +244,10 @@ TEST_CASE("a cache says what it is") {
   CHECK(stack.Describe() ==
         "Cache(\"orders\", fresh for 10s, stale if error for 1h, 10000 keys, "
         "104857600 bytes, waits up to 30s)");
+  CHECK(Validate(stack).ok());
+  const Stack forever(Cache<Result>({.ttl = 10s}, {.max_wait = Duration::max()}));
+  CHECK_THAT(std::string(Validate(forever).message()),
+             test::ContainsSubstring("may keep a call waiting for ever"));
 }
 
 TEST_CASE("whatever throws, the next call asks") {

@@ -22,9 +22,9 @@ namespace holdfast {
 // Calls `F` with the status of a failure and returns what it returns in place of the result. `F`
 // takes a const absl::Status& and returns the type of the result, or what can be assigned to it. It
 // is called for rejections too, and for a call whose deadline has passed; not for a call that the
-// caller cancelled (CallOptions::stop). Its exceptions pass to the caller. It is called in the
-// thread that makes the call, by several threads at once, and no deadline bounds it: let it return
-// something that is at hand.
+// caller cancelled (CallOptions::stop), where that is the failure. Its exceptions pass to the
+// caller. It is called in the thread that makes the call, by several threads at once, and no
+// deadline bounds it: let it return something that is at hand.
 template <class F>
 class Fallback {
  public:
@@ -38,13 +38,15 @@ class Fallback {
   Verdict Before(Call&, State&) const { return Verdict::Proceed(); }
 
   template <class R>
-  Next After(Call&, State&, R& result) {
+  Next After(Call& call, State&, R& result) {
     static_assert(kAnswersWith<R>,
                   "Fallback: the function must take a const absl::Status& and return a result of "
                   "the type that the call returns");
     if constexpr (kAnswersWith<R>) {  // avoids further compile errors
       const absl::Status& status = ResultTraits<R>::StatusOf(result);
-      if (!status.ok()) result = answer_(absl::Status(status));
+      if (!status.ok() && !(absl::IsCancelled(status) && call.stop().stop_requested())) {
+        result = answer_(absl::Status(status));
+      }
     }
     return Next::Done();
   }
