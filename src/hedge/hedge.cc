@@ -60,17 +60,17 @@ void HedgePlan::BindClock(ClockBinder& binder) const {
 PolicyInfo HedgePlan::Info(const Changes& changes) const {
   (void)changes.Of(*options_.budget);  // none of their options are shown
   if (options_.pool != nullptr) (void)changes.Of(*options_.pool);
-  const LatencyQuantile* const learnt = options_.latencies.get();
-  const auto* const next = learnt == nullptr ? nullptr : changes.Of(*learnt);
+  const LatencyQuantile* const latencies = options_.latencies.get();
+  const auto* const next = latencies == nullptr ? nullptr : changes.Of(*latencies);
   const std::string delay =
-      learnt == nullptr
+      latencies == nullptr
           ? DurationText(options_.delay)
-          : absl::StrCat(QuantileText(next == nullptr ? learnt->quantile() : next->quantile),
-                         learnt->name().empty() ? "" : " of ", NameText(learnt->name()));
+          : absl::StrCat(QuantileText(next == nullptr ? latencies->quantile() : next->quantile),
+                         latencies->name().empty() ? "" : " of ", NameText(latencies->name()));
   return {.settings = absl::StrCat("up to ", options_.max_hedges, " more, after ", delay,
                                    options_.max_hedges == 1 ? "" : " each"),
-          .last_hedge =
-              learnt == nullptr ? SaturatingMul(options_.delay, options_.max_hedges) : Duration(0)};
+          .last_hedge = latencies == nullptr ? SaturatingMul(options_.delay, options_.max_hedges)
+                                             : Duration(0)};
 }
 
 void HedgePlan::Succeeded(Call& call, const State& state) const {

@@ -1,7 +1,7 @@
 // RetryTransient is the default check of Retry: it retries transient failures.
 //
-//   auto fetch = holdfast::Stack(holdfast::Retry({},
-//   holdfast::RetryTransient())).Around(transport);
+//   const holdfast::Retry retry({}, holdfast::RetryTransient());  // the same as Retry({})
+//   auto fetch = holdfast::Stack(retry).Around(transport);
 #ifndef HOLDFAST_RETRY_RETRY_TRANSIENT_H_
 #define HOLDFAST_RETRY_RETRY_TRANSIENT_H_
 

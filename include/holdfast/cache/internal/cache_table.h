@@ -20,9 +20,8 @@
 namespace holdfast {
 
 struct CacheStats {
-  std::int64_t hits = 0;  // calls that got a fresh result
-  std::int64_t stale =
-      0;  // calls that got a stale one: while another revalidated, or for a failure
+  std::int64_t hits = 0;     // calls that got a fresh result
+  std::int64_t stale = 0;    // calls that got a stale one, while another asked or for a failure
   std::int64_t shared = 0;   // calls that got the result of another call
   std::int64_t misses = 0;   // calls that went down
   std::int64_t evicted = 0;  // entries that made room for others
@@ -32,7 +31,7 @@ struct CacheStats {
 
 namespace internal {
 
-// As ResultCache::Options says them.
+// The options of a ResultCache that the table needs.
 struct CacheTerms {
   std::string_view name;
   Duration ttl;
@@ -44,7 +43,7 @@ struct CacheTerms {
 };
 absl::Status Validate(const CacheTerms& terms);
 
-// Thread-safe; one mutex, held for a lookup and the moving of a few pointers.
+// Thread-safe: one mutex, held for a lookup and to move a few pointers.
 class CacheTable {
   struct Flight;
 
@@ -52,11 +51,11 @@ class CacheTable {
   using Value = std::shared_ptr<const void>;
   enum class Found {
     kAnswer,  // place.answer()
-    kAsk,     // this call is the one that asks, and it is to Settle
-    kWait,    // for the one that does
+    kAsk,     // this call goes below the cache, and must Settle
+    kWait,    // another call is below, and this one waits for it
   };
 
-  // Who asks: what makes one call's failure not another's.
+  // What decides which calls share a call's failure.
   struct Asker {
     Priority priority = Priority::kNormal;
     std::string_view whom = {};  // CallOptions::key; it must outlive the place
@@ -64,7 +63,7 @@ class CacheTable {
     TimePoint came = {};  // now
   };
 
-  // A call's part in what its key is asked for; destroyed, it leaves it to the next who waits.
+  // A call's part in a flight. Its destructor leaves the flight, to the next waiting call.
   class Place {
    public:
     Place() = default;
@@ -75,19 +74,20 @@ class CacheTable {
     }
 
     bool entered() const { return table_ != nullptr; }
-    // Once Find or Look has said so, until Settle.
+    // True from when Find or Look returned kAsk until Settle.
     bool asks() const { return asks_; }
     const Value& answer() const { return answer_; }
+    // When Find was called.
     TimePoint came() const { return asker_.came; }
-    // What may stand in for a failure; null: nothing.
+    // The stale success that may replace a failure; null: none.
     Value StandIn(TimePoint now) const { return now < stand_in_until_ ? stand_in_ : nullptr; }
 
    private:
     friend class CacheTable;
-    CacheTable* table_ = nullptr;  // null: it has had no part in anything
+    CacheTable* table_ = nullptr;  // null: Find was not called, or found an entry
     bool asks_ = false;
     // Guarded by the table's mutex.
-    Flight* flight_ = nullptr;  // null when it has no part
+    Flight* flight_ = nullptr;  // null: in no flight
     Found role_ = Found::kWait;
     Waker* waker_ = nullptr;
     Asker asker_;
@@ -103,31 +103,28 @@ class CacheTable {
   CacheTable& operator=(const CacheTable&) = delete;
   ~CacheTable();
 
-  // For a place that has no part yet. `waker` is rung when Look has something else to say than that
-  // it waits.
+  // Find is called first, with a new place; after kWait, `waker` is woken when Look will return
+  // something else.
   [[nodiscard]] Found Find(std::string_view key, const Asker& asker, Waker& waker, Place& place);
   [[nodiscard]] Found Look(Place& place);
 
-  // Whose an ending is, beside the call's that asked.
+  // Which waiting calls share an ending.
   enum class For {
     kAll,
-    // Those for whom a refusal would be the same: no more important, for the same whom, and without
-    // much more time.
-    kAlike,
-    kAsHurried,  // those without much more time
-    kNobody,     // the next who waits asks
+    kAlike,      // those of kAsHurried of the same or a lower priority and with the same `whom`
+    kAsHurried,  // those whose deadline is not later by more than the call took
+    kNobody,
   };
 
-  // How what was asked for ended. Of those who wait and are not to have it, the one of the most
-  // important that has the most time left asks.
+  // How a call that went below ended.
   struct Ending {
     TimePoint now;
-    Value value;  // not null, but where it is for nobody
+    Value value;  // null only for kNobody
     For whom = For::kAll;
-    Duration ttl{0};         // to be kept so long; zero: not
-    std::int64_t bytes = 0;  // of it
-    bool stands_in = false;  // it is the place's stand-in, which may go on for the ttl
-    bool success = false;    // what is kept is outdated, kept or not; and it may answer when stale
+    Duration ttl{0};         // how long the value is kept; zero: not at all
+    std::int64_t bytes = 0;  // the size of the value
+    bool stands_in = false;  // the value is the place's stale success, which replaces a failure
+    bool success = false;    // it replaces an older entry even if it is not kept
   };
   void Settle(Place& place, const Ending& ending);
 
@@ -137,8 +134,8 @@ class CacheTable {
   void Clear();
   CacheStats stats() const;
 
-  // Goes by other terms from now on, and calls `also` as it begins to, with the mutex held. What
-  // the new bounds have no room for is evicted, and destroyed before this returns.
+  // Replaces the terms, and calls `also` with the mutex held. Entries beyond the new bounds are
+  // evicted, and destroyed before this returns.
   void Change(const CacheTerms& terms, absl::FunctionRef<void()> also);
 
  private:
@@ -148,7 +145,7 @@ class CacheTable {
   void Leave(Place& place);
   void StoreLocked(std::string_view key, const Ending& ending, Dropped& dropped);
   void ExtendLocked(std::string_view key, TimePoint until);
-  // What was not used for longest, until there are no more than that.
+  // Evicts the least recently used entries until at most so many entries and bytes are left.
   void EvictLocked(std::int64_t entries, std::int64_t bytes, Dropped& dropped);
   void EraseLocked(Entry& entry, Dropped& dropped);
   void TouchLocked(Entry& entry);
@@ -163,12 +160,12 @@ class CacheTable {
 
   mutable std::mutex mutex_;
   CacheTerms terms_;
-  // By keys that lie in what they lead to.
+  // The keys are views into the values.
   absl::flat_hash_map<absl::string_view, std::unique_ptr<Entry>> entries_;
   absl::flat_hash_map<absl::string_view, std::unique_ptr<Flight>> flights_;
-  Entry* newest_ = nullptr;  // by their last use
+  Entry* newest_ = nullptr;  // the list of entries by their last use
   Entry* oldest_ = nullptr;
-  CacheStats stats_;  // but for entries
+  CacheStats stats_;  // without `entries`
 };
 
 }  // namespace internal
