@@ -9,18 +9,12 @@ write_basic_package_version_file("${PROJECT_BINARY_DIR}/holdfastConfigVersion.cm
                                  COMPATIBILITY SameMinorVersion)
 install(FILES "${PROJECT_BINARY_DIR}/holdfastConfig.cmake"
               "${PROJECT_BINARY_DIR}/holdfastConfigVersion.cmake"
-        DESTINATION ${package_dir})
-
-set(headers_of_absent_components)
+        DESTINATION ${package_dir} COMPONENT holdfast-core)
 if(HOLDFAST_HTTP)
-  install(FILES "${PROJECT_SOURCE_DIR}/cmake/Findhttplib.cmake" DESTINATION ${package_dir})
-else()
-  list(APPEND headers_of_absent_components REGEX "/http(\\.h)?$" EXCLUDE)
+  install(FILES "${PROJECT_SOURCE_DIR}/cmake/Findhttplib.cmake"
+          DESTINATION ${package_dir} COMPONENT holdfast-http)
 endif()
 if(HOLDFAST_ASIO STREQUAL "ON")
-  install(FILES "${PROJECT_SOURCE_DIR}/cmake/Findasio.cmake" DESTINATION ${package_dir})
-elseif(NOT HOLDFAST_ASIO)
-  list(APPEND headers_of_absent_components REGEX "/asio(\\.h)?$" EXCLUDE)
+  install(FILES "${PROJECT_SOURCE_DIR}/cmake/Findasio.cmake"
+          DESTINATION ${package_dir} COMPONENT holdfast-asio)
 endif()
-install(DIRECTORY "${PROJECT_SOURCE_DIR}/include/" DESTINATION ${CMAKE_INSTALL_INCLUDEDIR}
-        ${headers_of_absent_components})

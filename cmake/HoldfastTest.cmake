@@ -1,4 +1,8 @@
-find_package(Catch2 REQUIRED)
+if(NOT TARGET Catch2::Catch2WithMain)
+  find_package(Catch2 REQUIRED)
+elseif(Catch2_SOURCE_DIR)
+  list(APPEND CMAKE_MODULE_PATH "${Catch2_SOURCE_DIR}/extras")  # of a parent that builds Catch2
+endif()
 include(Catch)
 
 # What makes a test one of threads: all that ThreadSanitizer need see.

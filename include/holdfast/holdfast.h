@@ -15,5 +15,6 @@
 #include "holdfast/stack.h"        // IWYU pragma: export
 #include "holdfast/throttle.h"     // IWYU pragma: export
 #include "holdfast/timeout.h"      // IWYU pragma: export
+#include "holdfast/version.h"      // IWYU pragma: export
 
 #endif  // HOLDFAST_HOLDFAST_H_

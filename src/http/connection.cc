@@ -16,6 +16,7 @@
 #include "holdfast/http/transport_error.h"
 #include "src/http/connect_error.h"
 #include "src/http/http_error.h"
+#include "src/http/httplib_names.h"
 
 namespace holdfast::http::internal {
 namespace {
@@ -86,7 +87,7 @@ Connection::Connection(const Route& route, const TransportOptions& options, Sock
     // To a proxy the transport itself writes requests as it wants them.
     client_ = std::make_unique<httplib::ClientImpl>(route.peer().host, route.peer().port);
   }
-  client_->set_url_encode(false);  // it would make another path of some
+  SetPathEncode(*client_, false);  // it would make another path of some
   client_->set_keep_alive(true);
   client_->set_tcp_nodelay(true);
   client_->set_connection_timeout(PollTimeout(options.connect_timeout));

@@ -11,12 +11,12 @@
 #include "holdfast/base/internal/random.h"
 #include "holdfast/base/internal/string_view.h"
 
-namespace holdfast::http::internal {
+namespace holdfast::http {
 namespace {
 
 using holdfast::internal::ToAbsl;
 
-// But for a tab, which a header may have in it (RFC 9110, 5.5).
+// A header may contain a tab (RFC 9110, 5.5).
 bool IsControl(unsigned char c) { return (c < ' ' && c != '\t') || c == 0x7f; }
 
 bool HasControl(std::string_view text) { return std::any_of(text.begin(), text.end(), IsControl); }
@@ -25,7 +25,7 @@ std::string Escaped(std::string_view name) {
   return absl::StrReplaceAll(ToAbsl(name), {{"\r", "%0D"}, {"\n", "%0A"}, {"\"", "%22"}});
 }
 
-std::string WhatIsWrong(const std::vector<FormItem>& items) {
+std::string Problem(const std::vector<FormItem>& items) {
   if (items.empty()) return "there are no items";
   for (const FormItem& item : items) {
     if (HasControl(Escaped(item.name)) || HasControl(Escaped(item.filename)) ||
@@ -37,7 +37,7 @@ std::string WhatIsWrong(const std::vector<FormItem>& items) {
   return "";
 }
 
-// At random, so that nobody can write a file that has all of them in it.
+// Random, so that nobody can write a file that contains every boundary.
 std::string ChooseBoundary(const std::vector<FormItem>& items) {
   for (;;) {
     const std::string boundary =
@@ -57,7 +57,7 @@ std::string ChooseBoundary(const std::vector<FormItem>& items) {
 }  // namespace
 
 absl::Status SetMultipart(httplib::Request& request, const std::vector<FormItem>& items) {
-  if (const std::string wrong = WhatIsWrong(items); !wrong.empty()) {
+  if (const std::string wrong = Problem(items); !wrong.empty()) {
     return absl::InvalidArgumentError(absl::StrCat("SetMultipart: ", wrong));
   }
   const std::string boundary = ChooseBoundary(items);
@@ -86,4 +86,4 @@ absl::Status SetMultipart(httplib::Request& request, const std::vector<FormItem>
   return absl::OkStatus();
 }
 
-}  // namespace holdfast::http::internal
+}  // namespace holdfast::http

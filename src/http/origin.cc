@@ -42,7 +42,8 @@ bool IsIpv6(std::string_view host) {
          });
 }
 
-// Takes the host off the front of `rest`; empty if there is none.
+// Removes the host from the front of `rest` and returns it; empty if there is none or it is
+// malformed.
 std::string_view TakeHost(std::string_view& rest) {
   std::string_view host;
   if (!rest.empty() && rest.front() == '[') {
@@ -72,11 +73,11 @@ absl::StatusOr<Origin> ParseOrigin(std::string_view url) {
   }
   std::string_view rest = url.substr(scheme_end + 3);
   if (rest.find('@') != std::string_view::npos) {
-    return Wrong(url, "it can't hold a user or a password");
+    return Wrong(url, "it must not contain a user or a password");
   }
   if (!rest.empty() && rest.back() == '/') rest.remove_suffix(1);
   if (rest.find_first_of("/?#") != std::string_view::npos) {
-    return Wrong(url, "an origin has no path; that belongs to the request");
+    return Wrong(url, "an origin has no path; put the path into the request");
   }
   origin.host = TakeHost(rest);
   if (origin.host.empty()) return Wrong(url, "the host is missing or malformed");
@@ -91,7 +92,7 @@ absl::StatusOr<Origin> ParseOrigin(std::string_view url) {
     }
   }
   const bool ipv6 = origin.host.find(':') != std::string::npos;
-  // A zone means something on this machine only (RFC 6874).
+  // An IPv6 zone is local to this machine and must not be sent (RFC 6874).
   origin.host_header =
       ipv6 ? absl::StrCat("[", origin.host.substr(0, origin.host.find('%')), "]") : origin.host;
   if (origin.port != standard_port) absl::StrAppend(&origin.host_header, ":", origin.port);
@@ -105,7 +106,8 @@ std::string Route::Describe() const {
 
 absl::StatusOr<Origin> ParseProxy(std::string_view url) {
   auto proxy = ParseOrigin(url);
-  if (proxy.ok() && proxy->tls) return Wrong(url, "a proxy is spoken to without TLS, as http://");
+  if (proxy.ok() && proxy->tls)
+    return Wrong(url, "TLS to a proxy is not supported; the URL must begin with http://");
   return proxy;
 }
 
@@ -119,7 +121,7 @@ absl::StatusOr<Route> ParseRoute(std::string_view origin, std::string_view proxy
   route.proxy = *std::move(by);
   // cpp-httplib asks the proxy for host:port, and there an IPv6 address needs brackets.
   if (route.tunnels() && route.origin.host.find(':') != std::string::npos) {
-    return Wrong(origin, "a tunnel through a proxy can't be had to an IPv6 address, but to a name");
+    return Wrong(origin, "CONNECT to an IPv6 literal is not supported; use a host name");
   }
   return route;
 }

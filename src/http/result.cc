@@ -20,6 +20,7 @@
 
 #include "holdfast/base/internal/string_view.h"
 #include "src/http/http_error.h"
+#include "src/http/httplib_names.h"
 
 namespace holdfast::http {
 namespace {
@@ -180,15 +181,14 @@ httplib::Result EmptyResult(const absl::Status& status) {
 absl::Status StatusOfEmpty(const httplib::Result& result) {
   int code = 0;
   if (!result.has_request_header(kCodeHeader) ||
-      !absl::SimpleAtoi(result.get_request_header_value(kCodeHeader), &code) || code == 0) {
+      !absl::SimpleAtoi(RequestHeaderOf(result, kCodeHeader), &code) || code == 0) {
     return StatusOfError(result.error(), "");
   }
-  absl::Status status(static_cast<absl::StatusCode>(code),
-                      result.get_request_header_value(kMessageHeader));
+  absl::Status status(static_cast<absl::StatusCode>(code), RequestHeaderOf(result, kMessageHeader));
   const std::size_t payloads = result.get_request_header_value_count(kPayloadUrlHeader);
   for (std::size_t i = 0; i < payloads; ++i) {
-    const std::string payload = result.get_request_header_value(kPayloadHeader, i);
-    status.SetPayload(result.get_request_header_value(kPayloadUrlHeader, i),
+    const std::string payload = RequestHeaderOf(result, kPayloadHeader, i);
+    status.SetPayload(RequestHeaderOf(result, kPayloadUrlHeader, i),
                       absl::Cord(absl::string_view(payload)));
   }
   return status;

@@ -13,6 +13,7 @@
 #include "holdfast/call/repeatability.h"
 #include "holdfast/http/request.h"
 #include "holdfast/http/transport_error.h"
+#include "src/http/httplib_names.h"
 #include "src/http/origin.h"
 #include "src/http/pool.h"
 #include "src/http/sigpipe.h"
@@ -36,19 +37,9 @@ bool HasBreak(const std::string& text) {
   return text.find_first_of(std::string_view("\r\n\0", 3)) != std::string::npos;
 }
 
-// Not every release of cpp-httplib has them here.
-template <class Request>
-bool HasFiles(const Request& request) {
-  if constexpr (requires { request.files.empty(); }) {
-    return !request.files.empty();
-  } else {
-    return false;
-  }
-}
-
 std::string WhatIsWrong(const httplib::Request& request) {
   if (!IsToken(request.method)) {
-    return absl::StrCat("the request's method \"", absl::CHexEscape(request.method), "\" is none");
+    return absl::StrCat("invalid HTTP method \"", absl::CHexEscape(request.method), "\"");
   }
   const bool asterisk = request.method == "OPTIONS" && request.path == "*";
   if (!asterisk && (request.path.empty() || request.path.front() != '/')) {
@@ -58,10 +49,12 @@ std::string WhatIsWrong(const httplib::Request& request) {
   if (std::any_of(request.path.begin(), request.path.end(),
                   [](unsigned char c) { return c <= ' ' || c == 0x7f; })) {
     return absl::StrCat("the request's path \"", absl::CHexEscape(request.path),
-                        "\" must be encoded");
+                        "\" must be percent-encoded");
   }
-  if (!request.params.empty() || HasFiles(request)) {
-    return "the request's params and files are for servers: use its path and body";
+  if (!request.params.empty() || internal::HasForm(request)) {
+    return "the request has params or a form, which only servers read; put them into its path and "
+           "body "
+           "(SetMultipart)";
   }
   for (const auto& [name, value] : request.headers) {
     if (!IsToken(name) || HasBreak(value)) {

@@ -27,7 +27,7 @@ using internal::kNone;
 using internal::SecretHash;
 using internal::ThrowIfNegative;
 
-constexpr char kPolicy[] = "KeyedRateLimit";
+constexpr char kKeyedPolicy[] = "KeyedRateLimit";
 constexpr std::int64_t kKeysPerShard = 1024;
 constexpr std::int64_t kMostShards = 64;
 
@@ -67,8 +67,8 @@ SecretHash::Secret NewSecret() {
 internal::Refusals NoRoom(internal::Refusals refusals, const std::string& name) {
   refusals.exhausted = MakeRejection(
       absl::StatusCode::kResourceExhausted,
-      {.kind = RejectionKind::kRateLimited, .policy = kPolicy, .name = name},
-      absl::StrCat(kPolicy, name.empty() ? "" : " ", name, ": no room for another key"));
+      {.kind = RejectionKind::kRateLimited, .policy = kKeyedPolicy, .name = name},
+      absl::StrCat(kKeyedPolicy, name.empty() ? "" : " ", name, ": no room for another key"));
   refusals.deadline = refusals.exhausted;
   return refusals;
 }
@@ -84,7 +84,7 @@ KeyedTokenBucket::KeyedTokenBucket(Options options)
       shared_(SharedBucket(options)),
       name_(options.name),
       clock_(options.clock),
-      refusals_(internal::TokenRefusals(kPolicy, name_)),
+      refusals_(internal::TokenRefusals(kKeyedPolicy, name_)),
       no_room_(NoRoom(refusals_, name_)) {
   const auto limits_for = internal::SharedLimits(std::move(options.limits_for));
   for (std::size_t i = 0; i <= shard_mask_; ++i) {

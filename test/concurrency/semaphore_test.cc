@@ -5,6 +5,7 @@
 #include <atomic>
 #include <limits>
 #include <mutex>
+#include <random>
 #include <stdexcept>
 #include <stop_token>
 #include <thread>

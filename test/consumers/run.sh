@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
-# Uses Holdfast as other projects do: as a subdirectory, and from install trees with and without
-# HTTP and Asio, and over Boost's Asio.
+# Uses Holdfast as other projects do: as a subdirectory, of a parent with settings of its own too, and
+# from install trees with and without HTTP and Asio, over Boost's Asio, and by pkg-config.
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/../.."
 work=$PWD/build/consumers
@@ -36,6 +36,10 @@ build "$consumers/subdirectory" subdirectory
 "$work/subdirectory/consumer"
 links_no_http "$work/subdirectory/consumer"
 
+echo "--- subdirectory of a parent with shared libraries, hidden symbols and unity builds, without Asio"
+build "$consumers/parent" parent -DCMAKE_DISABLE_FIND_PACKAGE_asio=ON
+"$work/parent/consumer"
+
 echo "--- find_package, everything installed"
 install_holdfast full
 # Core must not even look for what only asio and http need, nor asio for what http needs.
@@ -48,6 +52,29 @@ build "$consumers/components" components -DCMAKE_PREFIX_PATH="$work/full"
 build "$consumers/asio" asio -DCMAKE_PREFIX_PATH="$work/full" "${no_http[@]}"
 "$work/asio/consumer"
 links_no_http "$work/asio/consumer"
+
+echo "--- pkg-config, the tree moved"
+mv "$work/full" "$work/moved"
+export PKG_CONFIG_PATH
+PKG_CONFIG_PATH=$(dirname "$(find "$work/moved" -name holdfast-core.pc)")
+mkdir "$work/pkg-config"
+by_pkg_config() {  # <source> <modules...>
+  # shellcheck disable=SC2046  # pkg-config's words
+  ${CXX:-c++} -std=c++20 "$consumers/pkg_config/$1.cc" -o "$work/pkg-config/$1" \
+    $(pkg-config --cflags --libs "${@:2}")
+}
+by_pkg_config main holdfast-http holdfast-testing
+"$work/pkg-config/main" "$(pkg-config --modversion holdfast-core)"
+by_pkg_config asio holdfast-asio
+"$work/pkg-config/asio"
+links_no_http "$work/pkg-config/asio"
+
+echo "--- one component installed by itself"
+cmake --install "$work/holdfast-full" --prefix "$work/core-only" --component holdfast-core
+absent=$(find "$work/core-only" -iname '*http*' -o -iname '*asio*' -o -iname '*testing*')
+[[ -z $absent ]] || fail "installed with core alone: $absent"
+build "$consumers/find_package" lone-core -DCMAKE_PREFIX_PATH="$work/core-only"
+"$work/lone-core/consumer"
 
 echo "--- find_package, Boost's Asio"
 install_holdfast boost -DHOLDFAST_HTTP=OFF -DHOLDFAST_ASIO=BOOST
@@ -66,4 +93,4 @@ links_no_http "$work/shared/consumer"
   -DCMAKE_PREFIX_PATH="$work/small" 2>&1) || fail "found a component that is not installed"
 grep -q "no component 'http'" <<<"$refused" || fail "does not say what is missing: $refused"
 
-echo "6 consumers"
+echo "10 consumers"

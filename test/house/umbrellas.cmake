@@ -1,6 +1,7 @@
 # cmake -D INCLUDE_DIR=<include/holdfast> -P umbrellas.cmake
 #
-# A folder's umbrella is the header of the same name beside it; nothing else lies beside the folders.
+# A folder's umbrella is the header of the same name beside it; beside the folders lie only
+# these, holdfast.h and version.h.
 # Core's umbrella, holdfast.h, includes those of its folders.
 
 cmake_minimum_required(VERSION 3.25)
@@ -22,8 +23,8 @@ function(check_umbrella umbrella)
 endfunction()
 
 file(GLOB beside RELATIVE "${INCLUDE_DIR}" "${INCLUDE_DIR}/*.h")
-list(REMOVE_ITEM beside holdfast.h)
-set(of_core)
+list(REMOVE_ITEM beside holdfast.h version.h)
+set(of_core version.h)
 file(GLOB entries RELATIVE "${INCLUDE_DIR}" "${INCLUDE_DIR}/*")
 foreach(entry IN LISTS entries)
   if(IS_DIRECTORY "${INCLUDE_DIR}/${entry}")

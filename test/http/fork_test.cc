@@ -21,6 +21,7 @@
 #include "test/http/descriptors.h"
 #include "test/http/fault_server.h"
 #include "test/http/test_server.h"
+#include "test/http/tls_server.h"
 #include "test/support/catch.h"
 
 // A Transport on both sides of a fork().
@@ -135,7 +136,7 @@ TEST_CASE("a child leaves the parent's connections as they are") {
 TEST_CASE("a child leaves the parent's connections with TLS as they are") {
   if (!test::kCanFork) return;
   const test::Certificate certificate("IP:127.0.0.1");
-  test::BasicTestServer<httplib::SSLServer> server(certificate.x509(), certificate.key());
+  test::TlsServer server(certificate);
   CheckLeftAlone(server, "https://");
 }
 

@@ -12,13 +12,13 @@
 #include "test/http/certificate.h"
 #include "test/http/mitmdump.h"
 #include "test/http/test_server.h"
+#include "test/http/tls_server.h"
 #include "test/support/catch.h"
 
 namespace holdfast::http {
 namespace {
 
 using namespace std::chrono_literals;  // NOLINT(google-build-using-namespace)
-using test::BasicTestServer;
 using test::Certificate;
 using test::MakeRequest;
 using test::Mitmdump;
@@ -110,7 +110,7 @@ TEST_CASE("mitmproxy breaks answers at random, and each call takes the attempts 
 
 TEST_CASE("mitmproxy breaks answers within TLS") {
   const Certificate certificate("IP:127.0.0.1");
-  BasicTestServer<httplib::SSLServer> server(certificate.x509(), certificate.key());
+  test::TlsServer server(certificate);
   Answer(server);
   const Mitmdump proxy({"fail=first", "count=2"});
   if (!Runs(proxy)) return;

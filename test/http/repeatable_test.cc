@@ -68,7 +68,7 @@ TEST_CASE("what streams, receives or is called back is never made twice at once"
     reuse = Reuse::kInTurn;
   }
   SECTION("progress") {
-    request.progress = [](std::uint64_t, std::uint64_t) { return true; };
+    test::SetProgress(request, [](std::uint64_t, std::uint64_t) { return true; });
     reuse = Reuse::kInTurn;
   }
   CHECK(Says(request).reuse == reuse);

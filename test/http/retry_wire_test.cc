@@ -14,6 +14,7 @@
 #include "test/http/certificate.h"
 #include "test/http/fault_server.h"
 #include "test/http/test_server.h"
+#include "test/http/tls_server.h"
 #include "test/support/catch.h"
 
 namespace holdfast::http {
@@ -163,7 +164,7 @@ TEST_CASE("what trying again can't help fails at once") {
     CHECK(report.ended_by == EndReason::kNotRetryable);
   };
   const test::Certificate certificate("IP:127.0.0.1");
-  test::BasicTestServer<httplib::SSLServer> server(certificate.x509(), certificate.key());
+  test::TlsServer server(certificate);
   server.Start();
   fails_at_once(Transport("https://" + server.Host()), MakeRequest("GET", "/"),
                 TransportError::kCertificate);
@@ -190,7 +191,7 @@ TEST_CASE("a request is sent again byte for byte, over the connection of the fai
     body = request.body = std::string("pay\0load\r\n\r\n", 12) + std::string(100'000, 'x');
   }
   SECTION("a form") {
-    const httplib::MultipartFormDataItems items = {{"file", "\xff\r\n", "a.bin", "x/y"}};
+    const std::vector<FormItem> items = {{"file", "\xff\r\n", "a.bin", "x/y"}};
     REQUIRE(SetMultipart(request, items).ok());
     body = request.body;
   }

@@ -11,7 +11,9 @@
 #include <set>
 #include <string>
 #include <thread>
+#include <type_traits>
 #include <utility>
+#include <vector>
 
 namespace holdfast::test {
 
@@ -86,6 +88,54 @@ inline httplib::Request MakeRequest(const std::string& method, const std::string
   request.path = path;
   request.body = body;
   return request;
+}
+
+// cpp-httplib has different names for the following in different releases.
+
+// Has `callback` of bool(current, total) report the progress of the answer.
+template <class Request, class Callback>
+void SetProgress(Request& request, Callback callback) {
+  if constexpr (requires { request.progress = callback; }) {
+    request.progress = callback;
+  } else {
+    request.download_progress = callback;
+  }
+}
+
+// As a server's request has it after it has read a form.
+template <class Request>
+void AddFormFile(Request& request, const std::string& name, const std::string& content) {
+  const auto add = [&](auto& files) {
+    typename std::remove_reference_t<decltype(files)>::mapped_type file = {};
+    file.name = name;
+    file.content = content;
+    files.emplace(name, file);
+  };
+  if constexpr (requires { request.files; }) {
+    add(request.files);
+  } else {
+    add(request.form.files);
+  }
+}
+
+// The parts of a form that a server has read, each as name|filename|content_type|content.
+template <class Request>
+std::vector<std::string> FormPartsOf(const Request& request) {
+  std::vector<std::string> parts;
+  const auto add = [&parts](const auto& some) {
+    for (const auto& [name, part] : some) {
+      parts.push_back(name + "|" + part.filename + "|" + part.content_type + "|" + part.content);
+    }
+  };
+  if constexpr (requires { request.files; }) {
+    add(request.files);
+  } else {
+    add(request.form.files);
+    for (const auto& [name, field] : request.form.fields) {
+      parts.push_back(name + "|||" + field.content);
+    }
+  }
+  return parts;
 }
 
 }  // namespace holdfast::test

@@ -85,10 +85,10 @@ TEST_CASE("a bad request is said to be one") {
 TEST_CASE("what would be sent as something else is refused") {
   const Transport transport("http://127.0.0.1:1");
   httplib::Request request = MakeRequest("GET", "/not encoded");
-  CHECK_THAT(Message(transport(request).status()), ContainsSubstring("must be encoded"));
+  CHECK_THAT(Message(transport(request).status()), ContainsSubstring("must be percent-encoded"));
   request.path = "/";
   request.params.emplace("q", "lost");
-  CHECK_THAT(Message(transport(request).status()), ContainsSubstring("params and files"));
+  CHECK_THAT(Message(transport(request).status()), ContainsSubstring("params or a form"));
 }
 
 TEST_CASE("a host that can't be resolved") {
@@ -194,7 +194,7 @@ TEST_CASE("a callback of the request that refuses to go on cancels it") {
   });
   const Transport transport("http://" + server.Host());
   httplib::Request request = MakeRequest("GET", "/");
-  request.progress = [](std::uint64_t, std::uint64_t) { return false; };
+  test::SetProgress(request, [](std::uint64_t, std::uint64_t) { return false; });
   CHECK(transport(request).status().code() == Code::kCancelled);
   CHECK(transport.stats().idle == 0);
 }

@@ -18,13 +18,13 @@
 #include "test/http/certificate.h"
 #include "test/http/fault_server.h"
 #include "test/http/test_server.h"
+#include "test/http/tls_server.h"
 #include "test/support/catch.h"
 
 namespace holdfast::http {
 namespace {
 
 using namespace std::chrono_literals;  // NOLINT(google-build-using-namespace)
-using test::BasicTestServer;
 using test::Certificate;
 using test::ContainsSubstring;
 using test::FaultServer;
@@ -71,10 +71,9 @@ FaultServer::Script TunnelTo(int port, Recorder& asked) {
   };
 }
 
-class TlsServer : public BasicTestServer<httplib::SSLServer> {
+class TlsServer : public test::TlsServer {
  public:
-  explicit TlsServer(const Certificate& certificate)
-      : BasicTestServer(certificate.x509(), certificate.key()) {
+  explicit TlsServer(const Certificate& certificate) : test::TlsServer(certificate) {
     Get("/", [](const httplib::Request& request, httplib::Response& response) {
       response.set_content(request.has_header("Proxy-Authorization") ? "leaked" : "hello",
                            "text/plain");

@@ -5,22 +5,23 @@
 #include "test/http/certificate.h"
 #include "test/http/fault_server.h"
 #include "test/http/test_server.h"
+#include "test/http/tls_server.h"
 #include "test/support/catch.h"
 
 namespace holdfast::http {
 namespace {
 
-using test::BasicTestServer;
 using test::Certificate;
 using test::ContainsSubstring;
 using test::MakeRequest;
 using test::PemFile;
 using Code = absl::StatusCode;
 
-class TlsServer : public BasicTestServer<httplib::SSLServer> {
+class TlsServer : public test::TlsServer {
  public:
-  explicit TlsServer(const Certificate& certificate, int port = 0, X509_STORE* clients = nullptr)
-      : BasicTestServer(certificate.x509(), certificate.key(), clients) {
+  explicit TlsServer(const Certificate& certificate, int port = 0,
+                     const std::string& client_ca = "")
+      : test::TlsServer(certificate, client_ca) {
     Get("/", [](const httplib::Request&, httplib::Response& response) {
       response.set_content("hello", "text/plain");
     });
@@ -139,9 +140,7 @@ TEST_CASE("a server that asks who is there") {
   const PemFile pem(certificate);
   const Certificate client("email:orders@example.com");
   const PemFile client_pem(client);
-  X509_STORE* const clients = X509_STORE_new();  // the server's then
-  X509_STORE_add_cert(clients, client.x509());
-  TlsServer server(certificate, 0, clients);
+  TlsServer server(certificate, 0, client_pem.path());
   TransportOptions options{.ca_file = pem.path()};
   const auto get = [&] { return Get(Transport("https://" + server.Host(), options)); };
   SECTION("is told") {

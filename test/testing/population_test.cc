@@ -76,7 +76,7 @@ TEST_CASE("open clients call at their rate whatever becomes of the calls") {
   Population even(world, OpenClients{.count = 10, .rate = 100, .periodic = true}, server,
                   [] { return Stack(Timeout(1s)); });
   world.RunFor(100s);
-  CHECK(random.results().calls == Approx(10'000).epsilon(0.03));
+  CHECK(random.results().calls == test::Approx(10'000).epsilon(0.03));
   CHECK(even.results().calls == 10'000);
   for (const Moment& moment : even.results().timeline) CHECK(moment.calls <= 101);
 }
@@ -103,7 +103,7 @@ TEST_CASE("from the start closed clients make the load that they make for ever")
                        [] { return Stack(); });
     world.RunFor(5s);
     for (const Moment& moment : clients.results().timeline) {
-      CHECK(moment.calls == Approx(1000).epsilon(0.12));
+      CHECK(moment.calls == test::Approx(1000).epsilon(0.12));
     }
   }
 }
@@ -118,7 +118,7 @@ TEST_CASE("a population begins and ends when it is told, and leaves nothing behi
                      });
   world.Run();
   const Results results = clients.results();
-  CHECK(results.calls == Approx(1000).epsilon(0.12));
+  CHECK(results.calls == test::Approx(1000).epsilon(0.12));
   CHECK(results.timeline[1].calls == 0);
   CHECK(results.timeline[2].calls > 0);
   CHECK(results.in_flight() == 0);

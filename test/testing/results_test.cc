@@ -20,7 +20,7 @@ TEST_CASE("percentiles are within a hundredth") {
   for (int i = 1; i <= 10'000; ++i) latencies.Record(i * 1us);
   for (const double share : {0.01, 0.5, 0.9, 0.99, 0.999, 1.0}) {
     CHECK(static_cast<double>(latencies.Percentile(share).count()) ==
-          Approx(share * 1e7).epsilon(0.01));
+          test::Approx(share * 1e7).epsilon(0.01));
   }
   CHECK(latencies.Mean() == 5000500ns);
   latencies.Record(Duration::max());
@@ -52,7 +52,7 @@ TEST_CASE("goodput is of any part of the time") {
   const Results results = Seconds({10, 10, 0, 0, 5, 5});
   CHECK(results.Goodput() == 5);
   CHECK(results.Goodput(0s, 2s) == 10);
-  CHECK(results.Goodput(2s, 5s) == Approx(5.0 / 3));
+  CHECK(results.Goodput(2s, 5s) == test::Approx(5.0 / 3));
   CHECK(results.Goodput(4s) == 5);
   CHECK(results.Goodput(7s) == 0);
   CHECK(results.Amplification() == 1.5);

@@ -168,13 +168,13 @@ Queueing Measure(Distribution service) {
 TEST_CASE("queues are as theory has them") {
   // Pollaczek and Khinchine: W = rho / (1 - rho) * (1 + cv^2) / 2 * service.
   const Queueing mm1 = Measure(Distribution::Exponential(10ms));
-  CHECK(mm1.wait == Approx(0.7 / 0.3 * 10).epsilon(0.06));
+  CHECK(mm1.wait == test::Approx(0.7 / 0.3 * 10).epsilon(0.06));
   const Queueing md1 = Measure(Distribution::Constant(10ms));
-  CHECK(md1.wait == Approx(0.7 / 0.3 * 10 / 2).epsilon(0.05));
+  CHECK(md1.wait == test::Approx(0.7 / 0.3 * 10 / 2).epsilon(0.05));
   for (const Queueing& queue : {mm1, md1}) {
-    CHECK(queue.utilisation == Approx(0.7).epsilon(0.02));
+    CHECK(queue.utilisation == test::Approx(0.7).epsilon(0.02));
     // Little: L = lambda W.
-    CHECK(queue.in_system == Approx(queue.rate * queue.stay / 1000).epsilon(0.03));
+    CHECK(queue.in_system == test::Approx(queue.rate * queue.stay / 1000).epsilon(0.03));
   }
 }
 

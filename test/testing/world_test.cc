@@ -140,8 +140,8 @@ TEST_CASE("a distribution has the mean it says it has, and so has what is left o
       rest_sum += static_cast<double>(distribution.SampleRest(random).count());
     }
     const double mean = static_cast<double>(distribution.Mean().count());
-    CHECK(sum / kSamples == Approx(mean).epsilon(0.02));
-    CHECK(rest_sum / kSamples == Approx(rest).epsilon(0.03));
+    CHECK(sum / kSamples == test::Approx(mean).epsilon(0.02));
+    CHECK(rest_sum / kSamples == test::Approx(rest).epsilon(0.03));
   };
   // What is left: E[X^2] / 2 E[X].
   check(Distribution::Constant(10ms), 5e6);

@@ -188,7 +188,8 @@ class Call {
         reporting_(options.report != nullptr),
         watched_(options.report != nullptr || options.outer != nullptr),
         deadline_(options.deadline) {}
-  ~Call() {
+  // Virtual for parents that warn of anything else; nobody deletes a Call by its base.
+  virtual ~Call() {
     if (ABSL_PREDICT_FALSE(left_ != nullptr)) ForgetLeft();
   }
 

@@ -1,6 +1,6 @@
 // A form with fields and files as the body of a request (multipart/form-data, RFC 7578).
 //
-//   httplib::MultipartFormDataItems items = {
+//   const std::vector<holdfast::http::FormItem> items = {
 //       {.name = "title", .content = "Holiday"},
 //       {.name = "photo", .content = "...", .filename = "sea.jpg", .content_type = "image/jpeg"},
 //   };
@@ -16,36 +16,34 @@
 #include <vector>
 
 namespace holdfast::http {
-namespace internal {
 
+// A field or a file of a form. SetMultipart copies what the views refer to.
 struct FormItem {
   std::string_view name;
   std::string_view content;
-  std::string_view filename;
-  std::string_view content_type;
+  std::string_view filename = {};      // empty: the item is a field and has no filename
+  std::string_view content_type = {};  // empty: none is sent
 };
 
+// Replaces the body, the content provider and the Content-Type of `request` by a form of `items`.
+//
+// The body is built once, so every attempt sends the same bytes. The boundary is random and occurs
+// in no item. CR, LF and quotes in names are percent-encoded (HTML, multipart/form-data encoding
+// algorithm).
+//
+// Returns kInvalidArgument, and leaves the request unchanged, if there are no items, or if a name,
+// a filename or a content_type has a control character that cannot be sent.
 absl::Status SetMultipart(httplib::Request& request, const std::vector<FormItem>& items);
 
-}  // namespace internal
-
-// Gives `request` a body, and a Content-Type, that say `items`, in place of what it has. `Items` is
-// httplib::MultipartFormDataItems, or a range of anything with its four members, since later
-// releases of cpp-httplib have another name for it.
-//
-// The body is made once, so that every attempt sends the same bytes, and the boundary is one that
-// occurs in none of the items. An empty filename or content_type is left out. CR, LF and quotes in
-// names are percent-encoded, as HTML has it (multipart/form-data encoding algorithm).
-//
-// kInvalidArgument, and the request as it was, for what can't be said: no items, a name or a
-// content_type with another control character in it, or a content_type with a line break.
+// The same for a range of any type with the four members of FormItem, as
+// httplib::MultipartFormDataItems (cpp-httplib up to 0.22) or httplib::UploadFormDataItems is.
 template <class Items>
 absl::Status SetMultipart(httplib::Request& request, const Items& items) {
-  std::vector<internal::FormItem> views;
+  std::vector<FormItem> views;
   for (const auto& item : items) {
     views.push_back({item.name, item.content, item.filename, item.content_type});
   }
-  return internal::SetMultipart(request, views);
+  return SetMultipart(request, views);
 }
 
 }  // namespace holdfast::http

@@ -1,4 +1,4 @@
-// An EventQueue holds what will happen in a simulated world. Most want World (world.h).
+// An EventQueue holds the future events of a simulated world. Most programs use World (world.h).
 //
 //   holdfast::testing::EventQueue queue;
 //   queue.Push(holdfast::TimePoint{5s}, event);
@@ -17,37 +17,36 @@
 
 namespace holdfast::testing {
 
-// Something that happens at a time. It must live until it was popped, for nothing takes it out of
-// the queue: one that is no longer wanted finds that out for itself.
+// Something that happens at a time. It must live until it is popped, because an event can't be
+// removed from the queue. An event that is no longer wanted does nothing in Happen.
 class Event {
  public:
   virtual void Happen() = 0;
 
-  // It is soon to happen. What it will need besides itself may be asked for by FetchLines, and
-  // nothing else may be done.
+  // Called shortly before Happen. May only call FetchLines, for memory that Happen will use.
   virtual void Approach() const {}
 
  protected:
-  ~Event() = default;
+  virtual ~Event() = default;
 
  private:
   friend class EventQueue;
-  std::uint64_t rank_ = 0;  // among those of its time
+  std::uint64_t rank_ = 0;  // orders events of one time
 };
 
-// Asks the processor for the first `lines` of 64 bytes at `address`, wherever that is.
+// Prefetches the first `lines` cache lines of 64 bytes at `address`, which may be any address.
 inline void FetchLines(const void* address, int lines) {
   for (int line = 0; line < lines; ++line) {
     __builtin_prefetch(static_cast<const char*>(address) + std::ptrdiff_t{64} * line);
   }
 }
 
-// A radix heap (Ahuja, Mehlhorn, Orlin and Tarjan, JACM 1990) with digits of six bits: an entry
-// lies in the bucket of the highest digit in which its time differs from the last one popped, and
-// moves to a lower one each time its bucket's turn comes. So an entry is moved at most once for
-// each digit, always from one run of memory to another: amortised O(1), and what a million entries
-// cost is bandwidth, not cache misses. Events of one time come out as they went in, or as they
-// were ranked: entries of one time are always in one bucket.
+// A radix heap (Ahuja, Mehlhorn, Orlin and Tarjan, JACM 1990) with digits of six bits. An entry is
+// in the bucket of the highest digit in which its time differs from the time popped last, and moves
+// to a lower bucket when that bucket's turn comes. So an entry moves at most once for each digit,
+// always between runs of memory: the cost is amortized O(1), and a million entries cost bandwidth
+// rather than cache misses. Events of one time come out in the order in which they were pushed or
+// ranked, because entries of one time are always in one bucket.
 //
 // Not thread-safe.
 class EventQueue {
@@ -56,21 +55,21 @@ class EventQueue {
   EventQueue(const EventQueue&) = delete;
   EventQueue& operator=(const EventQueue&) = delete;
 
-  // `at` must not be before what was popped last.
+  // `at` must not be before the time popped last.
   void Push(TimePoint at, Event& event) {
     Rank(event);
     PushRanked(at, event);
   }
 
-  // The same in two parts, for an event that is put in later than it was meant to be: it happens as
-  // if it had been put in when it was ranked, if that was before its time.
+  // Push in two steps, for an event that is pushed later than it was scheduled: among events of its
+  // time it takes the place that it had if it was pushed when it was ranked.
   void Rank(Event& event) { event.rank_ = ++rank_; }
   void PushRanked(TimePoint at, Event& event) { Put({Key(at), &event}); }
 
-  // Takes out the first event if its time is no later than `limit`; null otherwise.
+  // Removes and returns the first event if its time is at most `limit`; null otherwise.
   Event* Pop(TimePoint limit);
 
-  // The time of what was popped last.
+  // The time popped last.
   TimePoint last() const { return TimePoint(Duration(static_cast<Duration::rep>(last_ ^ kSign))); }
 
   std::size_t size() const { return size_; }
@@ -96,7 +95,8 @@ class EventQueue {
   static constexpr int kBits = 6;
   static constexpr int kDigits = 1 << kBits;
   static constexpr int kFetchedLines = 8;  // of an event
-  // Of a bucket: more would be forgotten before their time, fewer have been fetched before.
+  // Entries of a bucket that are prefetched: more would leave the cache again, fewer are there
+  // already.
   static constexpr std::uint32_t kFewestFetched = 8;
   static constexpr std::uint32_t kMostFetched = 256;
   static constexpr int kLevels = (64 + kBits - 1) / kBits;

@@ -1,4 +1,4 @@
-// A Reply is how an executor in a simulated world says, at a later time, what came of an attempt.
+// A Reply completes an attempt in a simulated world, at once or at a later time.
 //
 //   auto flaky = [&](holdfast::Call& call, holdfast::testing::Reply<absl::Status> reply) {
 //     if (call.attempt() == 1) return reply.Done(absl::UnavailableError("busy"));
@@ -21,15 +21,14 @@ class Reply;
 
 namespace sim_internal {
 
-// Who waits for the replies to the attempts of one call after the other. Never destroyed before the
-// world.
+// Waits for the replies to the attempts of one call after another. Lives as long as the world.
 template <class R>
 class Waiting {
  protected:
-  ~Waiting() = default;
+  virtual ~Waiting() = default;
 
   Reply<R> NextReply() { return Reply<R>(*this, ++number_); }
-  // No reply to the attempts so far matters any more.
+  // Ignores all replies to the attempts so far.
   void AwaitNothing() { ++number_; }
 
  private:
@@ -43,18 +42,19 @@ class Waiting {
 
 }  // namespace sim_internal
 
-// A value; the first Done or Throw of all copies counts, and none does once the attempt was
-// cancelled (its call was stopped, or its deadline came). Outlives the attempt, but not the world.
+// A value. The first Done or Throw of all copies counts; the others do nothing, and so does any
+// after the attempt was cancelled (its call was stopped, or its deadline passed). It may outlive
+// the attempt, but not the world.
 template <class R>
 class Reply {
  public:
-  // Whether anybody still wants it.
+  // Whether the attempt is still waiting for the reply.
   bool awaited() const { return waiting_->number_ == number_; }
 
-  // Asks the processor for what Done will need.
+  // Prefetches the memory that Done uses.
   void Fetch() const { FetchLines(waiting_, 8); }
 
-  // The attempt ends now, with this.
+  // Ends the attempt now.
   void Done(R result) const {
     if (!awaited()) return;
     waiting_->AwaitNothing();

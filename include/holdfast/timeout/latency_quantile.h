@@ -120,8 +120,7 @@ class LatencyQuantile {
   static std::size_t BucketOf(Duration latency) {
     const auto value = static_cast<std::uint64_t>(std::max<Duration::rep>(latency.count(), 0));
     const int shift = std::max(63 - kBitsAfterHighest - std::countl_zero(value), 0);
-    return static_cast<std::size_t>(shift) * kPerDoubling +
-           static_cast<std::size_t>(value >> shift);
+    return static_cast<std::size_t>(shift) * kPerDoubling + (value >> shift);
   }
   static Duration UpperEnd(std::size_t bucket);
 

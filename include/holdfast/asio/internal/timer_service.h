@@ -28,7 +28,7 @@ class Sleeper : public Waker {
   virtual void DropReference() noexcept = 0;
 
  protected:
-  ~Sleeper() = default;
+  virtual ~Sleeper() = default;
 
  private:
   friend class TimerService;

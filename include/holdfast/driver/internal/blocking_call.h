@@ -91,7 +91,7 @@ decltype(auto) Attempt(Executor& executor, Call& call, Args... args) {
       return executor.With(options, args...);
     }
   } else if constexpr (std::is_invocable_v<Executor&, Args..., Call&>) {
-    return std::invoke(executor, args..., static_cast<Call&>(call));
+    return std::invoke(executor, args..., call);
   } else {
     return std::invoke(executor, args...);
   }
