@@ -72,14 +72,14 @@ class Service {
   int under_way() const { return under_way_; }
 
  private:
-  // Waits for a steady_timer that never ends; the timer and the cancellation end the wait.
+  // Waits for a timer that never ends; the timer and the cancellation end the wait.
   struct Request final : Waker, std::enable_shared_from_this<Request> {
     Request(Service& s, const Scripted& how)
-        : service(s), scripted(how), asio_timer(s.io_, net::steady_timer::time_point::max()) {
+        : service(s), scripted(how), timer(s.io_, net::steady_timer::time_point::max()) {
       ++service.under_way_;
     }
     ~Request() {
-      service.clock_.CancelTimer(timer);
+      service.clock_.CancelTimer(end);
       --service.under_way_;
     }
 
@@ -88,18 +88,18 @@ class Service {
         const auto self = weak.lock();
         if (self == nullptr) return;
         self->over = true;
-        self->asio_timer.cancel();
+        self->timer.cancel();
       });
     }
     void Cancel() {
       service.cancelled_.push_back(service.clock_.Now());
-      if (!scripted.ignores_cancellation) asio_timer.cancel();
+      if (!scripted.ignores_cancellation) timer.cancel();
     }
 
     Service& service;
     const Scripted scripted;
-    net::steady_timer asio_timer;
-    Timer timer{*this};
+    net::steady_timer timer;
+    Timer end{*this};  // of the work, on the fake clock
     bool over = false;
   };
 
@@ -131,8 +131,8 @@ class Service {
       });
     }
     const auto executor = net::get_associated_executor(handler, io_.get_executor());
-    request->asio_timer.async_wait(Done<Handler>{request, executor, std::move(handler)});
-    clock_.SetTimer(request->timer, SaturatingAdd(clock_.Now(), scripted.takes));
+    request->timer.async_wait(Done<Handler>{request, executor, std::move(handler)});
+    clock_.SetTimer(request->end, SaturatingAdd(clock_.Now(), scripted.takes));
   }
 
   net::io_context& io_;

@@ -59,6 +59,19 @@ class Room<0> {
   static bool GiveBack(void*) { return false; }
 };
 
+// The rooms of one operation, sized for what Asio allocates: for an operation on a socket, and for
+// a posted handler. They have no size with a strand, which allocates from its handlers' allocators
+// and outlives the handlers.
+template <bool kHasStrand>
+struct InlineRooms {
+  using Attempt = Room<kHasStrand ? 0 : 320>;
+  using Wake = Room<kHasStrand ? 0 : 160>;
+
+  Attempt attempt;
+  Wake wake;
+  Wake start;
+};
+
 // Allocates from a room, and from `Fallback` where that is taken or too small.
 template <class T, class ThisRoom, class Fallback>
 class RoomAllocator {

@@ -19,8 +19,11 @@
 
 #include "holdfast/asio/config.h"
 #include "holdfast/asio/internal/async_race.h"
+#include "holdfast/asio/internal/deliver.h"
+#include "holdfast/asio/internal/event_word.h"
 #include "holdfast/asio/internal/executor.h"
 #include "holdfast/asio/internal/memory.h"
+#include "holdfast/asio/internal/operation_handlers.h"
 #include "holdfast/asio/internal/reference.h"
 #include "holdfast/asio/internal/timer_service.h"
 #include "holdfast/base/result.h"
@@ -50,19 +53,17 @@ class AsyncCall final : public Call {
   Waker& waker_;
 };
 
-// Several threads may tell it things at once: that the attempt ended, or that there is something to
-// look at (a timer, a permit, a stop request). Each is a bit of events_. Who sets one while kBusy
-// is not set has set that with it, and does what there is to do until no bit is left; who finds
-// kBusy set leaves its bit to whoever is at it. So everything else is used by one thread at a time,
-// and each sees what the one before did, since every change of the word is an acquire and a
-// release. All of it runs through the handler's executor, except for the start, which completes
-// nothing in place.
+// Several threads may report events to it at once: that the attempt ended, or that there is
+// something to look at (a timer, a permit, a stop request). Its EventWord decides which of them
+// handles them: see event_word.h. So everything but the atomics is used by one thread at a time.
+// All of it runs through the handler's executor, except for the start, which completes nothing in
+// place.
 //
-// It lives while somebody refers to it: the attempt's handler, a wake-up on its way, the
+// It lives while somebody refers to it: the attempt's handler, a wake-up that was posted, the
 // TimerService of its context. If the context goes away, so do they, and with it every state.
 //
-// `StackSegment` has the policies and the executor; the handler is called once, with an exception
-// or a result, when everything is given back and the memory is free.
+// `StackSegment` has the policies and the executor. The handler is called once, with an exception
+// or a result, after every state was destroyed and the memory was freed.
 template <class StackSegment, class Handler, class Io, class... Args>
 class Operation final : public Sleeper {
  public:
@@ -70,6 +71,9 @@ class Operation final : public Sleeper {
   using Attempt = AsyncAttempt<AttemptExecutor, const Args&...>;
   using R = typename Attempt::R;
   using Executor = OperationExecutor<Handler, Io>;
+  using Fallback = HandlerAllocator<Handler>;
+  using Rooms = InlineRooms<kIsStrand<Executor>>;
+  using Ref = Reference<Operation>;
 
   template <class... A>
   static void Start(std::shared_ptr<StackSegment> level, TimerClock* clock, const Io& io,
@@ -85,8 +89,8 @@ class Operation final : public Sleeper {
     }
     Ref self = Ref::Adopt(*memory);
     self->Begin();
-    if (self->finished_ || !self->TryIdle()) {
-      RunHandler run{Inner<WakeRoom>(*self, self->start_room_)};
+    if (self->finished_ || !self->events_.TryRelease()) {
+      RunHandler<Operation> run(*self);
       net::post(self->executor(), std::move(run));
     }
   }
@@ -120,7 +124,7 @@ class Operation final : public Sleeper {
                                                  .key = call_.key(),
                                                  .priority = call_.priority(),
                                                  .outer = &call_},
-                                     call_, executor(), AttemptHandler(*this), args...);
+                                     call_, executor(), AttemptHandler<Operation>(*this), args...);
       };
       if constexpr (kIsCatching<AttemptExecutor>) {
         try {
@@ -151,108 +155,51 @@ class Operation final : public Sleeper {
     }
   }
 
+  // What the handlers of operation_handlers.h use.
+  Executor executor() const noexcept { return work_.get_executor(); }
+  const Fallback& fallback() const { return allocator_; }
+  Rooms& rooms() { return rooms_; }
+  net::cancellation_slot attempt_slot() { return cancel_attempt_.slot(); }
+  void set_slot_handler(SlotHandler<Operation>* handler) { slot_handler_ = handler; }
+
+  template <class... Results>
+  static void AttemptEnded(Ref self, Results&&... results) {
+    try {
+      self->ended_ = Attempt::Read(self->level_->executor, std::forward<Results>(results)...);
+    } catch (...) {
+      self->ended_ = {std::current_exception(), std::nullopt};
+    }
+    Signal(std::move(self), EventWord::kEnded);
+  }
+  void Lost() {
+    lost_.store(true, std::memory_order_release);
+    Wake();
+  }
+  static void WakeArrived(Ref self) {
+    self->wake_posted_.exchange(false, std::memory_order_acq_rel);
+    Signal(std::move(self), EventWord::kWoken);
+  }
+  void Stop() {
+    stop_.store(true, std::memory_order_release);
+    Wake();
+  }
+
+  // The owner of the EventWord handles events until none is pending.
+  static void Run(Ref self) {
+    for (;;) {
+      // A wake-up that was posted uses the operation's memory, so its end is awaited.
+      if (self->finished_ && !self->wake_posted_.load(std::memory_order_acquire)) {
+        return Deliver(std::move(self));
+      }
+      if (self->events_.TryRelease()) return;
+      self->Poll(self->events_.Take());
+    }
+  }
+
  private:
-  using Ref = Reference<Operation>;
-  using Allocator =
-      typename std::allocator_traits<HandlerAllocator<Handler>>::template rebind_alloc<Operation>;
+  using Allocator = typename std::allocator_traits<Fallback>::template rebind_alloc<Operation>;
   using Traits = std::allocator_traits<Allocator>;
   using ThisRace = typename RaceFor<AttemptExecutor, R, Args...>::type;
-
-  enum Event : std::uint32_t { kBusy = 1, kEnded = 2, kWoken = 4 };
-  // For what Asio allocates for an operation on a socket, and for a posted handler. None with a
-  // strand, which allocates for itself from its handlers' allocators, and outlives the handlers.
-  using AttemptRoom = Room<kIsStrand<Executor> ? 0 : 320>;
-  using WakeRoom = Room<kIsStrand<Executor> ? 0 : 160>;
-
-  // A handler that runs in the operation's executor and has memory from inside of the operation.
-  template <class ThisRoom>
-  class Inner {
-   public:
-    using executor_type = Executor;
-    using allocator_type = RoomAllocator<std::byte, ThisRoom, HandlerAllocator<Handler>>;
-
-    Inner(Operation& operation, ThisRoom& room)
-        : operation_(operation), allocator_(room, operation.allocator_) {}
-    executor_type get_executor() const noexcept { return operation_->executor(); }
-    allocator_type get_allocator() const noexcept { return allocator_; }
-
-   protected:
-    Ref operation_;
-
-   private:
-    allocator_type allocator_;
-  };
-
-  // The end of an attempt. Move-only, so that it is called once. If it is lost without having been
-  // called, while its context lives, then the attempt has failed.
-  class AttemptHandler : public Inner<AttemptRoom> {
-   public:
-    using TakesCaught = void;
-    using cancellation_slot_type = net::cancellation_slot;
-
-    explicit AttemptHandler(Operation& operation)
-        : Inner<AttemptRoom>(operation, operation.attempt_room_),
-          slot_(operation.cancel_attempt_.slot()) {}
-    AttemptHandler(AttemptHandler&&) noexcept = default;
-    AttemptHandler(const AttemptHandler&) = delete;
-    ~AttemptHandler() {
-      if (this->operation_) this->operation_->Lost();
-    }
-    cancellation_slot_type get_cancellation_slot() const noexcept { return slot_; }
-
-    template <class... Results>
-    void operator()(Results&&... results) {
-      Ref operation = std::move(this->operation_);
-      if (!operation) return;
-      try {
-        operation->ended_ =
-            Attempt::Read(operation->level_->executor, std::forward<Results>(results)...);
-      } catch (...) {
-        operation->ended_ = {std::current_exception(), std::nullopt};
-      }
-      Signal(std::move(operation), kEnded);
-    }
-
-   private:
-    net::cancellation_slot slot_;
-  };
-
-  struct WakeHandler : Inner<WakeRoom> {
-    void operator()() {
-      Ref operation = std::move(this->operation_);
-      operation->wake_posted_.exchange(false, std::memory_order_acq_rel);
-      Signal(std::move(operation), kWoken);
-    }
-  };
-
-  // Goes on with what happened before the start returned.
-  struct RunHandler : Inner<WakeRoom> {
-    void operator()() { Run(std::move(this->operation_)); }
-  };
-
-  struct StopHandler {
-    Operation& operation;
-    void operator()() const { operation.Stop(); }
-  };
-
-  // In the handler's cancellation slot, until that or the operation goes away.
-  class SlotHandler {
-   public:
-    explicit SlotHandler(Operation& operation) : operation_(&operation) {
-      operation.slot_handler_ = this;
-    }
-    SlotHandler(const SlotHandler&) = delete;
-    ~SlotHandler() {
-      if (operation_ != nullptr) operation_->slot_handler_ = nullptr;
-    }
-    void Detach() { operation_ = nullptr; }
-    void operator()(net::cancellation_type) const {
-      if (operation_ != nullptr) operation_->Stop();
-    }
-
-   private:
-    Operation* operation_;
-  };
 
   template <class... A>
   Operation(std::shared_ptr<StackSegment> level, TimerClock* clock, const Io& io,
@@ -282,37 +229,26 @@ class Operation final : public Sleeper {
 
   void PostWake() noexcept override {
     if (wake_posted_.exchange(true, std::memory_order_acq_rel)) return;
-    net::post(executor(), WakeHandler{Inner<WakeRoom>(*this, wake_room_)});
+    net::post(executor(), WakeHandler<Operation>(*this));
   }
-
-  Executor executor() const noexcept { return work_.get_executor(); }
 
   void Begin() {
     std::apply([this](const auto&... args) { call_.SetRequest(args...); }, args_);
     call_.SetExecutor(level_->executor);
     if constexpr (requires { handler_.Enter(call_); }) handler_.Enter(call_);
-    if (slot_.is_connected()) slot_.template emplace<SlotHandler>(*this);
-    if (options_.stop.stop_possible()) stop_callback_.emplace(options_.stop, StopHandler{*this});
+    if (slot_.is_connected()) slot_.template emplace<SlotHandler<Operation>>(*this);
+    if (options_.stop.stop_possible())
+      stop_callback_.emplace(options_.stop, StopHandler<Operation>{*this});
     flight_.Start();
   }
 
-  // The attempt threw before it began, and its handler was lost with it. As an end, which whoever
-  // is busy sees as soon as the start has returned.
+  // The attempt threw before it began, and its handler was lost with it. The owner sees the end as
+  // soon as the start has returned.
   void NotStarted(std::exception_ptr error) {
     ended_ = {nullptr,
               level_->executor.template Thrown<typename ForCaller<R>::type>(std::move(error))};
     lost_.store(false, std::memory_order_relaxed);
-    events_.fetch_or(kEnded, std::memory_order_acq_rel);
-  }
-
-  void Stop() {
-    stop_.store(true, std::memory_order_release);
-    Wake();
-  }
-
-  void Lost() {
-    lost_.store(true, std::memory_order_release);
-    Wake();
+    events_.Add(EventWord::kEnded);
   }
 
   struct SettleAtEnd {
@@ -320,37 +256,17 @@ class Operation final : public Sleeper {
     ~SettleAtEnd() { timers.Settle(); }
   };
 
-  static void Signal(Ref self, Event event) {
-    std::uint32_t idle = 0;
-    if (self->events_.compare_exchange_strong(idle, kBusy, std::memory_order_acq_rel)) {
-      self->Poll(event);  // no need for it to go through the word
-    } else if ((self->events_.fetch_or(event | kBusy, std::memory_order_acq_rel) & kBusy) != 0) {
-      return;
-    }
+  static void Signal(Ref self, EventWord::Event event) {
+    const EventWord::Events seen = self->events_.Raise(event);
+    if (seen == 0) return;
+    self->Poll(seen);
     Run(std::move(self));
   }
 
-  // By whoever is busy with it.
-  static void Run(Ref self) {
-    for (;;) {
-      // A wake-up on its way is waited for: it uses the operation's memory.
-      if (self->finished_ && !self->wake_posted_.load(std::memory_order_acquire)) {
-        return Deliver(std::move(self));
-      }
-      if (self->TryIdle()) return;
-      self->Poll(self->events_.fetch_and(kBusy, std::memory_order_acq_rel));
-    }
-  }
-
-  // Ends being busy, unless there is something to look at.
-  bool TryIdle() {
-    std::uint32_t busy = kBusy;
-    return events_.compare_exchange_strong(busy, 0, std::memory_order_acq_rel);
-  }
-
-  void Poll(std::uint32_t seen) {
+  // The owner only.
+  void Poll(EventWord::Events seen) {
     if (finished_) return;
-    if ((seen & kEnded) != 0) {
+    if ((seen & EventWord::kEnded) != 0) {
       // What the attempt left in it would be of no attempt that is still there.
       cancel_attempt_.slot().clear();
       Ended(std::exchange(ended_, {}));
@@ -359,7 +275,7 @@ class Operation final : public Sleeper {
       Ended({nullptr, ResultTraits<R>::FromStatus(
                           absl::InternalError("the executor destroyed its completion handler"))});
     }
-    if (finished_ || (seen & kWoken) == 0) return;
+    if (finished_ || (seen & EventWord::kWoken) == 0) return;
     if (!stopped_ && stop_.load(std::memory_order_acquire)) {
       stopped_ = true;
       flight_.Stopped();
@@ -414,40 +330,7 @@ class Operation final : public Sleeper {
     {
       const Ref last = std::move(self);
     }
-    if constexpr (!kIsCaught<R> || kTakesCaught<Handler>) {
-      Tell(std::move(handler), std::move(error), std::move(result));
-    } else {
-      Release(std::move(handler), std::move(error), std::move(result));
-    }
-  }
-
-  template <class... Result>
-  static void Tell(Handler handler, std::exception_ptr error, Result&&... result) {
-    if constexpr (std::is_invocable_v<Handler, std::exception_ptr, Result...>) {
-      std::move(handler)(std::move(error), std::forward<Result>(result)...);
-    } else {
-      if (error != nullptr) std::rethrow_exception(std::move(error));
-      std::move(handler)(std::forward<Result>(result)...);
-    }
-  }
-
-  // Of a result that its handler doesn't take as it is.
-  static void Release(Handler handler, std::exception_ptr error, R result) {
-    using T = typename ForCaller<R>::type;
-    if (error == nullptr) error = result.ToThrow();
-    if constexpr (std::is_void_v<T>) {
-      Tell(std::move(handler), std::move(error));
-    } else if (error == nullptr) {
-      Tell(std::move(handler), nullptr, std::move(result).Release());
-    } else if constexpr (HasResultTraits<T>) {
-      Tell(std::move(handler), std::move(error),
-           ResultTraits<T>::FromStatus(absl::UnknownError("the executor threw")));
-    } else {
-      static_assert(std::is_default_constructible_v<T>,
-                    "what an executor in Catching completes with is default-constructible, as Asio "
-                    "asks for: a handler is called with an exception and a value");
-      Tell(std::move(handler), std::move(error), T());
-    }
+    DeliverResult<R>(std::move(handler), std::move(error), std::move(result));
   }
 
   const std::shared_ptr<StackSegment> level_;
@@ -455,35 +338,33 @@ class Operation final : public Sleeper {
   const CallOptions options_;
   const std::tuple<Args...> args_;
   Handler handler_;
-  [[no_unique_address]] HandlerAllocator<Handler> allocator_;
+  [[no_unique_address]] Fallback allocator_;
   [[no_unique_address]] net::associated_cancellation_slot_t<Handler> slot_;
   net::executor_work_guard<Executor> work_;
   TimerService& timers_;
 
   std::atomic<std::uint32_t> references_{1};
-  std::atomic<std::uint32_t> events_{kBusy};
-  std::atomic<bool> wake_posted_{false};  // a WakeHandler is on its way
+  EventWord events_;
+  std::atomic<bool> wake_posted_{false};  // a WakeHandler was posted and has not run
   std::atomic<bool> stop_{false};         // the caller wants no more of it
   std::atomic<bool> lost_{false};         // the attempt's handler was destroyed uncalled
 
-  // Used by whoever is busy.
+  // Used by the owner of events_.
   AsyncCall call_;
   driver::CallTask<Operation, AsyncCall, R, decltype(StackSegment::policies)> flight_;
   bool stopped_ = false;  // the flight knows it
   bool finished_ = false;
-  Ending<R> ended_;  // of the attempt, when kEnded is set
+  Ending<R> ended_;  // of the attempt, when EventWord::kEnded is pending
   std::exception_ptr error_;
   [[no_unique_address]] std::conditional_t<kIsParallel<AttemptExecutor>, std::shared_ptr<ThisRace>,
                                            NoRace> race_;
 
-  SlotHandler* slot_handler_ = nullptr;  // used where slot and handler are
+  SlotHandler<Operation>* slot_handler_ = nullptr;  // used where slot and handler are
 
   net::cancellation_signal cancel_attempt_;
-  std::optional<std::stop_callback<StopHandler>> stop_callback_;
+  std::optional<std::stop_callback<StopHandler<Operation>>> stop_callback_;
   Timer clock_timer_{*this};
-  AttemptRoom attempt_room_;
-  WakeRoom wake_room_;
-  WakeRoom start_room_;
+  Rooms rooms_;
 };
 
 }  // namespace holdfast::internal
