@@ -1,4 +1,5 @@
-// All of holdfast::asio, and all of the core: policies around calls over Asio.
+// All headers of holdfast::asio and of holdfast::core: policies around asynchronous operations of
+// Asio.
 #ifndef HOLDFAST_ASIO_H_
 #define HOLDFAST_ASIO_H_
 

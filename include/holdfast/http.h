@@ -1,4 +1,5 @@
-// All of holdfast::http, and all of the core: policies around calls over cpp-httplib.
+// All headers of holdfast::http and of holdfast::core: policies around HTTP requests over
+// cpp-httplib.
 //
 //   holdfast::http::Transport orders("https://orders.example.com");
 //   auto fetch = holdfast::Stack(holdfast::Timeout(10s),

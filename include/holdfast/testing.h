@@ -1,4 +1,5 @@
-// What Holdfast offers to tests of programs that use it.
+// All headers of holdfast::testing: a fake clock and a simulator, for tests of programs that use
+// Holdfast.
 #ifndef HOLDFAST_TESTING_H_
 #define HOLDFAST_TESTING_H_
 

@@ -49,7 +49,7 @@ Backend::Backend(std::vector<Server*> servers, ServerChoice choice)
     : servers_(std::move(servers)), choice_(choice) {
   if (servers_.empty() || std::count(servers_.begin(), servers_.end(), nullptr) > 0) {
     internal::ThrowIfInvalid(
-        absl::InvalidArgumentError("a backend has one server or more, none of them null"));
+        absl::InvalidArgumentError("Backend: needs at least one server, and none may be null"));
   }
 }
 

@@ -11,8 +11,7 @@ namespace holdfast::testing::sim_internal {
 
 Recorder::Recorder(std::string name, Duration bucket) {
   if (bucket <= Duration::zero()) {
-    internal::ThrowIfInvalid(
-        absl::InvalidArgumentError("a bucket of the timeline must be > 0 long"));
+    internal::ThrowIfInvalid(absl::InvalidArgumentError("the bucket of the timeline must be > 0"));
   }
   results_.name = std::move(name);
   results_.bucket = bucket;

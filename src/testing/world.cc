@@ -36,7 +36,7 @@ void World::Function::Happen() {
 void World::OnProgress(TimeSpan every, std::function<bool(Duration)> progress) {
   if (every <= Duration::zero()) {
     internal::ThrowIfInvalid(
-        absl::InvalidArgumentError("World: the time between reports of progress must be > 0"));
+        absl::InvalidArgumentError("World: the interval of OnProgress must be > 0"));
   }
   progress_ = std::move(progress);
   progress_every_ = every;

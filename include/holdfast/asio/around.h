@@ -1,5 +1,5 @@
-// Stack::AroundAsync puts a stack around an asynchronous executor; what it returns is an
-// asynchronous operation of Asio, started with any completion token.
+// Stack::AroundAsync puts a stack around an asynchronous executor. The result is an asynchronous
+// operation of Asio that any completion token starts.
 //
 //   auto stack = holdfast::Stack(holdfast::Retry({}), holdfast::Timeout(2s));
 //   auto fetch = stack.AroundAsync([&](const Request& request) -> asio::awaitable<Reply> {
@@ -26,49 +26,52 @@
 
 namespace holdfast {
 
-// An asynchronous executor with a stack around it. The executor is a callable that either
-//   takes the call's arguments and a completion token, as any asynchronous operation of Asio, and
-//   completes with a type that has ResultTraits, with an error_code (absl::Status) or with an
-//   error_code and values (absl::StatusOr); or
-//   takes the arguments and returns asio::awaitable<R>, R with ResultTraits.
-// A std::system_error (Boost's, over Boost) that it throws, or completes with as an exception, is a
-// result as an error_code is. What else it throws is none, unless it is in Catching (catching.h):
-// then it may complete with anything, which need be default-constructible to go with an exception.
-// Between the arguments and the token it may take a Call&. What another AroundAsync returned is an
-// executor, too, and learns the deadline and the key.
+// An asynchronous executor with a stack around it.
 //
-// A call is started with the arguments, which are copied, and a completion token: a callback, and
-// whatever else Asio has (use_awaitable, use_future, deferred, ...). It completes with
-// (std::exception_ptr, R), where the exception is one of the executor or of a policy's callback;
-// or, for a callback that takes R alone and returns nothing, with R, and an exception then leaves
-// the context's run().
+// Executors. The executor is a callable that does one of the following:
+//   - It takes the call's arguments and a completion token, as any asynchronous operation of Asio.
+//   It
+//     completes with a type that has ResultTraits, with an error_code (which becomes an
+//     absl::Status), or with an error_code and values (absl::StatusOr).
+//   - It takes the arguments and returns asio::awaitable<R>, where R has ResultTraits.
+// Between the arguments and the token it may take a Call&. The callable that another AroundAsync
+// returned is an executor too, and receives the deadline and the key of the call.
+// A std::system_error (Boost's, over Boost) that the executor throws, or completes with, is a
+// result like an error_code. Any other exception is not a result, unless the executor is in
+// Catching (stack/catching.h). Such an executor may complete with any type, which must be
+// default-constructible, because Asio passes a value beside an exception.
 //
-// In a co_await expression the options may be written in braces, as CallOptions are made for it.
-// Make the stack, and arguments that are aggregates with a std::string, a std::shared_ptr or the
-// like, in a statement of their own: g++ 12 destroys the members of a temporary aggregate twice
-// there.
+// Starting a call. A call is started with the arguments, which are copied, and a completion token:
+// a callback, use_awaitable, use_future, deferred and so on. It completes with (std::exception_ptr,
+// R), where the exception is one of the executor or of a policy's callback. A callback that takes R
+// alone and returns nothing gets R; an exception then leaves the context's run().
 //
-// All of it runs in the executor that is associated with the handler, or else in the one that
-// AroundAsync was given, or else in the system's. Attempts are cancelled (terminal cancellation) at
-// their deadline, and their end is awaited: a failure is then kDeadlineExceeded. The handler's
-// cancellation slot, and CallOptions::stop, stop the call: it completes with kCancelled as soon as
-// its attempt does.
+// In a co_await expression the options may be written in braces. Make the stack, and arguments that
+// are aggregates with a std::string, a std::shared_ptr or the like, in a statement of their own:
+// g++ 12 destroys the members of a temporary aggregate twice in such an expression.
 //
-// Asio allows an operation to be cancelled only from where it runs, and Timeout, Hedge and stop
-// requests cancel attempts. In a thread_pool and in the system's executor each call has a strand of
-// its own for that, which its attempts run in (with memory of its own). If several threads run an
-// io_context, give each call a strand: by net::bind_executor, or by spawning its coroutine in one.
+// Where it runs. Everything runs in the executor that is associated with the handler; without one,
+// in the executor that AroundAsync was given; without that, in the system executor. At its deadline
+// an attempt is cancelled (terminal cancellation), and its end is awaited; a failure is then
+// kDeadlineExceeded. The handler's cancellation slot and CallOptions::stop stop the call: it
+// completes with kCancelled as soon as its attempt ends.
 //
-// In a child of fork() a context needs Asio's notify_fork(), before the fork and after it on both
-// sides; without it, a call that is started there throws std::logic_error. The calls that were
-// under way are under way in both processes then: a child that does not want them stops them.
+// Threads. Asio allows an operation to be cancelled only from where it runs, and Timeout, Hedge and
+// stop requests cancel attempts. In a thread_pool and in the system executor each call therefore
+// has its own strand, which allocates its own memory and in which its attempts run. If several
+// threads run an io_context, give each call a strand: use net::bind_executor, or spawn the
+// coroutine in a strand.
 //
-// A copy shares everything. Calls may be started in any number of threads at once, as far as the
-// executor allows it, and outlive this object, but not the context, which ends them without calling
-// their handlers; a clock that was given must outlive that. The memory of a call is one allocation
-// from the handler's associated allocator, with room for what the executor's operation allocates
-// from the handler it is given; each branch of a policy that forks is another, and so is what
-// co_spawn makes for a coroutine.
+// fork(). A context needs Asio's notify_fork() before the fork, and after it on both sides; without
+// it, a call that starts in the child throws std::logic_error. Calls that were running are then
+// running in both processes; a child that does not want them stops them.
+//
+// Lifetime and cost. Copies share everything. Calls may be started in any number of threads at
+// once, as far as the executor allows it. They may outlive this object but not the context, which
+// ends them without calling their handlers; a clock that was given must outlive the calls. A call
+// is one allocation from the handler's associated allocator, with room for what the executor's
+// operation allocates from its handler. Each branch of a forking policy is another allocation, and
+// so is what co_spawn makes for a coroutine.
 template <class StackSegment, class Io>
 class AsyncDecorated {
  public:
@@ -80,11 +83,10 @@ class AsyncDecorated {
     return With(CallOptions{}, std::forward<ArgsAndToken>(args)...);
   }
 
-  // For a stack around it.
+  // The clock of the policies, for a stack around this one.
   Clock* StackClock() const { return clock_ == nullptr ? SteadyClock() : clock_; }
 
-  // The same with what the caller has to say about this one call; what `options` point to must
-  // outlive it.
+  // The same with options for this call. What `options` refers to must outlive the call.
   template <class... ArgsAndToken>
   auto With(const CallOptions& options, ArgsAndToken&&... args) const {
     static_assert(sizeof...(args) > 0, "a completion token is the last argument");
@@ -98,7 +100,7 @@ class AsyncDecorated {
     }(std::make_index_sequence<sizeof...(args) - 1>());
   }
 
-  // For a stack around this one.
+  // How long a call may take from `now` on, for a stack around this one.
   TimeBelow TimeBelowAt(TimePoint now) const {
     return internal::BoundedBy(level_->policies, 0, now, internal::TimeIn(level_->executor, now));
   }
@@ -121,7 +123,7 @@ class AsyncDecorated {
     TimerClock* clock;
   };
 
-  // Of a callback, which returns nothing. Asio's `deferred` can be called with anything, and does.
+  // Only for a callback that returns nothing: Asio's `deferred` can be called with anything.
   template <class Token, class... Result>
   static consteval bool TakesResultAlone() {
     if constexpr (!std::is_invocable_v<Token, Result...>) {
@@ -146,7 +148,7 @@ class AsyncDecorated {
                                               const std::decay_t<Args>&...>::R;
     static_assert(
         HasResultTraits<R>,
-        "specialise holdfast::ResultTraits for what the executor completes with, or put it "
+        "specialize holdfast::ResultTraits for what the executor completes with, or put it "
         "in holdfast::Catching");
     using T = internal::ResultFor<std::decay_t<Token>, R>;
     using Signatures = internal::SignatureFor<T>;

@@ -1,8 +1,9 @@
-// Which Asio the asynchronous driver is over: the standalone one, or Boost's, under one name.
+// Selects the Asio that the asynchronous driver uses, the standalone one or Boost's, as
+// holdfast::net.
 //
-// Boost's is taken where HOLDFAST_BOOST_ASIO is defined: what links a holdfast::asio that was
-// configured with -DHOLDFAST_ASIO=BOOST has it from there. The name is net, not asio, which would
-// hide ::asio inside of holdfast.
+// Boost's is used if HOLDFAST_BOOST_ASIO is defined. The target holdfast::asio defines it if
+// Holdfast was configured with -DHOLDFAST_ASIO=BOOST. The namespace is called net, because
+// holdfast::asio would hide ::asio inside holdfast.
 #ifndef HOLDFAST_ASIO_CONFIG_H_
 #define HOLDFAST_ASIO_CONFIG_H_
 

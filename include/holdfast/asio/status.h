@@ -1,5 +1,5 @@
-// How an error_code of Asio becomes a status, for asynchronous operations that complete with one,
-// and for coroutines that throw one as a system_error.
+// Converts an error_code of Asio to an absl::Status. The driver does that for operations that
+// complete with an error_code, and for coroutines that throw one as a system_error.
 //
 //   absl::Status status = holdfast::StatusOf(std::make_error_code(std::errc::connection_refused));
 //   // UNAVAILABLE: Connection refused
@@ -18,7 +18,7 @@
 namespace holdfast {
 
 #ifdef HOLDFAST_BOOST_ASIO
-// As of a std::error_code: see error.h.
+// The same as for a std::error_code: see base/error.h.
 inline absl::Status StatusOf(const boost::system::error_code& error) {
   return StatusOf(static_cast<std::error_code>(error));
 }
@@ -26,7 +26,7 @@ inline absl::Status StatusOf(const boost::system::error_code& error) {
 
 namespace internal {
 
-// Of a system_error of Asio's; nullopt for anything else that was thrown.
+// The status of a system_error of Asio; nullopt for any other exception.
 inline std::optional<absl::Status> StatusOfSystemError(const std::exception_ptr& error) {
   try {
     std::rethrow_exception(error);

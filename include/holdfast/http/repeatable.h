@@ -1,4 +1,4 @@
-// Which HTTP requests may be made more than once, for any client: nothing here knows one.
+// Which HTTP requests may be sent more than once. The rules are independent of the client library.
 //
 //   constexpr holdfast::http::RequestFacts order = {.method = "POST", .has_idempotency_key = true};
 //   static_assert(holdfast::MayRunAtOnce(holdfast::http::RepeatabilityOf(order)));
@@ -17,30 +17,32 @@ namespace holdfast::http {
 
 // Where the body of a request comes from, if it has one.
 enum class BodySource : signed char {
-  kBytes,     // they are in the request
-  kProvider,  // a callback, which can start over: asked from offset 0 again, it gives the same
-  kStream,    // what can't: what it gave is gone
+  kBytes,     // the request holds the body
+  kProvider,  // a callback that can start over: from offset 0 it returns the same bytes again
+  kStream,    // a callback that cannot start over
 };
 
-// What must be known of a request. An adapter of a client library fills it in.
+// What the rules need to know about a request. The adapter of a client library fills it in.
 struct RequestFacts {
   std::string_view method;           // methods are case-sensitive
-  bool has_idempotency_key = false;  // a header Idempotency-Key that is not empty
+  bool has_idempotency_key = false;  // the header Idempotency-Key is present and not empty
   BodySource body = BodySource::kBytes;
-  bool hands_on = false;    // a callback gets the answer's body as it comes
-  bool calls_back = false;  // there is another callback: of headers, of progress
+  bool hands_on = false;    // a callback receives the response's body in pieces
+  bool calls_back = false;  // there is another callback: for headers or progress
 };
 
-// Whether a server that gets it twice does what it does once, by RFC 9110, 9.2.2.
+// Whether the method is idempotent: the effect of two identical requests is that of one (RFC 9110,
+// 9.2.2).
 constexpr bool IsIdempotent(std::string_view method) {
   constexpr std::array<std::string_view, 6> kIdempotent = {"GET",   "HEAD", "OPTIONS",
                                                            "TRACE", "PUT",  "DELETE"};
   return std::find(kIdempotent.begin(), kIdempotent.end(), method) != kIdempotent.end();
 }
 
-// By an Idempotency-Key the server knows a request again, whatever its method
-// (draft-ietf-httpapi-idempotency-key-header). Two runs at once would call the same callbacks, from
-// two threads maybe, and give a receiver the pieces of two answers.
+// Whether and how the request may be sent again. A request of any method with an Idempotency-Key is
+// idempotent, because the server recognizes it (draft-ietf-httpapi-idempotency-key-header). A
+// request with callbacks is not sent twice at once: two threads could call the same callback, and a
+// receiver would get pieces of two responses.
 constexpr Repeatability RepeatabilityOf(const RequestFacts& request) {
   Reuse reuse = Reuse::kAtOnce;
   if (request.body == BodySource::kProvider || request.calls_back) reuse = Reuse::kInTurn;
@@ -50,15 +52,15 @@ constexpr Repeatability RepeatabilityOf(const RequestFacts& request) {
           .reuse = reuse};
 }
 
-// What a request that was answered by this code can have done. By 429 and 503 the server says that
-// it did not act (RFC 6585, 4; RFC 9110, 15.6.4). `handed_on`: a callback may have got a part of
-// the answer.
+// What a request that got a response with this status code can have done. With 429 and 503 the
+// server says that it did not act on the request (RFC 6585, 4; RFC 9110, 15.6.4). `handed_on`: a
+// callback may have received a part of the response.
 constexpr Effect EffectOf(int code, bool handed_on) {
   if (handed_on) return Effect::kHandedOn;
   return code == 429 || code == 503 ? Effect::kRefused : Effect::kUnanswered;
 }
 
-// The same of one that got no answer, or not all of it; nullopt: nobody knows how far it came.
+// The same for a request that got no complete response. nullopt: it is unknown how far it came.
 constexpr Effect EffectOf(std::optional<TransportError> kind) {
   if (!kind) return Effect::kUnknown;
   switch (*kind) {
@@ -77,9 +79,9 @@ constexpr Effect EffectOf(std::optional<TransportError> kind) {
   return Effect::kUnknown;
 }
 
-// Whether an answer may only say that another run of the same request is under way or was first: a
-// conflict, which the draft of Idempotency-Key asks for, or a precondition that no longer holds.
-// The other run's answer is then the one that counts.
+// Whether the response may only mean that another copy of the same request is being processed or
+// was first: 409 (as the draft of Idempotency-Key asks for) or 412, a precondition that no longer
+// holds. The response to the other copy is then the result.
 constexpr bool IsConflict(int code) { return code == 409 || code == 412; }
 
 }  // namespace holdfast::http

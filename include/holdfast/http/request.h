@@ -1,4 +1,4 @@
-// How Holdfast reads cpp-httplib's requests: whether one may be made again, and two at once.
+// RequestTraits of httplib::Request: whether a request may be sent again, and twice at once.
 //
 //   request.method = "PATCH";
 //   assert(!holdfast::RequestTraits<httplib::Request>::RepeatabilityOf(request).idempotent);
@@ -13,7 +13,7 @@
 namespace holdfast {
 namespace http::internal {
 
-// The method and the key are views of the request.
+// The views in it refer to `request`.
 RequestFacts InfoOf(const httplib::Request& request);
 
 }  // namespace http::internal

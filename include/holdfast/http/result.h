@@ -1,14 +1,15 @@
-// How Holdfast reads cpp-httplib's results, so that any call that returns one can be wrapped as it
-// is.
+// ResultTraits of cpp-httplib's results: a stack can wrap any call that returns httplib::Result or
+// absl::StatusOr<httplib::Response>.
 //
 //   auto fetch = holdfast::Stack(holdfast::Retry({.max_attempts = 4}))
 //                    .Around([&](const std::string& path) { return client.Get(path); });
 //   httplib::Result result = fetch("/orders/7");
 //
-// An answer is a success whatever it says, 404 and 501 included, except 429 (kResourceExhausted)
-// and the other codes from 500 up (kUnavailable), which say that the server could not answer now.
-// What kept an answer from coming has the codes that transport.h lists, and TransportErrorOf
-// (transport_error.h) knows its kind. Which of these failures are retried: see retry.h.
+// A response with status 429 is a failure with the code kResourceExhausted; one with a status from
+// 500 up, except 501, is a failure with kUnavailable. Every other response is a success, 404 and
+// 501 included. A call without a response fails with one of the codes listed in transport.h, and
+// TransportErrorOf (transport_error.h) tells the kind of the error. retry.h says which of these
+// failures Retry sends again.
 #ifndef HOLDFAST_HTTP_RESULT_H_
 #define HOLDFAST_HTTP_RESULT_H_
 
@@ -32,15 +33,15 @@
 namespace holdfast {
 namespace http {
 
-// What a Retry-After header asks for, in seconds or as any date of RFC 9110, 5.6.7: zero for a date
-// that has passed, at most `most`, which is >= 0, and nullopt for what is neither. A date is
-// compared with the wall clock; nothing else in Holdfast reads it. How much of it Retry puts up
-// with is RetryOptions::max_retry_after.
+// The delay that a Retry-After header asks for. The value is a number of seconds or a date in any
+// format of RFC 9110, 5.6.7. Returns zero for a date in the past, at most `most` (>= 0), and
+// nullopt for any other value. A date is compared with the wall clock, which nothing else in
+// Holdfast reads. RetryOptions::max_retry_after bounds the delay that Retry accepts.
 std::optional<Duration> ParseRetryAfter(std::string_view value, TimeSpan most = Duration::max());
 
 namespace internal {
 
-// Of the policies' default rules, which are those of hashicorp/go-retryablehttp.
+// The default rule of all policies, as in hashicorp/go-retryablehttp.
 constexpr bool IsFailure(int code) { return code == 429 || (code >= 500 && code != 501); }
 
 absl::Status StatusOfFailure(const httplib::Response& response);
@@ -51,11 +52,12 @@ inline absl::Status StatusOf(const httplib::Response& response) {
 
 std::optional<Duration> RetryAfter(const httplib::Response& response);
 
-// The rules of retry.h, after a run that did `effect`; of any method, if the caller says so.
+// The rules of retry.h for a failed attempt with this effect. `any_method`: the method is not asked
+// for.
 RetryDecision CheckFailure(const Call& call, const absl::Status& failure, Effect effect,
                            bool any_method = false);
 
-// Whether the request of the call, as far as it is known, has a callback for the answer's body.
+// Whether the call's request is an httplib::Request with a callback for the response's body.
 bool HandsOn(const Call& call);
 
 // For a result that has no response.
@@ -65,7 +67,7 @@ httplib::Result EmptyResult(const absl::Status& status);
 }  // namespace internal
 }  // namespace http
 
-// Of what Transport returns.
+// For what Transport returns.
 template <>
 struct ResultTraits<absl::StatusOr<httplib::Response>> {
   using Result = absl::StatusOr<httplib::Response>;
@@ -82,7 +84,7 @@ struct ResultTraits<absl::StatusOr<httplib::Response>> {
     return http::internal::CheckFailure(call, status,
                                         holdfast::internal::EffectOf(call, status, result));
   }
-  // No receiver gets what Transport has of a failure.
+  // Transport does not pass the body of a failure to a receiver.
   static Effect EffectOf(const Call& call, const Result& result) {
     if (!result.ok()) return http::EffectOf(http::TransportErrorOf(result.status()));
     const bool failed = http::internal::IsFailure(result->status);
@@ -93,10 +95,11 @@ struct ResultTraits<absl::StatusOr<httplib::Response>> {
   }
 };
 
-// Of what httplib::Client returns. A policy's refusal comes as a result without a response, with
-// the nearest httplib::Error (Canceled, ConnectionTimeout or Connection); its text, and whether it
-// is a rejection, remain: ask StatusOf. An Error::Read may be a read timeout: httplib doesn't say.
-// Nor does it say what a client that follows redirects had reached when it could not connect.
+// For what httplib::Client returns. A policy's rejection is a result without a response, with the
+// nearest httplib::Error (Canceled, ConnectionTimeout or Connection); StatusOf still returns the
+// policy's own status, text and payload included. cpp-httplib does not distinguish a read timeout
+// from another Error::Read, and does not say which host a client that follows redirects failed to
+// reach.
 template <>
 struct ResultTraits<httplib::Result> {
   static absl::Status StatusOf(const httplib::Result& result) {
@@ -113,7 +116,7 @@ struct ResultTraits<httplib::Result> {
     return http::internal::CheckFailure(call, status,
                                         holdfast::internal::EffectOf(call, status, result));
   }
-  // A client gives a receiver whatever comes.
+  // httplib::Client passes the body of every response to a receiver.
   static Effect EffectOf(const Call& call, const httplib::Result& result) {
     const bool hands_on = http::internal::HandsOn(call);
     if (result) return http::EffectOf(result->status, hands_on);

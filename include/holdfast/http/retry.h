@@ -1,4 +1,4 @@
-// Which failures of an HTTP request Retry sends again.
+// Which failed HTTP requests Retry sends again.
 //
 //   auto careful = holdfast::Stack(holdfast::Retry({})).Around(transport);
 //   auto bold =
@@ -18,41 +18,41 @@
 
 namespace holdfast::http {
 
-// The rules. Where the first argument of the call is an httplib::Request, Retry by itself sends
-// again
+// The default rules. If the first argument of the call is an httplib::Request, Retry sends it again
+// after these failures:
 //
-//   any method         after 429 and 503, by which the server says that it did not do it (RFC 6585,
-//                      4; RFC 9110, 15.6.4), and what never reached it: TransportError::kConnect
-//                      and kTls, and a policy's refusal
-//   an idempotent one  after the other codes from 500 up but 501, and where nobody knows:
-//   kOutcomeUnknown,
-//                      and any transient status that says nothing of its kind
-//   none               after the rest: other answers, certificates, malformed URLs and requests,
-//                      redirects, cancellation, kPartialResponse
+//   any method           429 and 503, by which the server says that it did not act (RFC 6585, 4;
+//                        RFC 9110, 15.6.4); TransportError::kConnect and kTls, where the request
+//                        never reached the server; and a rejection by a policy
+//   idempotent requests  also the other status codes from 500 up, except 501; kOutcomeUnknown; and
+//   any
+//                        transient status that carries no TransportError
+//   no request           everything else: other responses, certificates, malformed URLs and
+//                        requests, redirects, cancellation, kPartialResponse
 //
-// Idempotent are GET, HEAD, OPTIONS, TRACE, PUT and DELETE (RFC 9110, 9.2.2), and every request
-// with an Idempotency-Key, by which the server knows it again
-// (draft-ietf-httpapi-idempotency-key-header); Holdfast invents none, since it means nothing to a
-// server that does not look.
+// Idempotent requests are those with GET, HEAD, OPTIONS, TRACE, PUT or DELETE (RFC 9110, 9.2.2),
+// and any request with an Idempotency-Key header, by which the server recognizes a repetition
+// (draft-ietf-httpapi-idempotency-key-header). Holdfast never adds that header: it has no effect on
+// a server that does not read it.
 //
-// Where it is anything else the method is not known, and whatever may pass is retried: what must
-// not happen twice needs a check of its own there.
+// If the first argument has another type, the method is unknown and every transient failure is
+// retried. A call that must not happen twice then needs a check of its own.
 //
-// A request is sent again as it is, with its string as the body or what its content provider gives
-// when it is asked from offset 0 again. A provider without a length (chunked) can't start over:
-// once anything may have been taken from it the request is not sent again, and the report says
+// The request is sent again unchanged, with the same string as the body, or with what its content
+// provider returns from offset 0. A content provider without a length (chunked) cannot start over:
+// once any of it may have been read, the request is not sent again, and the report says
 // EndReason::kNotRepeatable.
 //
-// What a request's content_receiver was given can't be taken back: where it has or may have got a
-// part of an answer, that is kNotRepeatable as well. Transport gives it no bodies of 429 and of
-// codes from 500 up but 501: those are in the response. httplib::Client gives it those too, and
-// does not say how far an answer came that was lost; nor does a status without a TransportError.
+// The same holds once the request's content_receiver may have received a part of a response.
+// Transport does not pass the bodies of 429 and of codes from 500 up, except 501, to the receiver;
+// they are in the response. httplib::Client passes those too, and does not tell how much of a
+// response arrived before the connection was lost.
 //
-// The rules themselves are in repeatable.h, for other clients too, and Hedge asks them as well.
+// repeatable.h has the rules themselves, for other client libraries. Hedge asks them as well.
 
-// A check for Retry that does not ask for the method: all that may pass is sent again, a POST whose
-// answer was lost as well. It is the rule of hashicorp/go-retryablehttp, but for bodies that can't
-// start over.
+// A check for Retry that ignores the method: it sends every transient failure again, including a
+// POST whose response was lost. This is the rule of hashicorp/go-retryablehttp, except that a body
+// that cannot start over is still sent only once.
 struct RetryAnyMethod {
   template <class R>
   RetryDecision operator()(const Call& call, const R& result) const {

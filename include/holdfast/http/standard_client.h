@@ -1,4 +1,5 @@
-// StandardClient is a client of one origin with the policies that most services want around it.
+// StandardClient is an HTTP client for one origin with a stack of policies around it: bulkhead,
+// total timeout, retry, circuit breaker, rate limit, attempt timeout.
 //
 //   const holdfast::http::StandardClient orders("http://localhost:8080");
 //   absl::StatusOr<httplib::Response> response = orders(request);
@@ -7,7 +8,7 @@
 //       "http://localhost:8081",
 //       {.total_timeout = 2s, .attempt_timeout = 400ms, .rate_limit = {.rate = 100, .burst = 20}});
 //
-//   // In a test, without a network: any executor in the place of the origin.
+//   // In a test, without a network: an executor takes the place of the origin.
 //   const holdfast::http::StandardClient fake([](const httplib::Request&) {
 //     return absl::StatusOr<httplib::Response>(absl::UnavailableError("down"));
 //   });
@@ -56,17 +57,18 @@ AttemptFunction AsTransport(Executor executor) {
 
 }  // namespace internal
 
-// A handle: copies share the connections and all that the policies have counted, and may be used by
-// all threads at once. Errors are those of the policies and of Transport.
+// A handle: copies share the connections and the state of the policies. Thread-safe. Returns the
+// errors of the policies and of Transport.
 class StandardClient {
  public:
-  // Throws std::invalid_argument with the text of Validate for the options; a bad origin is what
-  // every call says, as Transport's is. A policy object without a name gets the origin's.
+  // Throws std::invalid_argument, with the text of Validate, for invalid options. An invalid origin
+  // does not throw: every call returns kInvalidArgument. A policy object without a name gets the
+  // origin as its name.
   explicit StandardClient(std::string_view origin, StandardClientOptions options = {});
 
-  // The same around `executor` in place of a Transport: a fake for a test, or a client of your own.
-  // It is called with each attempt's request, and with the Call if it takes one, and returns an
-  // absl::StatusOr<httplib::Response>. `options.transport` is not used.
+  // The same with `executor` instead of a Transport: a fake for a test, or another client. Each
+  // attempt calls it with the request, and with the Call& if it takes one; it returns an
+  // absl::StatusOr<httplib::Response>. `options.transport` is ignored.
   template <class Executor>
     requires(!std::convertible_to<Executor, std::string_view> && internal::Serves<Executor>)
   explicit StandardClient(Executor executor, StandardClientOptions options = {})
@@ -78,15 +80,16 @@ class StandardClient {
 
   std::string Describe() const;  // Stack::Describe()
 
-  // For UpdateAll (update_all.h), which changes settings() and objects() while calls run.
+  // For UpdateAll (stack/update_all.h), which changes settings() and objects() while calls run.
   std::vector<holdfast::internal::NamedInfo> Info(
       const holdfast::internal::Changes& changes = {}) const;
 
-  // For a stack around it.
+  // The clock of the policies, for a stack around this client.
   Clock* StackClock() const;
 
-  // What it is made of, to look at, to turn and to share.
-  const Transport& transport() const;  // throws std::logic_error if it was made around an executor
+  // The parts, to read, to change and to share. transport() throws std::logic_error if the client
+  // was made around an executor.
+  const Transport& transport() const;
   Semaphore& semaphore() const;
   RetryBudget& budget() const;
   CircuitBreaker& breaker() const;

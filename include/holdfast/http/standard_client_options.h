@@ -1,7 +1,8 @@
-// The options of a StandardClient: those of its policies, with defaults that fit each other.
+// The options of a StandardClient: the options of its policies, with defaults that fit together.
 //
-//   holdfast::http::StandardClientOptions options{.breaker = {.name = "api"}, .attempt_timeout =
-//   2s}; options.shared.budget = budget;
+//   holdfast::http::StandardClientOptions options{.breaker = {.name = "api"},
+//                                                 .attempt_timeout = 2s};
+//   options.shared.budget = budget;
 #ifndef HOLDFAST_HTTP_STANDARD_CLIENT_OPTIONS_H_
 #define HOLDFAST_HTTP_STANDARD_CLIENT_OPTIONS_H_
 
@@ -34,12 +35,12 @@
 
 namespace holdfast::http {
 
-// The four below have the fields of the options that they convert to, which say what each means.
-// Types of their own, because where one field is given the others must keep the defaults of this
-// stack and not those of the policy by itself.
+// The four structs below have the fields of the options that they convert to, which document them.
+// They are types of their own so that a field that is not set has the default of this client, not
+// the default of the policy.
 
 struct StandardBulkhead {
-  std::int64_t limit = 1000;  // calls at once
+  std::int64_t limit = 1000;  // concurrent calls, >= 1
   std::string name = {};
   Clock* clock = nullptr;
 
@@ -47,16 +48,16 @@ struct StandardBulkhead {
 };
 
 struct StandardBulkheadQueue {
-  TimeSpan max_wait = std::chrono::seconds(30);  // as long as the call may take then
-  std::int64_t max_queue = 0;                    // those beyond the limit are refused
+  TimeSpan max_wait = std::chrono::seconds(30);  // in the queue; the default is total_timeout's
+  std::int64_t max_queue = 0;                    // 0: a call beyond the limit is rejected at once
   QueueOrder order = QueueOrder::kOldestFirst;
   std::optional<ControlledDelay> controlled_delay = std::nullopt;
 
   operator BulkheadOptions() const;  // NOLINT(google-explicit-constructor)
 };
 
-// For another kind of window both of these must be zero: {.interval = 0s, .bucket_period = 0s,
-// .last_calls = 100}.
+// The window is the last 30 s in buckets of 3 s. To count the last n calls instead, set the other
+// two fields to zero: {.interval = 0s, .bucket_period = 0s, .last_calls = 100}.
 struct StandardBreaker {
   std::string name = {};
   std::int64_t max_requests = 1;
@@ -80,16 +81,16 @@ struct StandardBreaker {
 };
 
 struct StandardRateLimit {
-  double rate = kInfiniteRate;  // attempts per second
-  std::int64_t burst = kBurstOfOneSecond;
+  double rate = kInfiniteRate;             // attempts per second, > 0; the default is no limit
+  std::int64_t burst = kBurstOfOneSecond;  // attempts at once, >= 1
   std::string name = {};
   Clock* clock = nullptr;
 
   operator TokenBucket::Options() const;  // NOLINT(google-explicit-constructor)
 };
 
-// What a StandardClient counts with. One given to several of them, or to stacks of your own, is
-// shared by all of those.
+// The policy objects of a StandardClient. Clients and stacks that are given the same object share
+// it.
 struct StandardObjects {
   std::shared_ptr<Semaphore> semaphore = nullptr;
   std::shared_ptr<RetryBudget> budget = nullptr;
@@ -97,8 +98,8 @@ struct StandardObjects {
   std::shared_ptr<TokenBucket> bucket = nullptr;
 };
 
-// The options of its policies without an object, which it makes; none is null. To change them while
-// calls run: see settings.h.
+// The settings of the policies that have no object. The client makes them; none is null.
+// base/settings.h says how to change them while calls run.
 struct StandardSettings {
   std::shared_ptr<Settings<BulkheadOptions>> bulkhead_queue;
   std::shared_ptr<Settings<TimeoutOptions>> total_timeout;
@@ -106,28 +107,30 @@ struct StandardSettings {
   std::shared_ptr<Settings<TimeoutOptions>> attempt_timeout;
 };
 
-// The policies, outermost first, and what they begin with. The order, the limit and the total time
-// are those of Microsoft.Extensions.Http.Resilience (AddStandardResilienceHandler); an attempt has
-// half as long as there, so that all four fit into the total.
+// The policies, outermost first. The order, the limit and the total timeout are those of
+// Microsoft.Extensions.Http.Resilience (AddStandardResilienceHandler). The attempt timeout is half
+// of theirs, so that all four attempts fit into the total timeout.
 struct StandardClientOptions {
-  StandardBulkhead bulkhead = {};                     // 1000 calls at once;
-  StandardBulkheadQueue bulkhead_queue = {};          // others are refused
-  TimeSpan total_timeout = std::chrono::seconds(30);  // of a call that was let in
-  RetryOptions retry = {};                            // 4 attempts, within a budget of its own
+  StandardBulkhead bulkhead = {};                     // 1000 concurrent calls
+  StandardBulkheadQueue bulkhead_queue = {};          // none: a call beyond the limit is rejected
+  TimeSpan total_timeout = std::chrono::seconds(30);  // of an admitted call with its retries; > 0
+  RetryOptions retry = {};                            // 4 attempts, within this client's own budget
   std::function<RetryDecision(const Call&, const absl::StatusOr<httplib::Response>&)> retry_check =
-      nullptr;                   // null: the rules of retry.h
-  StandardBreaker breaker = {};  // of attempts: half of the last 30 s fail, or 10 in a row; for 5 s
-  TimeSpan attempt_timeout = std::chrono::seconds(5);
-  StandardRateLimit rate_limit = {};  // of attempts: any
+      nullptr;  // null: the rules of retry.h
+  // Counts attempts. Opens for 5 s when half of at least 20 attempts in 30 s fail, or 10 in a row.
+  StandardBreaker breaker = {};
+  TimeSpan attempt_timeout = std::chrono::seconds(5);  // > 0
+  StandardRateLimit rate_limit = {};                   // of attempts; none
   TransportOptions transport = {};
-  // Each that is given takes the place of one made of the options above: of `limiter`, of
-  // `retry.budget`, of `breaker`, of `rate`.
+  // An object that is set replaces the one that `bulkhead`, `retry.budget`, `breaker` or
+  // `rate_limit` would make.
   StandardObjects shared = {};
-  Clock* clock = nullptr;  // of all of it but the network; null: SteadyClock()
+  Clock* clock =
+      nullptr;  // of the policies; the network uses the steady clock. null: SteadyClock()
 };
 
-// Refuses what the Validate of a policy's own options does, and with that of the whole stack what
-// does not fit together: attempts that take longer than the total, say.
+// kInvalidArgument if the options of a policy are invalid by themselves, or contradict each other,
+// for example if an attempt may take longer than the total timeout. The text says which.
 absl::Status Validate(const StandardClientOptions& options);
 
 }  // namespace holdfast::http

@@ -1,5 +1,5 @@
-// A Transport makes HTTP requests to one origin over connections that it keeps: the executor at the
-// bottom of a stack.
+// Transport sends HTTP requests to one origin over a pool of keep-alive connections. It is an
+// executor for the bottom of a stack.
 //
 //   holdfast::http::Transport transport("http://localhost:8080", {.max_idle = 4});
 //   auto fetch = holdfast::Stack(holdfast::Retry({}), holdfast::Timeout(2s)).Around(transport);
@@ -34,91 +34,98 @@ class PerProcess;
 
 namespace holdfast::http {
 
-// Of the timeouts the total one bounds an exchange, as the call's deadline does; the others bound
-// one step each, to the millisecond and up to a day. A signal that the calling thread handles
-// meanwhile begins its step's time anew (cpp-httplib polls again), and puts off neither the total
-// timeout nor the deadline: bound calls by those where signals are frequent, as with a profiler.
+// total_timeout and the call's deadline bound a whole exchange. Each other timeout bounds one step,
+// with a resolution of 1 ms and a maximum of one day. A signal that the calling thread handles
+// restarts the timeout of the step (cpp-httplib polls again), but never total_timeout or the
+// deadline: rely on those where signals are frequent, for example under a profiler.
 struct TransportOptions {
-  // Open at once, >= 1; who finds none free waits its turn, first come, first served.
+  // Open connections, >= 1; the default is no limit. A call that finds none free waits for one, in
+  // order of arrival, until its deadline.
   std::int64_t max_connections = std::numeric_limits<std::int64_t>::max();
-  std::int64_t max_idle = 16;                          // connections kept between calls; >= 0
-  TimeSpan idle_timeout = std::chrono::seconds(30);    // an older idle one is not used again
-  TimeSpan connect_timeout = std::chrono::seconds(5);  // to connect; the same for each TLS step
-  TimeSpan read_timeout = std::chrono::seconds(30);    // of silence while an answer is awaited
-  TimeSpan write_timeout = std::chrono::seconds(30);   // in which nothing can be sent
-  TimeSpan total_timeout = Duration::max();            // the wait for a connection included
-  std::string ca_file = {};                            // PEM; empty: the system's authorities
-  bool verify = true;                                  // the certificate and the host name in it
-  std::string client_cert_file = {};                   // PEM, for a server that asks who is there;
-  std::string client_key_file = {};                    // both or none
-  // http://host[:port]; empty: none. It gets requests for http, and tunnels (CONNECT) for https.
-  // Nothing is read from the environment, and the proxy is not given a user or password.
+  std::int64_t max_idle = 16;                          // idle connections that are kept, >= 0
+  TimeSpan idle_timeout = std::chrono::seconds(30);    // one idle for longer is not used again
+  TimeSpan connect_timeout = std::chrono::seconds(5);  // to connect, and for each TLS step
+  TimeSpan read_timeout = std::chrono::seconds(30);    // without a byte while reading the response
+  TimeSpan write_timeout = std::chrono::seconds(30);   // without progress while writing
+  TimeSpan total_timeout = Duration::max();  // the wait for a connection included; default: none
+  std::string ca_file = {};                  // CA bundle, PEM; empty: the system's
+  bool verify = true;                        // the certificate and the host name in it
+  std::string client_cert_file = {};         // PEM, for a server that asks for a certificate;
+  std::string client_key_file = {};          // set both or none
+  // http://host[:port]; empty: no proxy. The proxy receives requests for http origins, and opens a
+  // tunnel (CONNECT) for https origins. The environment is not read, and no user or password is
+  // sent.
   std::string proxy = {};
-  // Tells the server which attempt of its call a request is, from 1: "X-Attempt", say. Takes the
-  // place of one that the request has; empty: no such header.
+  // Name of a request header, for example "X-Attempt", that tells the server the number of the
+  // attempt within its call, from 1. It replaces a header of the same name. Empty: none is sent.
   std::string attempt_header = {};
 };
 
-// Says which of these is out of range, or no proxy's URL, or no header's name (RFC 9110, 5.6.2).
+// kInvalidArgument if an option is out of range, `proxy` is no URL of a proxy, or `attempt_header`
+// is no header name (RFC 9110, 5.6.2). The text says which.
 absl::Status Validate(const TransportOptions& options);
 
-// Counted when an exchange ends.
+// `opened` and `reused` count since the Transport was made, when an exchange ends; the others are
+// current values.
 struct TransportStats {
-  std::int64_t opened = 0;  // connections
-  std::int64_t reused = 0;  // exchanges over one that an earlier exchange had opened
-  std::int64_t idle = 0;    // connections, now
-  std::int64_t in_use = 0;  // exchanges, now
-  std::int64_t queued = 0;  // calls that wait for a connection, now
+  std::int64_t opened = 0;  // connections that were opened
+  std::int64_t reused = 0;  // exchanges over a connection from an earlier exchange
+  std::int64_t idle = 0;    // idle connections
+  std::int64_t in_use = 0;  // exchanges that run
+  std::int64_t queued = 0;  // calls that wait for a connection
 };
 
 namespace internal {
 class Pool;
 }  // namespace internal
 
-// A handle: copies share the connections, and all of them may be used by all threads at once. One
-// exchange has a connection to itself; a new one is opened if none is idle, and one is kept if its
-// exchange ended cleanly. One that the server closed while it was idle is replaced without notice,
-// and so is one that it closes as a request arrives, if that request is idempotent and its body can
-// start over (retry.h): the server may have acted on it.
+// A handle: copies share the connections. Thread-safe. One exchange uses a connection alone; a new
+// connection is opened if none is idle, and is kept if its exchange ended cleanly. If the server
+// has closed an idle connection, the request is sent on a new one. If the server closes the
+// connection as the request arrives, the request is sent on a new one only if it is idempotent and
+// its body can start over (retry.h), because the server may have acted on it.
 //
-// The request is sent as it is, each time: its path, which must be encoded, its headers, and its
-// body or content provider; cpp-httplib adds Host, Accept and User-Agent where they are missing. A
-// form with files is a body as well: see multipart.h. Redirects are not followed. Responses are
-// decompressed. What Retry sends again depends on the method and on how far the request came: see
-// retry.h.
+// The request is sent unchanged: its path, which must be percent-encoded, its headers, and its body
+// or content provider. cpp-httplib adds Host, Accept and User-Agent if they are missing.
+// multipart.h makes a form with files a body. Redirects are not followed. Responses are
+// decompressed.
 //
-// At the call's deadline, and at once when its stop token is asked to stop, the exchange is cut off
-// whatever it is doing and its connection closed: while it connects, shakes hands, writes or
-// reads, however slowly the server drips. Only the system's name resolution runs to its own end,
-// and so does the second connect, of at most 100 ms, that finds out why a first one failed. One
-// thread per Transport watches the deadlines; the first call that has one starts it. A connection
-// takes two file descriptors, one of them for that. SIGPIPE is kept from the program, and what the
-// program does about it is left alone, as all signals are: the thread blocks them.
+// At the call's deadline, and when the call's stop token requests a stop, the exchange is cut off
+// and its connection closed, whether it is connecting, in the TLS handshake, writing or reading,
+// and even if the server sends one byte at a time. Two steps run to their own end: the system's
+// name resolution, and the second connect of at most 100 ms that finds the reason of a failed one.
 //
-// A Transport may be used on both sides of a fork(), at any time. In the child it begins anew, with
-// connections and a thread of its own; those of the parent are left to the parent, and their
-// descriptors are closed when the child first uses it or destroys its last copy. A callback of a
-// request that forks must not return in the child: the exchange that it is part of is the parent's.
+// One thread per Transport watches the deadlines; the first call with a deadline starts it. It
+// blocks all signals. SIGPIPE of the Transport's own writes is suppressed without changing the
+// program's handler. A connection uses two file descriptors.
 //
-// Errors, each with a message that names the origin and says which, and with its TransportError:
-//   kInvalidArgument     the origin is no URL, or the request has no valid method, path or headers
-//   kUnavailable         the host can't be resolved or reached, the connection is refused, times
-//                        out or is lost, or the TLS handshake fails
-//   kFailedPrecondition  the certificate is not trusted or not for this host; or a file of the
+// A Transport may be used on both sides of a fork(), at any time. In the child it starts with no
+// connections and no thread; the parent's connections stay with the parent, and the child closes
+// its copies of their descriptors when it first uses the Transport or destroys its last copy. A
+// callback of a request that forks must not return in the child, because the exchange belongs to
+// the parent.
+//
+// Errors. Each message names the origin and the reason, and each status carries a TransportError:
+//   kInvalidArgument     the origin is no URL, or the request's method, path or headers are invalid
+//   kUnavailable         the host can't be resolved or reached; the connection is refused, times
+//                        out or is lost; or the TLS handshake fails
+//   kFailedPrecondition  the certificate is not trusted or not for this host, or a file of the
 //                        options can't be read
 //   kResourceExhausted   this process has no file descriptor or local port left
-//   kDeadlineExceeded    the call's deadline, or total_timeout, has passed; kConnect or kTls where
-//                        it did before the request was on its way
-//   kCancelled           the call was asked to stop, or a callback of the request refused to go on
-// Throws std::system_error where the system has no thread left for the watch.
+//   kDeadlineExceeded    the call's deadline or total_timeout has passed; with kConnect or kTls if
+//                        that was before the request was sent
+//   kCancelled           the call's stop token requested a stop, or a callback of the request
+//                        returned false
+// Throws std::system_error if the thread that watches the deadlines can't be started.
 //
-// An HTTP status is no error here: see result.h for those that policies count as failures. What a
-// callback of the request throws passes through, and the connection is closed.
+// An HTTP status is not an error here; result.h says which ones policies treat as failures. An
+// exception of a request's callback passes through, and the connection is closed.
 class Transport {
  public:
-  // `origin` is scheme://host[:port], with http or https and IPv6 in brackets. As it usually comes
-  // from a configuration, a wrong one does not throw: every call then says what is wrong with it.
-  // Throws std::invalid_argument with the text of Validate for the options.
+  // `origin` is scheme://host[:port], with the scheme http or https and an IPv6 address in
+  // brackets. An invalid origin does not throw, as it usually comes from a configuration: every
+  // call then returns kInvalidArgument. Throws std::invalid_argument, with the text of Validate,
+  // for invalid options.
   explicit Transport(std::string_view origin, TransportOptions options = {});
 
   absl::StatusOr<httplib::Response> operator()(const httplib::Request& request, Call& call) const;

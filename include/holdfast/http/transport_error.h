@@ -1,10 +1,9 @@
-// What kept an HTTP answer from coming, and with that whether the server can have acted on the
-// request.
+// Why an HTTP request got no response, and whether the server can have acted on it.
 //
+//   using holdfast::http::TransportError;
 //   const absl::Status failure = transport(request).status();
-//   if (holdfast::http::TransportErrorOf(failure) ==
-//   holdfast::http::TransportError::kOutcomeUnknown) {
-//     // nobody knows: ask the server before it is sent again
+//   if (holdfast::http::TransportErrorOf(failure) == TransportError::kOutcomeUnknown) {
+//     // The server may have acted: ask it before the request is sent again.
 //   }
 #ifndef HOLDFAST_HTTP_TRANSPORT_ERROR_H_
 #define HOLDFAST_HTTP_TRANSPORT_ERROR_H_
@@ -16,27 +15,29 @@
 
 namespace holdfast::http {
 
-// In all but the last three the server has not seen the request.
+// With kConnect, kTls, kCertificate and kRequest the server has not seen the request.
 enum class TransportError : signed char {
-  kConnect,      // no connection: unresolvable, unreachable, refused, too late, no descriptor left
-  kTls,          // the handshake was not completed
-  kCertificate,  // not trusted, not for this host, or no authorities to tell by
-  kRequest,      // a malformed URL or request
-  kRedirect,     // too many of them; Transport follows none
-  kOutcomeUnknown,   // lost, silent for too long or cut off once the request was, or may be, on its
-                     // way
-  kPartialResponse,  // the same, and the request's content_receiver has got a part of the answer
+  kConnect,      // no connection: name resolution, route, refusal, timeout, or no descriptor left
+  kTls,          // the TLS handshake did not complete
+  kCertificate,  // not trusted, not for this host, or the CA file cannot be read
+  kRequest,      // the URL or the request is malformed
+  kRedirect,     // too many redirects; only clients that follow them, which Transport does not
+  // The connection was lost, timed out or was cut off after the request may have been sent. The
+  // server may or may not have acted.
+  kOutcomeUnknown,
+  // The same after the request's content_receiver got a part of the response.
+  kPartialResponse,
 };
 
 std::string_view ToString(TransportError kind);
 
-// The kind that `status` carries; nullopt for OK and for what no transport said: a policy's
-// refusal, an HTTP status, an error of an executor of your own. It survives copies, StatusOr and
-// everything else that keeps a status's payloads.
+// The kind that `status` carries; nullopt for OK and for a status that no transport made: a
+// rejection by a policy, an HTTP status, an error of another executor. The kind is a payload of the
+// status, so copies and StatusOr keep it.
 std::optional<TransportError> TransportErrorOf(const absl::Status& status);
 
-// `status`, which is not OK, with a kind: for executors of your own, so that Retry judges their
-// errors by the same rules.
+// `status`, which must not be OK, with `kind` added: for other executors, so that Retry applies the
+// same rules to their errors.
 absl::Status WithTransportError(absl::Status status, TransportError kind);
 
 }  // namespace holdfast::http

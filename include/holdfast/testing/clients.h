@@ -1,4 +1,4 @@
-// How the clients of a Population come, and where their attempts go.
+// How the clients of a Population arrive, and where their attempts go.
 //
 //   holdfast::testing::OpenClients crowd{.count = 1000, .rate = 70};
 //   holdfast::testing::ClosedClients staff{
@@ -27,48 +27,51 @@
 
 namespace holdfast::testing {
 
-// Calls come in whether or not those before have ended, as from people who do not know of each
-// other: each by a client that is picked at random, or in turn where arrivals are periodic.
+// An open population: calls arrive at a given rate, whether or not earlier calls have ended. A
+// client picked at random makes each call; with periodic arrivals the clients take turns.
 struct OpenClients {
   std::string name = {};
-  std::int64_t count = 1;  // 1 to 1e8
-  double rate = 1;         // calls per second of all clients together, > 0
-  bool periodic = false;   // false: as a Poisson process
-  TimeSpan start = {};
-  TimeSpan end = Duration::max();             // of the arrivals
-  TimeSpan bucket = std::chrono::seconds(1);  // of the results' timeline
+  std::int64_t count = 1;          // 1 to 1e8
+  double rate = 1;                 // calls per second of all clients together, in (0, 1e9]
+  bool periodic = false;           // true: at equal distances; false: a Poisson process
+  TimeSpan start = {};             // of the arrivals; >= 0
+  TimeSpan end = Duration::max();  // of the arrivals
+  TimeSpan bucket = std::chrono::seconds(1);  // of the results' timeline; >= 1 ms
 };
 
-// Each client calls, waits for the result, thinks, and calls again.
+// A closed population: each client makes a call, waits for the result, thinks, and makes the next
+// call.
 struct ClosedClients {
   std::string name = {};
   std::int64_t count = 1;  // 1 to 1e8
   Distribution think = Distribution::Exponential(std::chrono::seconds(10));
   TimeSpan start = {};
-  // First calls are at random within it from the start; nullopt: as if they had thought for ever,
-  // so that the load is the same from the start.
+  // The first call of each client is at a random time within `ramp` from `start`; >= 0. nullopt: as
+  // if the clients had been thinking for ever, so that the load is steady from the start.
   std::optional<TimeSpan> ramp = std::nullopt;
   TimeSpan end = Duration::max();             // no call begins later
-  TimeSpan bucket = std::chrono::seconds(1);  // of the results' timeline
+  TimeSpan bucket = std::chrono::seconds(1);  // of the results' timeline; >= 1 ms
 };
 
+// kInvalidArgument if an option is out of range; the text says which.
 absl::Status Validate(const OpenClients& options);
 absl::Status Validate(const ClosedClients& options);
 
 // Which server an attempt goes to.
 enum class ServerChoice : std::uint8_t {
-  kAnyEachTime,  // one at random for each attempt
-  kByClient,     // client i always to server i mod n
+  kAnyEachTime,  // a random server for each attempt
+  kByClient,     // server i mod n for client i
 };
 
-// Where a population's attempts go: servers, or a function for each attempt, as an executor of
-// Simulate's with the client's number before.
+// Where the attempts of a population go: to simulated servers, or to a function that is called for
+// each attempt, like an executor of Simulate with the client's number as an additional first
+// argument.
 class Backend {
  public:
   using Function = std::function<void(std::int64_t client, Call&, Reply<absl::Status>)>;
 
   Backend(Server& server) : servers_{&server} {}  // NOLINT(google-explicit-constructor)
-  // Throws std::invalid_argument if there is no server.
+  // Throws std::invalid_argument if there is no server, or one is null.
   explicit Backend(std::vector<Server*> servers, ServerChoice choice = ServerChoice::kAnyEachTime);
   Backend(Function function)  // NOLINT(google-explicit-constructor)
       : function_(std::move(function)) {}

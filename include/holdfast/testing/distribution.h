@@ -1,4 +1,4 @@
-// A Distribution says how long something takes in a simulated world: a service time, a think time.
+// A Distribution of durations in a simulated world: service times, think times.
 //
 //   auto service = holdfast::testing::Distribution::Exponential(10ms);
 //   auto spread = holdfast::testing::Distribution::LogNormal(20ms, 150ms);      // median, p99
@@ -13,8 +13,8 @@
 
 namespace holdfast::testing {
 
-// A value. What makes one throws std::invalid_argument for durations that are negative or the wrong
-// way round, and for a share outside of [0, 1].
+// A value. The functions that make one throw std::invalid_argument if a duration is negative, if a
+// range is reversed, or if a share is outside [0, 1].
 class Distribution {
  public:
   static Distribution Constant(TimeSpan value);
@@ -24,7 +24,7 @@ class Distribution {
   static Distribution Bimodal(TimeSpan usual, TimeSpan rare, double rare_share);
 
   Duration Sample(Random& random) const;
-  // What is left, at a time that has nothing to do with it, of one that then is under way.
+  // The time left of a duration that is in progress at an independent time (residual life).
   Duration SampleRest(Random& random) const;
   Duration Mean() const;
 
@@ -34,9 +34,9 @@ class Distribution {
   Distribution(Kind kind, double a, double b, double c) : kind_(kind), a_(a), b_(b), c_(c) {}
 
   Kind kind_;
-  double a_;  // nanoseconds: the value, the least, the mean, the median, the usual
-  double b_;  // the most, the rare; of the logarithm: the standard deviation
-  double c_;  // the share of the rare
+  double a_;  // ns: the value, minimum, mean, median or usual value
+  double b_;  // ns: the maximum or rare value; or the standard deviation of the logarithm
+  double c_;  // the share of the rare value
 };
 
 }  // namespace holdfast::testing

@@ -1,4 +1,4 @@
-// FakeClock is a clock that a test turns by hand, so that an hour passes in no time.
+// FakeClock is a clock whose time a test sets, so that an hour passes at once.
 //
 //   holdfast::testing::FakeClock clock;
 //   auto fetch = holdfast::Stack(holdfast::Retry({})).Around(executor, &clock);
@@ -17,10 +17,10 @@
 
 namespace holdfast::testing {
 
-// Thread-safe. A wait on it moves the time to its end and is over at once; after
-// set_auto_advance(false) it lasts until somebody else Advances the time so far, or wakes it. A
-// wait without an end (TimePoint::max()), a timer and a wait for another thread
-// (WaitUntilWokenByPeer) always last that long.
+// Thread-safe. By default a wait moves the time to its end and returns at once. After
+// set_auto_advance(false) a wait lasts until another thread advances the time to its end, or wakes
+// it. A wait without an end (TimePoint::max()), a timer and a wait for another thread
+// (WaitUntilWokenByPeer) never move the time.
 class FakeClock : public TimerClock {
  public:
   explicit FakeClock(TimePoint start = {}) : now_(start) {}
@@ -31,18 +31,18 @@ class FakeClock : public TimerClock {
   void SetTimer(Timer& timer, TimePoint at) override;
   void CancelTimer(Timer& timer) override;
 
-  // Moves the time forward, and back for a negative `step`, ends the waits whose time has come and
-  // rings their timers.
+  // Adds `step` to the time, which may be negative, ends the waits whose end is reached, and fires
+  // the timers that are due.
   void Advance(TimeSpan step);
 
-  // Moves the time to the first end of a wait or the first timer that it has not reached; false if
-  // there is none.
+  // Advances the time to the next end of a wait or the next timer; false if there is none.
   bool AdvanceToNext();
 
-  // Turned on, it moves the time to the end of every wait that has one.
+  // Whether a wait with an end moves the time; default: true. Setting true also ends the current
+  // waits that have an end.
   void set_auto_advance(bool auto_advance);
 
-  // Blocks until `n` threads or more wait on this clock: so that a test advances the time only
+  // Blocks until at least `n` threads wait on this clock, so that a test advances the time only
   // after they do.
   void AwaitWaiters(int n) const;
 

@@ -1,4 +1,4 @@
-// A Population is clients in a simulated world, up to millions, each with a stack of real policies.
+// A Population is up to 1e8 clients in a simulated world, each with a stack of real policies.
 //
 //   holdfast::testing::Population clients(
 //       world, holdfast::testing::OpenClients{.count = 1000, .rate = 70}, backend,
@@ -31,12 +31,12 @@
 
 namespace holdfast::testing {
 
-// `make_stack(client)`, or `make_stack()`, is called once for each client, 0 to count - 1, and
-// returns its Stack: with policy objects of its own, or shared with others, all of them on the
-// world's clock as Stack::Around has it. What the policies or
-// the backend's function throw ends the call and counts as a failure; `exceptions` says how many.
+// `make_stack(client)`, or `make_stack()`, is called once for each client, from 0 to count - 1, and
+// returns the client's Stack, with policy objects of its own or shared ones. All of them use the
+// world's clock. An exception of a policy or of the backend's function ends the call and counts as
+// a failure and in Results::exceptions.
 //
-// An idle client costs what its policies need and 40 bytes. A population stays where it was made.
+// An idle client needs 40 bytes and the memory of its policies. A population can't be moved.
 template <class MakeStack>
 class Population final : public sim_internal::Crowd {
  public:
@@ -80,7 +80,7 @@ class Population final : public sim_internal::Crowd {
   using Policies = decltype(StackSegment::policies);
   using LevelExecutor = decltype(StackSegment::executor);
 
-  // What is done when a call has ended.
+  // Receives the end of a call.
   struct EndCall {
     static void Begin(Call&) {}
     void Succeeded(Call& call, const absl::Status& result) const {
@@ -141,7 +141,7 @@ class Population final : public sim_internal::Crowd {
     StartCall(client);
   }
 
-  // The caller is known ahead, so that its memory can be fetched meanwhile.
+  // The next caller is chosen ahead, so that its memory can be prefetched.
   void ScheduleArrival() {
     caller_ = &clients_[static_cast<std::size_t>(NextCaller())];
     __builtin_prefetch(caller_);

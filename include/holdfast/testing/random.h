@@ -1,4 +1,5 @@
-// Random is the randomness of a simulated world: one seed, one sequence, on every machine.
+// Random is the random number generator of a simulated world: a seed gives the same sequence on
+// every machine.
 //
 //   holdfast::testing::Random random(42);
 //   double share = random.Uniform();
@@ -10,9 +11,9 @@
 
 namespace holdfast::testing {
 
-// SplitMix64 (Steele, Lea and Flood, OOPSLA 2014): eight bytes, any seed is good, and seeds that
-// differ by one give sequences that have nothing to do with each other. A uniform random bit
-// generator, so it serves as an absl::BitGenRef. Not thread-safe.
+// SplitMix64 (Steele, Lea and Flood, OOPSLA 2014). It has eight bytes of state; every seed is good,
+// and seeds that differ by one give independent sequences. It is a uniform random bit generator, so
+// it converts to absl::BitGenRef. Not thread-safe.
 class Random {
  public:
   using result_type = std::uint64_t;
@@ -23,18 +24,18 @@ class Random {
   static constexpr result_type max() { return std::numeric_limits<result_type>::max(); }
   result_type operator()() { return Mix(state_ += kGamma); }
 
-  // In [0, 1).
+  // Uniform in [0, 1).
   double Uniform() { return static_cast<double>((*this)() >> 11) * 0x1p-53; }
 
-  // In [0, n), n > 0; biased by less than n / 2^64.
+  // Uniform in [0, n), n > 0; the bias is less than n / 2^64.
   std::uint64_t Below(std::uint64_t n) {
     return static_cast<std::uint64_t>((static_cast<Wide>((*this)()) * n) >> 64);
   }
 
-  // Mean 1.
+  // Exponential with mean 1.
   double Exponential();
 
-  // Mean 0, standard deviation 1.
+  // Normal with mean 0 and standard deviation 1.
   double Normal();
 
  private:
@@ -52,8 +53,8 @@ class Random {
 
 namespace sim_internal {
 
-// As std::log and std::exp to 1e-14, by additions, multiplications and divisions alone: the C
-// library picks its own by the processor, and those differ in the last bit.
+// Equal std::log and std::exp to 1e-14, but use only additions, multiplications and divisions. The
+// C library selects its versions by the processor, and those differ in the last bit.
 double PortableLog(double x);  // x > 0, finite
 double PortableExp(double x);  // |x| < 700
 

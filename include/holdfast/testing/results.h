@@ -1,4 +1,4 @@
-// Results are what a population of simulated clients went through, as values to assert on.
+// Results are the measurements of a population of simulated clients, as values to assert on.
 //
 //   world.RunFor(2min);
 //   holdfast::testing::Results results = clients.results();
@@ -23,15 +23,16 @@
 
 namespace holdfast::testing {
 
-// How long calls took, in buckets of which each is a sixty-fourth of a power of two wide: a
-// percentile is within 1 % of the true one.
+// A histogram of latencies, with 64 buckets for each power of two: a percentile is within 1 % of
+// the true one.
 class Latencies {
  public:
   void Record(TimeSpan latency);
 
   std::int64_t count() const { return count_; }
   Duration Mean() const;
-  // `share` of the latencies are no longer, 0 to 1; zero where there are none.
+  // The latency that the given share (0 to 1) of all latencies does not exceed; zero if there are
+  // none.
   Duration Percentile(double share) const;
 
   void Add(const Latencies& other);
@@ -44,26 +45,26 @@ class Latencies {
   double sum_ = 0;
 };
 
-// What happened in one bucket of time.
+// The counts of one bucket of time.
 struct Moment {
-  std::int64_t calls = 0;      // that began
-  std::int64_t attempts = 0;   // that reached the backend
-  std::int64_t successes = 0;  // that ended
-  std::int64_t failures = 0;
+  std::int64_t calls = 0;      // calls that began
+  std::int64_t attempts = 0;   // attempts that reached the backend
+  std::int64_t successes = 0;  // calls that succeeded
+  std::int64_t failures = 0;   // calls that failed
 };
 
-// When a backend was not itself.
+// The time of a fault of a backend.
 struct Disturbance {
   TimeSpan from = {};
   TimeSpan to = {};
 };
 
 struct RecoveryOptions {
-  double share = 0.9;                           // of the goodput before that counts as recovered
-  TimeSpan averaged = std::chrono::seconds(5);  // goodput is averaged over, since arrivals scatter
-  TimeSpan warm_up = {};                        // at the beginning, not part of "before"
-  // Too few to know anything: fewer successes than these in `averaged` of the time before, >= 1.
-  // Where arrivals scatter as Poisson's do, a share of 0.9 needs about a hundred.
+  double share = 0.9;  // recovered: goodput is at least this share of the goodput before
+  TimeSpan averaged = std::chrono::seconds(5);  // goodput is averaged over this time
+  TimeSpan warm_up = {};  // at the beginning of the world; not part of the time before
+  // With fewer successes in `averaged` of the time before, the result is unknown (nullopt); >= 1.
+  // For Poisson arrivals a share of 0.9 needs about a hundred.
   std::int64_t min_successes = 10;
 };
 
@@ -72,39 +73,39 @@ struct ServerResults {
   ServerCounts counts;
 };
 
-// Times count from the beginning of the world.
+// All times count from the beginning of the world.
 struct Results {
   std::string name;
-  Duration end = {};     // when these were taken
+  Duration end = {};     // the time of these results
   Duration bucket = {};  // of the timeline
   std::int64_t calls = 0;
   std::int64_t attempts = 0;
   std::int64_t successes = 0;
-  std::int64_t failures = 0;  // whatever was not a success, refusals and exceptions included
+  std::int64_t failures = 0;  // all other ends of calls, rejections and exceptions included
   std::int64_t exceptions = 0;
-  std::map<std::string, std::int64_t> rejections;  // by the policy that refused, in the end
-  Latencies latencies;                             // of calls that ended, however
+  std::map<std::string, std::int64_t> rejections;  // calls that a policy rejected, by its name
+  Latencies latencies;                             // of all calls that ended
   Latencies success_latencies;
   std::vector<Moment> timeline;
   std::vector<ServerResults> servers;
-  std::vector<Disturbance> disturbances;  // the servers' windows
+  std::vector<Disturbance> disturbances;  // the failure windows and brown-outs of the servers
 
   std::int64_t in_flight() const { return calls - successes - failures; }
 
-  // Attempts per call; zero without calls.
+  // Attempts per call; zero if there are no calls.
   double Amplification() const;
 
-  // Successes per second, from one time to another, to the bucket; over all time without one.
+  // Successes per second between two times, which are rounded to buckets; by default over all time.
   double Goodput(TimeSpan from = {}, TimeSpan to = Duration::max()) const;
 
-  // How long after the disturbance goodput was back, and never less again, at `share` of what it
-  // was before; nullopt: not by the end. Zero also where it was never away. Nullopt too where there
-  // are too few calls to know: see RecoveryOptions::min_successes.
+  // The time from the end of the disturbance until goodput is back at `share` of its value before
+  // and stays there. Zero if goodput never fell below that. nullopt if it does not recover by the
+  // end, or if there are too few calls to know: see RecoveryOptions::min_successes.
   std::optional<Duration> TimeToRecover(const Disturbance& disturbance,
                                         const RecoveryOptions& options = {}) const;
 
-  // Adds what another population of the same world and bucket went through. The servers' counts,
-  // which are everybody's, stay.
+  // Adds the results of another population with the same world and bucket. The servers' counts do
+  // not change, because they count the requests of all populations.
   void Add(const Results& other);
 };
 

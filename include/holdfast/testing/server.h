@@ -1,4 +1,4 @@
-// A Server is a backend in a simulated world: workers, a queue before them, and what goes wrong.
+// A Server is a backend in a simulated world: workers, a queue, and faults.
 //
 //   holdfast::testing::Server server(
 //       world, {.service = holdfast::testing::Distribution::Exponential(10ms),
@@ -35,14 +35,14 @@ enum class QueueDiscipline : std::uint8_t {
   kFifo,    // the oldest
   kLifo,    // the newest
   kRandom,  // any
-  kCoDel,   // the oldest, and refuses those that waited too long in a queue that does not empty
+  kCoDel,   // the oldest; rejects requests that waited too long in a queue that does not empty
 };
 
-// What a failure does to a request: refuse it at once (kUnavailable), or swallow it, so that only
-// the client's own timeout ends it. Neither takes a worker.
+// How a request fails: at once with kUnavailable (kError), or never answered (kHang), so that only
+// the client's own timeout ends it. Neither uses a worker.
 enum class FailureKind : std::uint8_t { kError, kHang };
 
-// While it lasts, `share` of the requests that come in fail.
+// From `from` until `to`, `share` (0 to 1) of the arriving requests fail.
 struct FailureWindow {
   TimeSpan from = {};
   TimeSpan to = {};
@@ -50,14 +50,14 @@ struct FailureWindow {
   FailureKind kind = FailureKind::kError;
 };
 
-// Work that is begun while it lasts takes `factor` times as long.
+// Work that begins from `from` until `to` takes `factor` (> 0) times as long.
 struct BrownOut {
   TimeSpan from = {};
   TimeSpan to = {};
   double factor = 2;
 };
 
-// All workers stand still for `length` at the end of every `period`; no pauses where that is zero.
+// All workers stop for `length` at the end of every `period`. period = 0: no pauses.
 struct Pauses {
   TimeSpan period = {};
   TimeSpan length = {};
@@ -66,38 +66,39 @@ struct Pauses {
 struct ServerOptions {
   std::string name = {};
   Distribution service = Distribution::Exponential(std::chrono::milliseconds(10));
-  std::int64_t workers = 1;       // requests in service at once, 1 to 1e6
-  std::int64_t max_queue = 1000;  // requests that wait; another is refused (kResourceExhausted)
+  std::int64_t workers = 1;       // concurrent requests in service, 1 to 1e6
+  std::int64_t max_queue = 1000;  // waiting requests; one more gets kResourceExhausted
   QueueDiscipline discipline = QueueDiscipline::kFifo;
-  // Whether a worker passes over a request whose client has given up. Few servers know; a server
-  // that does not works for nobody, and that is what keeps it down after a retry storm.
+  // Whether a worker skips a request whose client has given up. Few servers do. A server that does
+  // not skip such requests works in vain, which keeps it down after a retry storm.
   bool drops_cancelled = false;
   std::vector<FailureWindow> failures = {};
   std::vector<BrownOut> brown_outs = {};
   Pauses pauses = {};
-  // Of kCoDel: a queue that was not empty for an interval refuses what waited for longer than the
-  // target, any other what waited for longer than the interval.
+  // For kCoDel. If the queue was not empty for a whole interval, requests that waited for longer
+  // than the target are rejected; otherwise those that waited for longer than the interval.
   TimeSpan codel_target = std::chrono::milliseconds(5);
   TimeSpan codel_interval = std::chrono::milliseconds(100);
 };
 
+// kInvalidArgument if an option is out of range; the text says which.
 absl::Status Validate(const ServerOptions& options);
 
 struct ServerCounts {
   std::int64_t received = 0;
-  std::int64_t served = 0;     // in time for the client
-  std::int64_t wasted = 0;     // finished for nobody
-  std::int64_t failed = 0;     // by a FailureWindow
-  std::int64_t refused = 0;    // the queue was full
-  std::int64_t shed = 0;       // by kCoDel
-  std::int64_t cancelled = 0;  // dropped, because the client had given up
+  std::int64_t served = 0;     // answered while the client waited
+  std::int64_t wasted = 0;     // finished after the client had given up
+  std::int64_t failed = 0;     // failed by a FailureWindow
+  std::int64_t refused = 0;    // rejected because the queue was full
+  std::int64_t shed = 0;       // rejected by kCoDel
+  std::int64_t cancelled = 0;  // skipped because the client had given up
   std::int64_t longest_queue = 0;
-  Duration waited = {};  // of all that a worker has begun
-  Duration busy = {};    // of all workers together, pauses included; the end of work begun counts
+  Duration waited = {};  // total wait of the requests that a worker has begun
+  Duration busy = {};    // total of all workers, with pauses; work counts in full when it begins
 };
 
-// The replies are OK, kUnavailable (a failure) and kResourceExhausted (the queue was full, or
-// shed it): of a backend, not rejections.
+// The replies are OK, kUnavailable (a failure) and kResourceExhausted (the queue was full, or CoDel
+// shed the request). They are errors of a backend, not rejections by a policy.
 class Server {
  public:
   // Throws std::invalid_argument with the text of Validate.
@@ -105,7 +106,7 @@ class Server {
   Server(const Server&) = delete;
   Server& operator=(const Server&) = delete;
 
-  // A request comes in now.
+  // A request arrives now.
   void Serve(Reply<absl::Status> reply);
 
   const ServerCounts& counts() const { return counts_; }
@@ -126,7 +127,7 @@ class Server {
     }
 
     Server* server = nullptr;
-    std::optional<Reply<absl::Status>> reply;  // that is worked for
+    std::optional<Reply<absl::Status>> reply;  // of the request in service
   };
 
   bool Fails(const Reply<absl::Status>& reply);

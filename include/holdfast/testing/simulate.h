@@ -1,4 +1,4 @@
-// Simulate runs calls through a stack of real policies in a World's time.
+// Simulate runs calls through a stack of real policies in the virtual time of a World.
 //
 //   auto fetch = holdfast::testing::Simulate(
 //       world, holdfast::Stack(holdfast::Timeout(1s), holdfast::Retry({.max_attempts = 4})),
@@ -36,13 +36,13 @@ namespace sim_internal {
 template <class T>
 struct DoneWith : std::type_identity<std::function<void(T)>> {};
 
-// What the flights of an executor come to, of which the caller gets a T.
+// The result of a call of an executor, of which the caller gets a T.
 template <class T, class Executor>
 struct FlightResult : std::type_identity<T> {};
 template <class T, class Executor, class... Classify>
 struct FlightResult<T, Catching<Executor, Classify...>> : std::type_identity<Caught<T>> {};
 
-// What Simulate's caller wants to be told, who gets a T of an R.
+// Tells the caller of Simulate the result R as a T.
 template <class T>
 using Done =
     typename std::conditional_t<std::is_void_v<T>, std::type_identity<std::function<void()>>,
@@ -74,7 +74,7 @@ struct TellCaller {
   std::function<void(std::exception_ptr)> failed;
 };
 
-// Kept by the world, since what it began may last as long.
+// Kept by the world, because calls may run as long as the world.
 template <class R, class Policies, class Executor>
 struct Simulation {
   Simulation(World& world, internal::StackSegment<Policies, Executor> the_level)
@@ -87,12 +87,12 @@ struct Simulation {
 
 }  // namespace sim_internal
 
-// An executor with a stack around it, in a world; a handle, of which copies are the same.
+// An executor with a stack around it, in a world. A handle: copies are the same.
 //
-// A call begins at once. `done` gets its result, when it ends: `failed` gets what the executor or a
-// policy threw, and where there is no `failed` the world's Run throws it. A wake-up and a stop
-// request take effect in an event of their own, at the time they were made. An attempt that is
-// still under way at the call's deadline ends at that very time, with kDeadlineExceeded.
+// A call begins at once. When it ends, `done` gets its result, or `failed` gets the exception of
+// the executor or a policy; without `failed` the world's Run throws the exception. A wake-up and a
+// stop request take effect in an event of their own, at the time at which they were made. An
+// attempt that still runs at the call's deadline ends at exactly that time, with kDeadlineExceeded.
 template <class R, class Policies, class Executor>
 class Simulated {
  public:
@@ -106,7 +106,7 @@ class Simulated {
     With(CallOptions{}, std::move(done), std::move(failed));
   }
 
-  // The same with what the caller has to say about this one call.
+  // The same with options for this call.
   void With(const CallOptions& options, Done done = nullptr, Failed failed = nullptr) const {
     simulation_->hangar.Start(simulation_->level.policies, simulation_->level.executor, options,
                               {std::move(done), std::move(failed)});
@@ -116,10 +116,10 @@ class Simulated {
   sim_internal::Simulation<R, Policies, Executor>* simulation_;
 };
 
-// `executor` is called for each attempt with the Call and a Reply<T>, which it, or an event that it
-// brings about, gives a T. One in Catching gets a Reply<Caught<T>>, and may throw to it. Policies
-// that fork (Hedge, Timeout with a pool) use no threads here. Policies draw from the world's
-// randomness, and their objects are on its clock: as with Around.
+// `executor` is called for each attempt with the Call and a Reply<T>. It completes the reply at
+// once or in a later event. An executor in Catching gets a Reply<Caught<T>> and may throw into it.
+// Policies that fork (Hedge, Timeout with a pool) use no threads here. Policies use the world's
+// random numbers, and objects without a clock use the world's clock, as with Around.
 template <class T = absl::Status, class... Parts, class Executor>
 auto Simulate(World& world, const Stack<Parts...>& stack, Executor executor) {
   using R = typename sim_internal::FlightResult<T, Executor>::type;

@@ -1,5 +1,5 @@
-// A World has a time of its own, in which things happen one after the other, and in which an hour
-// passes as fast as what happens in it can be worked out.
+// A World is a simulation with virtual time: events happen one after another, and an hour takes as
+// long as computing its events.
 //
 //   holdfast::testing::World world(42);                          // the seed of all its randomness
 //   holdfast::TokenBucket bucket({.rate = 10, .burst = 5, .clock = world.clock()});
@@ -20,11 +20,11 @@
 
 namespace holdfast::testing {
 
-// What a world does is decided by its seed and by what it was told, in the order it was told that.
-// Its time begins at TimePoint{}; in the simulator a Duration that is a time counts from there.
+// Deterministic: the seed and the calls of its functions, in their order, decide everything that
+// happens. Time begins at TimePoint{}; a Duration that is a point in time counts from there.
 //
-// Used by one thread. Servers, populations and whatever else was put into a world must live as long
-// as it runs, and what its calls hold on to as long as itself.
+// For one thread. Servers, populations and other parts of a world must live as long as it runs, and
+// what its calls refer to as long as the world itself.
 class World {
  public:
   explicit World(std::uint64_t seed = 1) : seed_(seed) {}
@@ -33,42 +33,42 @@ class World {
 
   TimePoint Now() const { return clock_.Now(); }
 
-  // For the policies' objects. It does not let anybody block: waiting on it throws
-  // std::logic_error.
+  // For policy objects. A blocking wait on it throws std::logic_error.
   Clock* clock() { return &clock_; }
 
-  // `happen` at the time, or now if that has passed.
+  // Calls `happen` at the given time, or now if that has passed.
   void At(TimeSpan time, std::function<void()> happen);
   void After(TimeSpan delay, std::function<void()> happen);
 
-  // The same without an allocation.
+  // The same for an event, without an allocation.
   void Schedule(TimePoint at, Event& event) { queue_.Push(at > Now() ? at : Now(), event); }
 
-  // In two parts: see EventQueue.
+  // Schedule in two steps: see EventQueue.
   void Rank(Event& event) { queue_.Rank(event); }
   void ScheduleRanked(TimePoint at, Event& event) {
     queue_.PushRanked(at > Now() ? at : Now(), event);
   }
 
-  // Run what happens until the time, that included, or until nothing is left to happen. False where
-  // OnProgress's callback ended it before. What was thrown by what happened passes through; to go
-  // on after that is possible.
+  // Runs the events up to and including the given time, or until no event is left. False if the
+  // callback of OnProgress ended the run. An exception of an event passes through; the run can be
+  // continued after it.
   bool RunUntil(TimeSpan time) { return RunUntil(TimePoint(time)); }
   bool RunFor(TimeSpan time) { return RunUntil(SaturatingAdd(Now(), time)); }
   bool Run();
 
-  // Calls `progress` each time that much more time has passed in the world, > 0; what it returns is
-  // whether to go on. Replaces the one before; without one nothing is called.
+  // Calls `progress` after every `every` (> 0) of virtual time; it returns whether to continue.
+  // Replaces the previous callback; null: none.
   void OnProgress(TimeSpan every, std::function<bool(Duration now)> progress);
 
-  // A sequence of randomness for one purpose. The n-th that was asked for is the same whatever
-  // else is in the world, so that what is added last changes nothing in what was there.
+  // A random sequence for one part of the world. The n-th one does not depend on what else is in
+  // the world, so adding a part at the end does not change the others.
   Random NewRandom() { return Random(seed_ + 0x632b'e59b'd9b4'e019 * ++streams_); }
 
-  // Keeps `part` until the world ends.
+  // Keeps `part` alive as long as the world.
   void Keep(std::shared_ptr<void> part) { parts_.push_back(std::move(part)); }
 
-  std::uint64_t events() const { return events_; }  // that happened
+  // The number of events that have happened.
+  std::uint64_t events() const { return events_; }
 
  private:
   class VirtualClock final : public Clock {
@@ -81,7 +81,7 @@ class World {
     TimePoint now_ = {};
   };
 
-  // Used again once it has happened.
+  // Reused after it has happened.
   struct Function final : public Event {
     explicit Function(World& the_world) : world(the_world) {}
     void Happen() override;
