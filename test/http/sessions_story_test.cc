@@ -164,13 +164,13 @@ TEST_CASE("a transport that all threads share stays within a server's table of s
 
 TEST_CASE("a transport leaves the sessions that it was not given to others") {
   SessionServer server(1'000'000);
-  const Transport neighbour("http://" + server.Host(), {.max_connections = 1});
+  const Transport neighbor("http://" + server.Host(), {.max_connections = 1});
   const Transport transport("http://" + server.Host(), {.max_connections = kSessions - 1});
   const httplib::Request request = RequestOf("orders");
   const Answers answers = AskFromThreads(
-      [&](int i) { return StatusOf(i == 0 ? neighbour(request) : transport(request)); });
+      [&](int i) { return StatusOf(i == 0 ? neighbor(request) : transport(request)); });
   CHECK(answers.ok == kThreads * kEach);
-  CHECK(StatusOf(neighbour(request)) == 200);
+  CHECK(StatusOf(neighbor(request)) == 200);
   CHECK(server.refused() == 0);
 }
 

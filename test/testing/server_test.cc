@@ -140,7 +140,7 @@ TEST_CASE("controlled delay keeps the queue of an overloaded server short") {
 struct Queueing {
   double wait;       // mean, milliseconds
   double in_system;  // mean number, sampled
-  double utilisation;
+  double utilization;
   double rate;
   double stay;  // mean, milliseconds
 };
@@ -172,7 +172,7 @@ TEST_CASE("queues are as theory has them") {
   const Queueing md1 = Measure(Distribution::Constant(10ms));
   CHECK(md1.wait == test::Approx(0.7 / 0.3 * 10 / 2).epsilon(0.05));
   for (const Queueing& queue : {mm1, md1}) {
-    CHECK(queue.utilisation == test::Approx(0.7).epsilon(0.02));
+    CHECK(queue.utilization == test::Approx(0.7).epsilon(0.02));
     // Little: L = lambda W.
     CHECK(queue.in_system == test::Approx(queue.rate * queue.stay / 1000).epsilon(0.03));
   }
