@@ -165,6 +165,10 @@ class AsyncDecorated {
 
 namespace internal {
 
+// Stack::AroundAsync looks for this one, to see whether this header is included.
+template <class Policies, class Executor>
+void AsyncDriver(const StackSegment<Policies, Executor>&);
+
 // Stack::AroundAsync.
 template <class Policies, class Executor, class Io>
   requires net::execution::is_executor<Io>::value

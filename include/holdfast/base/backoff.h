@@ -1,4 +1,4 @@
-// A Backoff says how long to wait before a retry.
+// A Backoff computes the delay before each retry.
 //
 //   auto backoff = holdfast::Backoff::Exponential({.initial = 100ms, .max = 10s});
 //   absl::BitGen gen;
@@ -18,20 +18,20 @@
 
 namespace holdfast {
 
-// How a delay d is spread, so that clients that failed together don't come back together. All are
-// applied after the clamp to the maximum: jitter before the clamp would pile the capped ones up
-// again.
-// The first three are named as in "Exponential Backoff And Jitter" (AWS Architecture Blog, 2015).
+// How a delay d is randomized, so that clients that failed at the same time do not retry at the
+// same time. Jitter is applied after the delay was limited to the maximum; applied before, it would
+// give all limited delays the same value again. The first three are named as in "Exponential
+// Backoff And Jitter" (AWS Architecture Blog, 2015).
 enum class Jitter {
   kNone,          // d
   kFull,          // uniform in [0, d]
   kEqual,         // uniform in [d/2, d]
-  kDecorrelated,  // uniform in [first, d'], with d' = first * 3^retry clamped to the maximum: the
-                  // span of that article's decorrelated jitter, without its memory of the delay
-                  // before; `first` is the delay before the first retry
+  kDecorrelated,  // uniform in [first, min(first * 3^retry, maximum)], where `first` is the delay
+                  // before the first retry: the range of that article's decorrelated jitter, which
+                  // here does not depend on the previous delay
 };
 
-// A value, immutable and thread-safe. All arithmetic saturates, at any number of retries.
+// An immutable value, thread-safe. Delays do not overflow at any number of retries.
 class Backoff {
  public:
   struct Options {
@@ -43,23 +43,23 @@ class Backoff {
 
   Backoff();  // Exponential({})
 
-  // initial * multiplier^(retry - 1), at most max. They throw std::invalid_argument for options out
-  // of range.
+  // The delay is initial * multiplier^(retry - 1), at most max. All of these functions throw
+  // std::invalid_argument for arguments out of range.
   static Backoff Exponential(Options options);
-  // The same delay each time, without jitter; >= 0. Only Jitter::kDecorrelated makes it longer, up
-  // to three times.
+  // The same delay (>= 0) each time, without jitter. With WithJitter(Jitter::kDecorrelated) it may
+  // be up to three times as long.
   static Backoff Constant(TimeSpan delay);
-  // step * retry, at most max, without jitter; 0 <= step <= max.
+  // The delay is step * retry, at most max, without jitter. 0 <= step <= max.
   static Backoff Linear(TimeSpan step, TimeSpan max);
-  // delay(retry), held to what is between 0 and `max`, without jitter. The function is called in
-  // several threads at once; what it throws passes to the caller of Delay.
+  // The delay is delay(retry), limited to 0 to `max`, without jitter. The function may be called in
+  // several threads at once; Delay throws what it throws.
   static Backoff Custom(std::function<TimeSpan(int retry)> delay, TimeSpan max = Duration::max());
 
-  // The same delays, spread.
+  // Returns a Backoff with the same delays and this jitter.
   Backoff WithJitter(Jitter jitter) const;
 
-  // The delay before retry number `retry`, from 1; less counts as 1. Only a jitter draws from
-  // `gen`.
+  // Returns the delay before retry number `retry`; the first retry, which is the second attempt, is
+  // 1, and a smaller number means 1. `gen` is used only where there is jitter.
   Duration Delay(int retry, absl::BitGenRef gen) const;
 
  private:

@@ -1,5 +1,5 @@
-// Errors that are no absl::Status: ErrorTraits turns one into a status and a refusal into one, for
-// what is like std::expected; StatusOfException reads what was thrown.
+// Error types other than absl::Status. ErrorTraits converts an error type to a status and back, for
+// results like std::expected; StatusOfException converts an exception to a status.
 //
 //   template <>
 //   struct holdfast::ErrorTraits<DbError> {
@@ -19,9 +19,9 @@
 
 namespace holdfast {
 
-// Thrown to the caller of an executor in Catching (catching.h) whose result has no room for a
-// status: what a policy had to say, which is a refusal (RejectionOf(error.status()) says by whom)
-// or that an attempt was cut off at its deadline. It is never what the executor threw.
+// Thrown to the caller of an executor in Catching (catching.h) whose result type can't hold a
+// status, where a policy refused the call (RejectionOf(error.status()) says which) or an attempt
+// was cut off at its deadline. What the executor itself throws reaches the caller unchanged.
 class StatusError : public std::runtime_error {
  public:
   // `status` is not OK.
@@ -32,24 +32,25 @@ class StatusError : public std::runtime_error {
   absl::Status status_;
 };
 
-// kCancelled for an operation that was cancelled, kDeadlineExceeded for one that timed out,
-// kUnavailable for a connection that can't be made or that was lost, kUnknown for codes of a
-// library of its own that are no errno; otherwise what absl::ErrnoToStatusCode says. Knows the
-// codes of Asio. OK for no error.
+// Returns OK for no error, kCancelled for an operation that was cancelled, kDeadlineExceeded for
+// one that timed out, kUnavailable for a connection that can't be made or was lost, and for other
+// errno values the code of absl::ErrnoToStatusCode. Codes of Asio are recognized; codes of other
+// categories that are no errno give kUnknown.
 absl::Status StatusOf(const std::error_code& error);
 
-// The category "holdfast" has absl's codes for values: what a policy says where a result is a
-// std::error_code. StatusOf turns them back; which policy it was is lost.
+// The category "holdfast", whose values are those of absl::StatusCode. Where a result is a
+// std::error_code, a policy's refusal is a code of this category. StatusOf converts it back to a
+// status; the name of the policy is lost.
 const std::error_category& StatusCategory();
 
-// Of what was thrown: a StatusError's status, what StatusOf says of a std::system_error's code,
-// and kUnknown, which no Retry tries again, for everything else.
+// Converts an exception: a StatusError to its status, a std::system_error by StatusOf(its code),
+// and any other exception to kUnknown, which Retry does not retry.
 absl::Status StatusOfException(const std::exception_ptr& error);
 
-// Specialise it for an error type of your own; these are here: absl::Status, std::error_code,
-// std::exception_ptr.
-//   StatusOf    of an error, so never OK
-//   FromStatus  an error that says what a policy refused
+// Specialize it for an error type of your own. Specializations for absl::Status, std::error_code
+// and std::exception_ptr are below.
+//   StatusOf    the status that an error means; never OK
+//   FromStatus  the error that stands for a policy's refusal
 template <class E>
 struct ErrorTraits;
 

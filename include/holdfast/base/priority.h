@@ -1,5 +1,4 @@
-// How much a call matters. Where not all calls can be served, those that matter less are refused
-// first.
+// The priority of a call. Under overload, calls of a lower priority are refused first.
 //
 //   auto result = fetch.With({.priority = holdfast::Priority::kCritical}, request);
 #ifndef HOLDFAST_BASE_PRIORITY_H_
@@ -10,13 +9,12 @@
 
 namespace holdfast {
 
-// Compared by <. Bulkhead, AdaptiveLimit and AdaptiveThrottle say what each means to them; while
-// there is room for all, nothing.
+// Ordered by <. It only matters under overload: see Bulkhead, AdaptiveLimit, AdaptiveThrottle.
 enum class Priority : unsigned char {
-  kSheddable,  // may fail for a while and nobody minds: prefetching, batches that run again
-  kLow,        // is expected to fail now and then, and retried later
-  kNormal,     // somebody waits for it; what a call has that says nothing
-  kCritical,   // the last to be refused: paying, signing in, health checks
+  kSheddable,  // may fail for a while without harm: prefetching, batch jobs that run again
+  kLow,        // may fail occasionally and is retried later
+  kNormal,     // the default: a user waits for the call
+  kCritical,   // refused last: payments, sign-in, health checks
 };
 
 inline constexpr std::size_t kPriorities = 4;

@@ -1,4 +1,4 @@
-// A rejection is a refusal by a policy, never by the backend: an absl::Status that says so.
+// A rejection is an absl::Status that says that a policy refused the call, not the backend.
 //
 //   if (auto rejection = holdfast::RejectionOf(result.status())) {
 //     log("refused by ", rejection->policy, " ", rejection->name);   // the backend saw nothing
@@ -18,11 +18,11 @@ enum class RejectionKind {
   kRateLimited,      // no token in time
   kBulkheadFull,     // no permit in time
   kCircuitOpen,      // the breaker is open
-  kTooManyProbes,    // the breaker is half-open and its probes are out
-  kThrottled,        // the backend accepts too few of the calls for all to be sent
-  kDeadline,         // the wait, or the call, would pass the deadline
-  kCancelled,        // the caller's stop token
-  kExceedsCapacity,  // more than the burst or the limit can ever give
+  kTooManyProbes,    // the breaker is half-open and all its probes are in use
+  kThrottled,        // the backend rejects so many calls that some are rejected locally
+  kDeadline,         // the wait or the call would end after the deadline
+  kCancelled,        // the caller requested a stop
+  kExceedsCapacity,  // the call asks for more than the burst or the limit
   kOther,            // a user's own policy
 };
 
@@ -34,12 +34,12 @@ struct Rejection {
   std::string name = {};    // the name of its policy object; may be empty
 };
 
-// The rejection that `status` carries; nullopt for OK and for a backend's own error. It survives
-// copies, StatusOr and everything else that keeps a status's payloads.
+// Returns the rejection that `status` carries; nullopt for OK and for an error of the backend. A
+// status carries it as a payload, which copies and absl::StatusOr keep.
 std::optional<Rejection> RejectionOf(const absl::Status& status);
 
-// A status that RejectionOf recognises, for policies to make once and copy at each refusal (a copy
-// shares its text and costs no allocation).
+// Returns a status that RejectionOf recognizes. A policy makes it once and returns a copy for each
+// refusal; a copy shares the text and does not allocate.
 absl::Status MakeRejection(absl::StatusCode code, const Rejection& rejection,
                            std::string_view message);
 

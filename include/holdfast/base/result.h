@@ -1,4 +1,5 @@
-// How Holdfast reads a result: ResultTraits turns it into a status and a rejection into it.
+// ResultTraits tells Holdfast how to read a result type: the status that a result means, and the
+// result that stands for a policy's refusal.
 //
 //   template <>
 //   struct holdfast::ResultTraits<Reply> {
@@ -22,20 +23,24 @@
 
 namespace holdfast {
 
-// Specialise it for a result type of your own. Here are absl::Status, absl::StatusOr<T>,
-// std::error_code, std::optional<T> and what is like std::expected; an executor that throws, or
-// returns anything else, goes into Catching (catching.h). docs/results.md has a row for each.
-//   StatusOf    OK for a success, otherwise the failure; called once by every policy that asks, so
-//               cheap for a success
-//   FromStatus  a result that says what a policy refused
-//   RetryAfter  how long the backend asked to be left alone, where it did
-//   IsTransient (optional) whether this failure may pass by itself, of the result or of the call
-//               and the result (which may also answer with a RetryDecision, see retry.h); without
-//               it, the function below judges by the status
-//   EffectOf    (optional) of the call and the result: what the run that gave it can have done, as
-//               an Effect (repeatability.h); without it that is not known, of a failure either
-//   IsConflict  (optional) whether a success may only say that another run of the same call is
-//               under way or was first: Hedge prefers the other's result then
+// Specialize it for a result type of your own. Specializations for absl::Status, absl::StatusOr<T>,
+// std::error_code, std::optional<T> and types like std::expected are below. Put an executor that
+// throws or returns any other type in Catching (catching.h). docs/results.md lists all of them.
+//   StatusOf    returns OK for a success, otherwise the failure; called once per policy that needs
+//               it, so make it cheap for successes
+//   FromStatus  returns the result that stands for a policy's refusal
+//   RetryAfter  returns the backend's Retry-After, if any
+//   IsTransient (optional) takes the result, or the call and the result: whether this failure may
+//               pass by itself, so that Retry retries it. The form with the call may return a
+//               RetryDecision (retry_decision.h). Without it, holdfast::IsTransient decides by the
+//               status
+//   EffectOf    (optional) takes the call and the result: what the run that gave the result can
+//   have
+//               done, as an Effect (repeatability.h). Without it that is unknown
+//   IsConflict  (optional) takes the result: whether a success may only mean that another run of
+//   the
+//               same call is under way or came first. Hedge then prefers the result of the other
+//               run
 template <class R>
 struct ResultTraits;
 
@@ -53,7 +58,7 @@ struct ResultTraits<absl::StatusOr<T>> {
   static std::optional<Duration> RetryAfter(const absl::StatusOr<T>&) { return std::nullopt; }
 };
 
-// What a policy says is in StatusCategory() (error.h).
+// A policy's refusal is a code of StatusCategory() (error.h).
 template <>
 struct ResultTraits<std::error_code> {
   static absl::Status StatusOf(const std::error_code& result) { return holdfast::StatusOf(result); }
@@ -86,8 +91,8 @@ concept MadeOfError = HasUnexpectedType<R> || std::constructible_from<R, typenam
 
 }  // namespace internal
 
-// Without a value: a failure that may pass (kUnavailable), and what a policy refused. Where that is
-// an answer, return absl::StatusOr<std::optional<T>>.
+// nullopt is a failure that may pass (kUnavailable), or a policy's refusal. If nullopt is a valid
+// answer of your executor, return absl::StatusOr<std::optional<T>> instead.
 template <class T>
 struct ResultTraits<std::optional<T>> {
   static const absl::Status& StatusOf(const std::optional<T>& result) {
@@ -98,7 +103,7 @@ struct ResultTraits<std::optional<T>> {
   static std::optional<Duration> RetryAfter(const std::optional<T>&) { return std::nullopt; }
 };
 
-// The error is one that has ErrorTraits (error.h).
+// For std::expected and types with its members, where the error type has ErrorTraits (error.h).
 template <internal::LikeExpected R>
   requires(HasErrorTraits<typename R::error_type> && internal::MadeOfError<R>)
 struct ResultTraits<R> {
@@ -126,8 +131,8 @@ concept HasResultTraits = requires(const R& result, absl::Status status) {
   { ResultTraits<R>::RetryAfter(result) } -> std::convertible_to<std::optional<Duration>>;
 };
 
-// Whether a failure may pass by itself, so that trying again is worth it: unavailable, exhausted,
-// too slow, or aborted by a conflict (the retryable codes of absl/status/status.h).
+// Whether a failure is transient, so that a retry may succeed: kUnavailable, kResourceExhausted,
+// kDeadlineExceeded and kAborted (the retryable codes of absl/status/status.h).
 inline bool IsTransient(const absl::Status& status) {
   switch (status.code()) {
     case absl::StatusCode::kUnavailable:

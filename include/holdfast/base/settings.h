@@ -1,4 +1,4 @@
-// Settings are options of policies that change while calls run.
+// Settings hold the options of policies, and can change while calls run.
 //
 //   auto settings = std::make_shared<holdfast::Settings<holdfast::RetryOptions>>(
 //       holdfast::RetryOptions{.max_attempts = 4});
@@ -26,7 +26,7 @@ namespace holdfast {
 
 namespace internal {
 
-// What a policy makes of its options, once for all calls: to be specialised where that is more than
+// What a policy makes of its options, once for all calls: to be specialized where that is more than
 // a copy. `Keep` puts into `next` what is left out there and can't change, or refuses; `After` is
 // the plan that follows on another.
 template <class Options>
@@ -49,16 +49,19 @@ class Live;
 
 }  // namespace internal
 
-// For the options that a policy has itself: Retry, Timeout, AdaptiveTimeout, Hedge, RateLimit,
-// KeyedRateLimit, Pace, Bulkhead, AdaptiveLimit. One Settings may be given to several policies;
-// Retries and Hedges then share the budget that is made where none is given. (What an object has,
-// a bucket's rate or a breaker's times, changes by the object's own Update.)
+// For the options of these policies: Retry, Timeout, AdaptiveTimeout, Hedge, RateLimit,
+// KeyedRateLimit, Pace, Bulkhead, AdaptiveLimit. Several policies may share one Settings; if its
+// options name no retry budget, the Retry and Hedge policies that share it also share the budget
+// that is made for them. (The options of a policy object, such as the rate of a bucket or the
+// timeout of a breaker, change by the object's own Update.)
 //
-// A call keeps to the options that it found when it came to the policy; but a Hedge asks anew for
-// each branch. Objects among the options (a budget, a pause, latencies, a pool) stay: where an
-// Update leaves them out they are as before, and it refuses others.
+// A call uses the options that were in force when it reached the policy; a Hedge reads them again
+// for each branch. Objects among the options (a budget, a pause, latencies, a pool) can't be
+// replaced: an Update that leaves them out keeps them, and one that names another object is
+// refused.
 //
-// Thread-safe. Calls take no lock to read them; until the first Update that costs them a load.
+// Thread-safe. Calls read the options without a lock; before the first Update, reading costs one
+// load.
 template <class O>
 class Settings {
  public:
@@ -67,13 +70,14 @@ class Settings {
   // Throws std::invalid_argument with the text of Validate.
   explicit Settings(Options options) : versions_(Plan(internal::Validated(std::move(options)))) {}
 
-  // All options anew: what is not given has its default. kInvalidArgument, with nothing changed,
-  // for what Validate refuses. Stacks are not asked: UpdateAll (update_all.h) does that.
+  // Replaces all options: a field that is not given gets its default. Returns kInvalidArgument,
+  // with nothing changed, for options that Validate refuses. Validate(stack) is not called:
+  // UpdateAll (update_all.h) does that.
   absl::Status Update(Options options) {
     return internal::CommitNow(PrepareUpdate(std::move(options)));
   }
 
-  // The present ones: to change one, change a copy of them.
+  // Returns the options in force. To change one field, change it in a copy of these and Update.
   Options options() const { return Traits::OptionsOf(*versions_.Read()); }
 
   // For UpdateAll: see internal/changes.h.

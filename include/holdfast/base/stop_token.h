@@ -1,4 +1,4 @@
-// StopToken is a std::stop_token in options: made from one, and used as one.
+// StopToken holds a std::stop_token in an options struct. It converts from and to std::stop_token.
 //
 //   const holdfast::WaitOptions options{.stop = token};
 //   bool stopped = options.stop.stop_requested();
@@ -11,17 +11,18 @@
 
 namespace holdfast {
 
-// Options are written in braces, also within a co_await expression. There g++ 12 copies the members
-// of a braced aggregate bit by bit out of temporaries and then destroys both, so that a
-// std::stop_token gives up its share of the state twice. So this one knows where it was made: what
-// is elsewhere is such a copy, reads the same, as the temporary lives until the end of the
-// expression, and gives up nothing. A copy that is made as copies should be is one like any other.
+// It works around a defect of g++ 12: where options are written in braces within a co_await
+// expression, that compiler copies the members of the temporary aggregate bit by bit and then
+// destroys both copies, so that a std::stop_token would release its shared state twice. A StopToken
+// remembers the address at which it was constructed. A bitwise copy is at another address: it reads
+// the same token, which is valid as the temporary lives until the end of the expression, and its
+// destructor releases nothing. Copies made by the copy constructor are independent.
 class StopToken {
  public:
-  StopToken() noexcept {}                    // of nothing: never stopped
+  StopToken() noexcept {}                    // without a stop state: never stopped
   StopToken(std::stop_token token) noexcept  // NOLINT(google-explicit-constructor): as it is one
       : home_(this), token_(std::move(token)) {}
-  // Also from what is about to go away: a copy in bits has nothing to give.
+  // Used for moves as well: a bitwise copy has nothing that could be moved from it.
   StopToken(const StopToken& other) noexcept
       : home_(other.home_ == nullptr ? nullptr : this), token_(other.token_) {}
   StopToken& operator=(const StopToken& other) noexcept {
@@ -46,7 +47,7 @@ class StopToken {
   const StopToken* home_ = nullptr;  // where token_ has to be destroyed; null: nowhere
   union {
     // NOLINTNEXTLINE(readability-identifier-naming): a private member, as the union has no name
-    std::stop_token token_ = {};  // of nothing, where home_ is null
+    std::stop_token token_ = {};  // without a stop state where home_ is null
   };
 };
 

@@ -1,9 +1,8 @@
-// A ThreadPool runs tasks that nobody need wait for: attempts that their caller may walk away from.
+// A ThreadPool runs tasks in threads of its own. Hedge and Timeout run attempts in one, so that a
+// call can go on without an attempt that is still running.
 //
 //   holdfast::ThreadPool pool({.max_threads = 8});
 //   if (!pool.TryRun([] { Connect(); })) log(pool.refusal().message());
-//
-// Most callers hand one to Hedge or to Timeout.
 #ifndef HOLDFAST_BASE_THREAD_POOL_H_
 #define HOLDFAST_BASE_THREAD_POOL_H_
 
@@ -25,22 +24,23 @@ template <class T>
 class PerProcess;
 }
 
-// Starts a thread when there is a task and no idle one to take it, up to `max_threads`, and only
-// then lets tasks wait: so as many tasks as that run at once, even if none of them ever ends. Tasks
-// that wait begin in the order in which they came. Threads stay until the pool is destroyed.
+// A task for which no thread is idle starts a new thread, until there are `max_threads`; only then
+// do tasks wait in a queue, first in, first out. So `max_threads` tasks run at the same time even
+// if none of them ever ends. Threads stay until the pool is destroyed.
 //
-// Thread-safe; tasks may use the pool that they run in. What a task throws is swallowed. The
-// threads block all signals (internal/thread.h), which a program that a task executes takes over.
+// Thread-safe; a task may use the pool that it runs in. An exception that leaves a task is dropped.
+// The threads block all signals (internal/thread.h); a program that a task executes inherits that.
 //
-// In a child of fork() a pool begins anew, without threads: what ran and what waited is the
-// parent's. A task that forks must end the child, or let it execute a program, before it returns:
-// the child's only thread ends with it.
+// In a child of fork() the pool has no threads and an empty queue, and starts new threads as
+// needed; running and queued tasks belong to the parent. A task that forks must end the child, or
+// execute a program in it, before the task returns: the child's only thread ends with the task.
 class ThreadPool {
  public:
   struct Options {
     std::int64_t max_threads = 64;  // 1 to kMaxThreads
-    // Tasks that wait while every thread is busy; >= 0. A few, since where every thread hangs those
-    // wait for nothing; not none, since a task's result is known before its thread is free again.
+    // How many tasks may wait while every thread is busy; >= 0. Keep it small, since tasks behind
+    // threads that hang wait in vain. With 0, a task may be refused right after another one was
+    // seen to end, as a result is known a moment before the thread is idle.
     std::int64_t max_queue = 64;
     std::string name = {};  // for messages
   };
@@ -51,36 +51,36 @@ class ThreadPool {
   ThreadPool(const ThreadPool&) = delete;
   ThreadPool& operator=(const ThreadPool&) = delete;
 
-  // Takes no more tasks, runs those that wait, and returns when all have ended: a task that never
-  // ends keeps it waiting. It may run in a thread of the pool, where a task drops the last
-  // reference to it: then it awaits the other threads, and its own goes on when that task has
-  // returned, if need be with tasks that wait (these can't use the pool any more).
+  // Accepts no more tasks, runs the queued ones, and returns when all tasks have ended; it waits
+  // for ever for a task that never ends. The destructor may run inside a task, which drops the last
+  // reference to the pool. It then joins all other threads; this thread exits after the task and
+  // any queued tasks, which can't use the pool any more.
   ~ThreadPool();
 
-  // Runs `task`, which must not be empty, in a thread of the pool. False, with the task destroyed
-  // and not run, if all threads are busy and max_queue tasks wait, while the pool is being
-  // destroyed, or if the system gives it no first thread.
+  // Runs `task`, which must not be empty, in a thread of the pool. Returns false, with the task
+  // destroyed and not run, if all threads are busy and max_queue tasks wait, if the pool is being
+  // destroyed, or if the pool has no thread and the system can't start one.
   bool TryRun(absl::AnyInvocable<void()> task);
 
-  // For callers to return when TryRun is false: a rejection, kResourceExhausted.
+  // The rejection to return when TryRun returned false: kResourceExhausted.
   const absl::Status& refusal() const { return refusal_; }
 
-  // Replaces the options, all of them, while tasks run. More threads take tasks that wait at once,
-  // as far as the system has them. Of too many threads those that run a task go on until that has
-  // ended, and then no more than the new max_threads run one at once; the others stay, idle. Tasks
-  // that wait stay, whatever the new max_queue. The name stays: left out it is as before, and
-  // another is refused. kInvalidArgument, with nothing changed, for that and for what Validate
-  // refuses.
+  // Replaces all options while tasks run. With a larger max_threads, queued tasks start at once, as
+  // far as the system can start threads. With a smaller one, running tasks go on to their end,
+  // after which no more than max_threads tasks run at the same time; surplus threads stay idle.
+  // Queued tasks stay queued, whatever the new max_queue. The name can't change: an empty one keeps
+  // it. Returns kInvalidArgument, with nothing changed, for another name and for options that
+  // Validate refuses.
   absl::Status Update(Options options) {
     return internal::CommitNow(PrepareUpdate(std::move(options)));
   }
-  // Those of now: to change one, change a copy of them.
+  // Returns the options in force. To change one field, change it in a copy of these and Update.
   Options options() const;
   // For UpdateAll: see internal/changes.h.
   absl::StatusOr<internal::Commit> PrepareUpdate(Options options);
 
-  std::int64_t threads() const;  // that were started
-  std::int64_t idle() const;     // of them, those that could take a task
+  std::int64_t threads() const;  // started threads
+  std::int64_t idle() const;     // started threads that could take a task
   std::int64_t queued() const;   // tasks that wait for a thread
   const std::string& name() const { return name_; }
 

@@ -1,8 +1,8 @@
-// Time as Holdfast sees it: monotonic nanoseconds, read from a clock that a test can replace.
+// Time: monotonic nanoseconds, read from a Clock that a test can replace.
 //
 //   holdfast::TokenBucket bucket({.rate = 10, .burst = 5, .clock = &fake_clock});
 //
-// Null stands for SteadyClock() wherever a Clock* is taken.
+// Wherever a Clock* is taken, null means SteadyClock().
 #ifndef HOLDFAST_BASE_TIME_H_
 #define HOLDFAST_BASE_TIME_H_
 
@@ -20,10 +20,10 @@ class Parker;
 using Duration = std::chrono::nanoseconds;
 using TimePoint = std::chrono::time_point<std::chrono::steady_clock, Duration>;
 
-// A Duration that any std::chrono::duration converts to, held within what a Duration can say: so
-// that hours::max() is for ever, where it would wrap to less than nothing on its way to
-// nanoseconds. What is finer than a nanosecond is cut off, and NaN is the least there is, which no
-// option takes. The type of options and of parameters; use it as a Duration everywhere else.
+// The type of durations in options and parameters; elsewhere use Duration. Any
+// std::chrono::duration converts to it, limited to the range of Duration: hours::max() becomes
+// Duration::max(), where std::chrono's own conversion to nanoseconds would overflow. Fractions of a
+// nanosecond are truncated. NaN becomes Duration::min(), which every option refuses.
 class TimeSpan : public Duration {
  public:
   constexpr TimeSpan() : Duration(zero()) {}
@@ -53,7 +53,7 @@ class TimeSpan : public Duration {
   }
 };
 
-// t + d, held within what a TimePoint can say instead of overflowing.
+// t + d, limited to the range of TimePoint instead of overflowing.
 constexpr TimePoint SaturatingAdd(TimePoint t, TimeSpan d) {
   Duration::rep sum = 0;
   if (!__builtin_add_overflow(t.time_since_epoch().count(), d.count(), &sum)) {
@@ -67,7 +67,7 @@ constexpr Duration SaturatingAdd(TimeSpan a, TimeSpan b) {
   return SaturatingAdd(TimePoint(a), b).time_since_epoch();
 }
 
-// a - b, held within what a Duration can say.
+// a - b, limited to the range of Duration.
 constexpr Duration SaturatingSub(TimePoint a, TimePoint b) {
   Duration::rep difference = 0;
   if (!__builtin_sub_overflow(a.time_since_epoch().count(), b.time_since_epoch().count(),
@@ -77,28 +77,28 @@ constexpr Duration SaturatingSub(TimePoint a, TimePoint b) {
   return a > b ? Duration::max() : Duration::min();
 }
 
-// d * n, held likewise.
+// d * n, limited likewise.
 constexpr Duration SaturatingMul(TimeSpan d, Duration::rep n) {
   Duration::rep product = 0;
   if (!__builtin_mul_overflow(d.count(), n, &product)) return Duration(product);
   return (d.count() > 0) == (n > 0) ? Duration::max() : Duration::min();
 }
 
-// A source of time and the one way in which a thread waits for it. Thread-safe.
+// A source of time, and the way in which a thread waits for a time. Thread-safe.
 class Clock {
  public:
   virtual ~Clock() = default;
 
-  // Within 146 years of the epoch, half of what a TimePoint can say, so that the difference of any
-  // two of them can be said. Deadlines may be any time.
+  // Returns the time, which must be within 146 years of the epoch, half the range of TimePoint, so
+  // that the difference of two times does not overflow. Deadlines may be any TimePoint.
   virtual TimePoint Now() const = 0;
 
   // Blocks until Now() >= until or until `parker` is woken, whichever comes first; it may return
   // early. TimePoint::max() means until woken.
   virtual void WaitUntil(TimePoint until, Parker& parker) = 0;
 
-  // The same where another thread of the program is at work and will wake `parker`: a fake clock
-  // does not jump to the end of such a wait.
+  // The same where another thread of the program is working and will wake `parker`. The difference
+  // matters to a fake clock, which does not jump to the end of such a wait.
   virtual void WaitUntilWokenByPeer(TimePoint until, Parker& parker) { WaitUntil(until, parker); }
 };
 

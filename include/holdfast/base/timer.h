@@ -1,8 +1,9 @@
-// An Timer rings a Waker at a time: how a driver waits that has no thread to put to sleep.
+// A Timer wakes a Waker at a given time, for drivers that do not block a thread. For driver
+// authors.
 //
 //   holdfast::Timer timer(parker);
-//   fake_clock.SetTimer(timer, deadline);   // testing::FakeClock is an TimerClock
-//   fake_clock.CancelTimer(timer);          // it does not ring after this
+//   fake_clock.SetTimer(timer, deadline);   // testing::FakeClock is a TimerClock
+//   fake_clock.CancelTimer(timer);          // it does not fire after this
 #ifndef HOLDFAST_BASE_TIMER_H_
 #define HOLDFAST_BASE_TIMER_H_
 
@@ -19,8 +20,8 @@ namespace internal {
 class TimerQueue;
 }
 
-// Must be cancelled, or have rung, before it is destroyed; used with one clock. What it rings is
-// rung under the clock's lock.
+// Must be cancelled, or have fired, before it is destroyed, and is used with one clock only. The
+// waker is woken under the clock's lock.
 class Timer {
  public:
   explicit Timer(Waker& waker) : waker_(waker) {}
@@ -35,13 +36,13 @@ class Timer {
   std::size_t place_ = kNotSet;  // in its queue
 };
 
-// A clock that can ring timers. Thread-safe.
+// A clock that can fire timers. Thread-safe.
 class TimerClock : public Clock {
  public:
-  // Rings `timer` once, when Now() >= at, in place of what it was set to before.
+  // Fires `timer` once, when Now() >= at. This replaces the time to which it was set before.
   virtual void SetTimer(Timer& timer, TimePoint at) = 0;
 
-  // Makes sure that `timer` is not set, nor being rung by another thread.
+  // On return, `timer` is not set, and no other thread is firing it.
   virtual void CancelTimer(Timer& timer) = 0;
 };
 

@@ -1,5 +1,5 @@
-// Waking a call that waits: a Waker is what a policy object rings, a Parker is the bell that a
-// thread sleeps beside.
+// Waking a call that waits: a policy object calls a Waker, and a Parker is the Waker of a thread
+// that sleeps. For authors of policies and drivers.
 //
 //   holdfast::Parker parker;
 //   queue.Add(&parker);                                  // somebody will call parker.Wake()
@@ -15,8 +15,9 @@
 
 namespace holdfast {
 
-// Makes the call that it belongs to ask its policy again. Each driver has its own. Thread-safe;
-// whoever holds one must let go of it, under the lock that it rings it under, before the call ends.
+// Wakes the call that it belongs to, which then asks its policy again. Each driver has its own
+// kind. Thread-safe. A policy object that keeps a Waker must drop it before the call ends, under
+// the same lock under which the object calls Wake.
 class Waker {
  public:
   virtual void Wake() noexcept = 0;
@@ -25,8 +26,8 @@ class Waker {
   ~Waker() = default;
 };
 
-// One thread's place to sleep. A wake is remembered until a Park consumes it, so none is lost
-// between looking and sleeping. Wake may come from any thread, Park from one.
+// Lets one thread sleep until it is woken. A wake is kept until ParkUntil or TryConsume takes it,
+// so none is lost between a check and the sleep. Any thread may call Wake; one thread parks.
 class Parker final : public Waker {
  public:
   void Wake() noexcept override {
@@ -36,7 +37,7 @@ class Parker final : public Waker {
     bell_.notify_one();
   }
 
-  // Sleeps until Wake(), or until steady_clock reads `until`. True if woken.
+  // Sleeps until Wake(), or until steady_clock reads `until`. Returns true if woken.
   bool ParkUntil(TimePoint until) {
     std::unique_lock lock(mutex_);
     const auto woken = [this] { return woken_; };
@@ -48,13 +49,13 @@ class Parker final : public Waker {
     return std::exchange(woken_, false);
   }
 
-  // Whether there is a wake to consume.
+  // Whether a wake has come that nothing has taken yet.
   bool woken() const {
     std::lock_guard lock(mutex_);
     return woken_;
   }
 
-  // Consumes a wake without sleeping. True if there was one.
+  // Takes a wake without sleeping. Returns true if there was one.
   bool TryConsume() {
     std::lock_guard lock(mutex_);
     return std::exchange(woken_, false);

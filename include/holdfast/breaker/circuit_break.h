@@ -20,6 +20,7 @@
 #include "holdfast/breaker/circuit_breaker.h"
 #include "holdfast/breaker/internal/circuit_break_base.h"
 #include "holdfast/call/call.h"
+#include "holdfast/call/policy.h"
 #include "holdfast/call/policy_info.h"
 #include "holdfast/call/verdict.h"
 
@@ -75,6 +76,12 @@ CircuitBreak(std::shared_ptr<B>, Classify) -> CircuitBreak<Classify>;
 CircuitBreak(CircuitBreaker::Options) -> CircuitBreak<>;
 template <class Classify>
 CircuitBreak(CircuitBreaker::Options, Classify) -> CircuitBreak<Classify>;
+
+// Stack(breaker) means Stack(CircuitBreak(breaker)).
+template <>
+struct PolicyOf<CircuitBreaker> {
+  using type = CircuitBreak<>;
+};
 
 }  // namespace holdfast
 

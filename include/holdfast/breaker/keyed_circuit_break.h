@@ -26,6 +26,7 @@
 #include "holdfast/breaker/keyed_circuit_breaker.h"
 #include "holdfast/call/call.h"
 #include "holdfast/call/key_function.h"
+#include "holdfast/call/policy.h"
 #include "holdfast/call/policy_info.h"
 #include "holdfast/call/verdict.h"
 
@@ -102,6 +103,12 @@ KeyedCircuitBreak(KeyedCircuitBreaker::Options, KeyedCircuitBreakOptions) -> Key
 template <class Classify>
 KeyedCircuitBreak(KeyedCircuitBreaker::Options, KeyedCircuitBreakOptions, Classify)
     -> KeyedCircuitBreak<Classify>;
+
+// Stack(breakers) means Stack(KeyedCircuitBreak(breakers)).
+template <>
+struct PolicyOf<KeyedCircuitBreaker> {
+  using type = KeyedCircuitBreak<>;
+};
 
 }  // namespace holdfast
 

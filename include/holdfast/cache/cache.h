@@ -28,6 +28,7 @@
 #include "holdfast/cache/result_cache.h"
 #include "holdfast/call/call.h"
 #include "holdfast/call/key_function.h"
+#include "holdfast/call/policy.h"
 #include "holdfast/call/policy_info.h"
 #include "holdfast/call/verdict.h"
 
@@ -183,6 +184,12 @@ template <class R>
 Cache(std::shared_ptr<ResultCache<R>>) -> Cache<R>;
 template <class R>
 Cache(std::shared_ptr<ResultCache<R>>, CacheOptions) -> Cache<R>;
+
+// Stack(results) means Stack(Cache(results)).
+template <class R>
+struct PolicyOf<ResultCache<R>> {
+  using type = Cache<R>;
+};
 
 }  // namespace holdfast
 

@@ -1,7 +1,7 @@
-// AbandonedAttempt keeps what an attempt was admitted with until the attempt has really ended, when
-// the call no longer waits for it: a Timeout walked away from it, or it lost to a Hedge.
+// AbandonedAttempt keeps the permits and the like of an attempt until the attempt has really ended,
+// after the call stopped waiting for it: a Timeout with a pool abandoned it, or it lost to a Hedge.
 //
-//   // Whoever runs the attempt holds this one; the call keeps it too while it waits.
+//   // Held by the driver that runs the attempt.
 //   auto attempt = std::make_shared<holdfast::AbandonedAttempt>();
 //   attempt->Keep(admission);  // a std::shared_ptr to anything
 #ifndef HOLDFAST_CALL_ABANDONED_ATTEMPT_H_
@@ -14,7 +14,8 @@
 
 namespace holdfast {
 
-// Ends with the last attempt that holds a reference to it. Thread-safe.
+// Drivers hold it by std::shared_ptr, one reference for each attempt that still runs: what it keeps
+// is released with the last reference. Thread-safe.
 class AbandonedAttempt {
  public:
   AbandonedAttempt() = default;

@@ -1,4 +1,5 @@
-// One logical request on its way through a stack, retries included: what policies may know of it.
+// A Call is one logical request on its way through a stack, retries included. Policies read from it
+// what they may know of the request, and tell it what they did.
 //
 //   Verdict Before(Call& call, State&) {
 //     if (call.now() < opens_at_) return Verdict::Wait(opens_at_);
@@ -49,24 +50,25 @@ class Branches;
 
 }  // namespace internal
 
-// What a caller may say about one call. What it points to must outlive the call. A member that is
-// destroyed by more than forgetting it must be like StopToken (stop_token.h), for coroutines' sake.
+// The caller's options for one call. Objects that they point to must outlive the call. (A member
+// whose destructor does something must work around a defect of g++ 12 in coroutines, as StopToken
+// does: stop_token.h.)
 struct CallOptions {
   TimePoint deadline = TimePoint::max();  // on the clock of the stack
   StopToken stop = {};                    // ends every wait; the call then returns kCancelled
-  std::string_view key = {};              // whom or what the call is for, to keyed policies
-  Priority priority = Priority::kNormal;  // what is refused first where not all can be served
-  Report* report = nullptr;               // where to write what happened; null: nowhere
-  // The call that this one is an attempt of, where a stack is the executor of another: it learns of
-  // a refusal, and when it will be over. Set by the outer stack.
+  std::string_view key = {};              // for keyed policies: the customer, host, ... of the call
+  Priority priority = Priority::kNormal;  // under overload, lower ones are refused first
+  Report* report = nullptr;               // is filled with what happened; null: no report
+  // Set by an outer stack whose executor is this stack: the outer call, of which this call is one
+  // attempt. It is told of a refusal and of the time at which a retry can succeed.
   Call* outer = nullptr;
 };
 
-// How a call ended for the states that are destroyed without having seen a result.
+// Why a policy's State is destroyed without After having run.
 enum class Abandonment : signed char {
-  kNone,       // it has not, or a policy's own callback threw
+  kNone,       // After has run, or a callback of a policy threw
   kThrew,      // the executor threw
-  kCancelled,  // the caller stopped it
+  kCancelled,  // the caller requested a stop
 };
 
 // Made by a driver and used by one thread at a time.
@@ -75,8 +77,8 @@ class Call {
   Call(const Call&) = delete;
   Call& operator=(const Call&) = delete;
 
-  // The time, read from the clock at most once between two waits or attempts, and only if somebody
-  // asks: all policies share the reading.
+  // The time. The clock is read at most once between two waits or attempts, when the first policy
+  // asks; all policies share that reading.
   TimePoint now() {
     if (!now_known_) {
       now_ = internal::ReadClock(clock_);
@@ -85,27 +87,27 @@ class Call {
     return *now_;
   }
 
-  // No wait may end after it. An executor reads it to know how long it may take; Timeout sets it
-  // for what is below, and puts it back.
+  // The time after which no wait may end; an executor reads it to know how long it may take.
+  // Timeout lowers it for what is below it, and restores it on the way up.
   TimePoint deadline() const { return deadline_; }
   void set_deadline(TimePoint deadline) { deadline_ = deadline; }
 
-  // The first argument that the call was made with, if it is a T; null otherwise. For functions of
-  // a call that policies are given: see FromRequest.
+  // The first argument of the call if its type is T, otherwise null. For functions of a call that
+  // are given to policies: see FromRequest.
   template <class T>
   const T* request() const {
-    return request_type_ == &internal::request_type<T> ? static_cast<const T*>(request_) : nullptr;
+    return internal::IsType<T>(request_type_) ? static_cast<const T*>(request_) : nullptr;
   }
 
-  // What that argument says of being made more than once; nullopt where its type says nothing. To
-  // decide by it there are the functions of repeatability.h.
+  // Whether that argument may be sent more than once, by its RequestTraits; nullopt where its type
+  // has none. Use the functions of repeatability.h to decide by it.
   std::optional<Repeatability> repeatability() const {
     if (request_type_ == nullptr || request_type_->repeatability == nullptr) return std::nullopt;
     return request_type_->repeatability(request_);
   }
 
-  // That argument where it is text: a std::string or std::string_view, a C string or a string
-  // literal.
+  // That argument as text, if it is a std::string, a std::string_view, a C string or a string
+  // literal; otherwise nullopt.
   std::optional<std::string_view> request_text() const {
     if (request_type_ == nullptr || request_type_->text == nullptr) return std::nullopt;
     return request_type_->text(request_);
@@ -115,69 +117,69 @@ class Call {
   std::string_view key() const { return options_.key; }
   Priority priority() const { return options_.priority; }
 
-  // How often the executor was run: the number of the present attempt, from 1, and 0 before it.
+  // How often the executor was run: the number of the current attempt, from 1; 0 before the first.
   int attempt() const { return attempts_; }
 
-  // Whether the result on its way up is an inner policy's refusal, and when another try could
-  // succeed (TimePoint::min() if that is not known).
+  // Whether the result on its way up is a refusal by an inner policy, and the earliest time at
+  // which another try can succeed (TimePoint::min() if unknown).
   bool rejected() const { return rejected_; }
-  // Likewise, whether it is that of a stack which is the executor, and in which nothing ran.
+  // Whether it is a refusal by a stack that is the executor of this one, in which no attempt ran.
   bool rejected_inside() const { return rejected_ && rejected_inside_; }
   TimePoint retry_at() const { return rejected_ ? *retry_at_ : TimePoint::min(); }
-  // Over how long a time, from retry_at() on, those who were refused should come back: see
+  // The span of time after retry_at() over which refused callers should spread their retries: see
   // Verdict::Reject.
   Duration retry_spread() const { return rejected_ ? retry_spread_ : Duration::zero(); }
 
-  // How long what is below the policy that asks may take: to be asked in its Before and After, and
-  // while its state is destroyed.
+  // How long the policies and the executor below the asking policy may take. May be called in the
+  // policy's Before and After, and in the destructor of its State.
   TimeBelow time_below();
 
-  // Until when a policy may keep the call waiting on its way down, and no longer than that, since
-  // what comes too late for an attempt only costs the service work: the deadline, less what the
-  // Timeouts below give an attempt, or less `attempt` where that is known and shorter; but at least
-  // half of the time that is left. The deadline itself where neither is known.
+  // The latest time until which a policy may keep the call waiting on its way down. A call that
+  // waits longer would reach the service too late to finish, and would only cost it work. It is the
+  // deadline minus the time for one attempt: the limit of the Timeouts below, or `attempt` if that
+  // is shorter; but never less than half of the remaining time from now. If neither is known, it is
+  // the deadline.
   TimePoint latest_start(Duration attempt = Duration::max());
 
-  // When the present attempt, or the last one, began; TimePoint::min() for a call that has no
-  // deadline, or no attempt yet.
+  // When the current or latest attempt began; TimePoint::min() for a call without a deadline or
+  // without an attempt yet.
   TimePoint attempt_began() const { return attempt_began_; }
 
-  // Why states are being destroyed that never saw a result.
+  // For the destructor of a State: why After has not run.
   Abandonment abandonment() const { return abandonment_; }
 
-  // Whether the result on its way up is what it is because a deadline came: the call's, or that of
-  // a Timeout below.
+  // Whether the result on its way up is due to a deadline: that of the call, or of a Timeout below.
   bool out_of_time() const { return ended_by_ == EndReason::kDeadline; }
 
-  // Says, for the report, what a policy that only tries itself out would have done: refuse, or wait
-  // until `until` where `refusal` is OK.
+  // For a policy in a dry run: records in the report that the policy would have refused the call
+  // with `refusal` or, if that is OK, would have made it wait until `until`.
   void NoteDryRun(std::string_view policy, const absl::Status& refusal, TimePoint until);
 
-  // Says why a policy hands on a failure that it could have tried again, for the report.
+  // For the report: why a policy returns a failure that it could have retried.
   void set_ended_by(EndReason reason) { ended_by_ = reason; }
 
-  // True for the first policy that claims this success for `account`, false for those after it that
-  // share the account: policies with one RetryBudget repay it once for a success.
+  // True for the first policy that claims this success for `account`; later policies with the same
+  // account get false. So policies that share a RetryBudget deposit once for a success.
   bool FirstToClaim(const void* account) { return std::exchange(claimed_, account) != account; }
 
-  // Says that the present attempt runs on although the call goes on without it, for as long as
-  // somebody else holds `attempt`.
+  // Marks the current attempt as abandoned: the call goes on without it, and the attempt keeps
+  // running until its driver has released `attempt`.
   void Abandon(const std::shared_ptr<AbandonedAttempt>& attempt);
 
-  // Whether any attempt was left to itself.
+  // Whether any attempt of the call was abandoned.
   bool has_abandoned() const { return left_ != nullptr; }
 
-  // Keeps `admission` until the attempts after number `attempt` that were left have really ended.
-  // For a policy's optional
+  // Keeps `admission` until all abandoned attempts with a number greater than `attempt` have ended.
+  // To be called from a policy's optional member
   //   void OnAbandon(Call& call, State& state);
-  // which is asked before a state is destroyed while has_abandoned().
+  // which the machine calls before it destroys a State of a call that has_abandoned().
   void HoldUntilAbandonedEnd(int attempt, const std::shared_ptr<void>& admission);
 
-  // Wakes this call from its present or next wait.
+  // Ends the current or next wait of this call; the policy that asked for it is then asked again.
   virtual Waker& waker() = 0;
 
-  // The source of a policy's randomness: the thread's own, seeded anew in a child of fork(); a
-  // simulation has its own, with a seed.
+  // The random generator for policies: one per thread, seeded again in a child of fork(). A
+  // simulation has its own, with a fixed seed.
   virtual absl::BitGenRef random();
 
  protected:
@@ -196,7 +198,7 @@ class Call {
   Clock* clock() const { return clock_; }
   void ForgetNow() { now_known_ = false; }
 
-  // What the call is made with, which must outlive it.
+  // For drivers: the arguments of the call, which must outlive it.
   void SetRequest() {}
   template <class Request, class... More>
   void SetRequest(const Request& request, const More&...) {
@@ -204,7 +206,7 @@ class Call {
     request_type_ = &internal::request_type<Request>;
   }
 
-  // What runs the attempts, which must outlive the call.
+  // For drivers: the executor that runs the attempts, which must outlive the call.
   template <class Executor>
   void SetExecutor(const Executor& executor) {
     if constexpr (internal::BoundsTime<Executor>) {
@@ -301,10 +303,10 @@ auto FromText(const F& f, std::string_view text) {
 
 }  // namespace internal
 
-// Makes a function of a call from a function of its first argument, a Request, for the options that
-// take one: who the call is for, what it costs. A std::string or std::string_view may be any text:
-// a string literal as well. Called for a call whose first argument is of any other type it throws
-// std::invalid_argument.
+// Makes a function of a Call from a function of the call's first argument, a Request, for options
+// such as a key or a cost. If Request is std::string or std::string_view, the argument may be any
+// text, string literals included. For a call whose first argument has another type, the function
+// throws std::invalid_argument. It works across shared objects, with hidden visibility as well.
 //
 //   options.cost = FromRequest<Upload>([](const Upload& upload) { return upload.size; });
 template <class Request, class F>

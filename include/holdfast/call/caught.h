@@ -1,6 +1,6 @@
-// What an executor in Catching comes to: what it returned, or the exception that it threw, and what
-// that means. Policies and their functions see this; the caller of the stack gets the T, or the
-// exception.
+// Caught is the result of an executor in Catching: the value that it returned, or the exception
+// that it threw with the status that this means. Policies and their callbacks see a Caught; the
+// caller of the stack gets the value or the exception.
 //
 //   auto locked = [](const holdfast::Call&, const holdfast::Caught<int>& result) {
 //     return result.status().code() == absl::StatusCode::kAborted;
@@ -24,14 +24,14 @@
 
 namespace holdfast {
 
-// T may be void, or a type with ResultTraits: then these say whether it is a success, and it has
-// room for a refusal. A success costs the T and no allocation.
+// T may be void. If T has ResultTraits, these decide whether a value is a success, and a refusal is
+// stored as a T. A success does not allocate.
 template <class T>
 class Caught {
  public:
   using Value = std::conditional_t<std::is_void_v<T>, std::monostate, T>;
 
-  // Of what was returned.
+  // From a returned value.
   Caught()
     requires std::is_void_v<T>
       : value_(std::in_place) {}
@@ -40,12 +40,12 @@ class Caught {
   Caught(U&& value)  // NOLINT(google-explicit-constructor): a result is one
       : value_(std::in_place, std::forward<U>(value)) {}
 
-  // Of an exception and what it means, which may be OK: an exception that is an answer is handed on
-  // as any other, but no failure to a policy.
+  // From an exception and its status. If the status is OK, policies count the exception as a
+  // success; the caller gets the exception all the same.
   Caught(std::exception_ptr error, absl::Status status)
       : status_(std::move(status)), error_(std::move(error)) {}
 
-  // What a policy says.
+  // From a policy's refusal.
   static Caught FromStatus(absl::Status status) {
     if constexpr (HasResultTraits<Value>) {
       return Caught(ResultTraits<Value>::FromStatus(std::move(status)));
@@ -55,10 +55,10 @@ class Caught {
   }
 
   bool has_value() const { return value_.has_value(); }
-  const Value& value() const { return *value_; }                  // where it has one
-  const std::exception_ptr& exception() const { return error_; }  // null: none was thrown
+  const Value& value() const { return *value_; }                  // requires has_value()
+  const std::exception_ptr& exception() const { return error_; }  // null if none was thrown
 
-  // Of the exception, of the T, or of what a policy said.
+  // The status of the value, of the exception, or of a policy's refusal.
   absl::Status status() const {
     if constexpr (HasResultTraits<Value>) {
       if (value_) return ResultTraits<Value>::StatusOf(*value_);
@@ -66,8 +66,8 @@ class Caught {
     return status_;
   }
 
-  // For the caller: the exception, or as a StatusError what a policy said; null where there is a
-  // value.
+  // What the caller gets thrown: the exception, or a StatusError with a policy's refusal. Null
+  // where there is a value.
   std::exception_ptr ToThrow() const {
     if (value_ || error_ != nullptr) return error_;
     return std::make_exception_ptr(StatusError(status_));

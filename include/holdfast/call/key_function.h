@@ -1,4 +1,5 @@
-// A KeyFunction says whom or what a call is for, to policies that keep something for each key.
+// A KeyFunction returns the key of a call (its customer, host, ...) to keyed policies, which keep a
+// bucket, a breaker or the like for each key.
 //
 //   const holdfast::KeyFunction by_host = holdfast::FromRequest<Request>(HostOf);
 //   auto limit = holdfast::KeyedRateLimit(buckets, {.key = by_host});
@@ -16,9 +17,9 @@
 
 namespace holdfast {
 
-// As std::function<std::string_view(const Call&)>, but what returns a std::string, of which the
-// view would be of nothing by the time it is used, does not compile. The key must live as long as
-// the call's arguments. Null: CallOptions::key.
+// Like std::function<std::string_view(const Call&)>. The key must live as long as the arguments of
+// the call; so a function that returns a std::string does not compile. A null function returns
+// CallOptions::key.
 class KeyFunction {
  public:
   KeyFunction() = default;

@@ -1,4 +1,4 @@
-// Outcome is how a call went, for what counts calls: a breaker, a throttler, a limiter.
+// Outcome is how a call went, as breakers, throttlers and adaptive limiters count it.
 //
 //   absl::StatusOr<holdfast::Ticket> ticket = breaker->Admit();
 //   if (!ticket.ok()) return;
@@ -11,7 +11,7 @@ namespace holdfast {
 enum class Outcome {
   kSuccess,
   kFailure,
-  kIgnored,  // says nothing about the service: a caller that went away, a refusal
+  kIgnored,  // says nothing about the service: the caller cancelled, or a policy refused
 };
 
 }  // namespace holdfast

@@ -1,5 +1,6 @@
-// Repeatability is what a request says of being made more than once. Whoever would run a call again
-// asks it here: Retry, Hedge, a transport that replaces a connection.
+// Repeatability says whether a request may be sent more than once, one after the other or at the
+// same time. Everything that would run a call again decides by it: Retry, Hedge, and a transport
+// that replaces a connection.
 //
 //   template <>
 //   struct holdfast::RequestTraits<Query> {
@@ -10,8 +11,15 @@
 #ifndef HOLDFAST_CALL_REPEATABILITY_H_
 #define HOLDFAST_CALL_REPEATABILITY_H_
 
+#include <absl/strings/string_view.h>
+#include <absl/types/span.h>
+
 #include <concepts>
+#include <functional>
+#include <span>
+#include <string_view>
 #include <type_traits>
+#include <typeinfo>
 
 #include "holdfast/call/internal/request_text.h"
 
@@ -19,25 +27,25 @@ namespace holdfast {
 
 class Call;
 
-// How often what a request is made of can be used, the least first. A wider one has what the
-// narrower ones have.
+// How often the parts of a request can be used. Each value permits what those before it permit.
 enum class Reuse : signed char {
-  kOnce,           // a run uses it up, as a body that can't start over
-  kUntilAnswered,  // again, until a run has handed on a part of an answer: to a callback, say
-  kInTurn,         // again, but never two at once: they would share a callback, a stream, a file
-  kAtOnce,         // also side by side, and copies of it live on by themselves
+  kOnce,           // one run uses the request up, as a body that can't be rewound
+  kUntilAnswered,  // again, until a run has delivered a part of an answer, as to a callback
+  kInTurn,         // again, but not by two runs at once, which would share a callback or a stream
+  kAtOnce,         // by several runs at once; and a copy remains valid after the call has returned
 };
 
 struct Repeatability {
-  bool idempotent = false;  // the service that gets it twice does what it does once
+  bool idempotent = false;  // a service that gets it twice has the same effect as once
   Reuse reuse = Reuse::kAtOnce;
 };
 
-// Specialise it for the type of a call's first argument, where that type is defined. Without it
-// nobody knows whether a call may run twice: Retry goes by the failure alone, and Hedge wants its
-// caller's word.
-//   RepeatabilityOf  asked only where something is to run again, or to be left to itself; in the
-//                    thread that makes the call, while a run of it may be under way
+// Specialize it for the type of a call's first argument, beside the definition of that type.
+// Without it, Retry decides by the failure alone, and Hedge requires the word of its user
+// (HedgeAll()).
+//   RepeatabilityOf  called only when a call is to run again or an attempt is to be abandoned; in
+//   the
+//                    thread that makes the call, possibly while an attempt is running
 template <class Request>
 struct RequestTraits;
 
@@ -46,22 +54,24 @@ concept HasRequestTraits = requires(const Request& request) {
   { RequestTraits<Request>::RepeatabilityOf(request) } -> std::same_as<Repeatability>;
 };
 
-// What a run that has ended can have done. A result says so by its ResultTraits (result.h).
+// What a run that has ended can have done, as told by the EffectOf of its result's ResultTraits
+// (result.h).
 enum class Effect : signed char {
-  kNone,        // it never came to the service, and used nothing of the request
-  kRefused,     // the service says that it did not act on it
-  kUnanswered,  // the service may have acted; nothing of an answer was handed on
-  kUnknown,     // nobody knows
-  kHandedOn,    // a part of an answer was handed on
+  kNone,        // the request never reached the service, and no part of it was used
+  kRefused,     // the service says that it did not act on the request
+  kUnanswered,  // the service may have acted; no part of an answer was delivered
+  kUnknown,     // any of these
+  kHandedOn,    // a part of an answer was delivered
 };
 
 enum class Rerun : signed char {
   kMay,
-  kNotIdempotent,  // the service may do twice what it is to do once
-  kUsedUp,         // the request can't be made again as it was
+  kNotIdempotent,  // the service might act twice
+  kUsedUp,         // the request can't be sent again unchanged
 };
 
-// The one answer to whether a request may be made a second time, after a run that did `before`.
+// Whether a request may be sent again after a run with the effect `before`. This is the only place
+// that decides that.
 constexpr Rerun MayRunAgain(const Repeatability& request, Effect before) {
   if (before == Effect::kNone) return Rerun::kMay;
   if (before != Effect::kRefused && !request.idempotent) return Rerun::kNotIdempotent;
@@ -71,28 +81,63 @@ constexpr Rerun MayRunAgain(const Repeatability& request, Effect before) {
   return used_up ? Rerun::kUsedUp : Rerun::kMay;
 }
 
-// And the one to whether it may be made while another run of it is under way.
+// Whether a request may be sent while another run of it is under way.
 constexpr bool MayRunAtOnce(const Repeatability& request) {
   return request.idempotent && request.reuse == Reuse::kAtOnce;
 }
 
-// The same of a call. Of one whose request says nothing: it may run again, and not at once.
-// `idempotent`: the caller's word that it is, which does not make a request that is used up whole.
+// The same for a call. A call whose first argument has no RequestTraits may run again, but not at
+// once. `idempotent`: true if the user of the policy vouches that the call is idempotent; that does
+// not make a request usable that is used up.
 Rerun MayRunAgain(const Call& call, Effect before, bool idempotent = false);
 bool MayRunAtOnce(const Call& call, bool idempotent = false);
 
-// Whether the call may go on while a run of it is under way: that run and a later one are then
-// two at once, and what it is made of has to outlive the call. Of an unknown request: yes, since
-// who has it run in a thread pool says so.
+// Whether the call may abandon a running attempt: that attempt and a later one are then under way
+// at once, and the request must stay valid after the call has returned. True for a call whose first
+// argument has no RequestTraits, as its user chose to run it in a thread pool.
 bool MayLeave(const Call& call);
+
+// Whether a copy of an argument may be used after the call has returned. Below a policy that forks
+// (Hedge, Timeout with a thread pool) attempts get copies, and an abandoned attempt uses them after
+// that: an argument whose type is false here does not compile there. False by default: pointers to
+// objects (a string literal is passed as one), std::reference_wrapper, std::string_view, std::span
+// and their like in Abseil and std::ranges. A view inside of another type is not found.
+// Specialize it to vouch for a type:
+//   template <>  // there is one Config, which lives as long as the program
+//   inline constexpr bool holdfast::kMayOutliveCall<const Config*> = true;
+template <class Argument>
+inline constexpr bool kMayOutliveCall =
+    !std::is_pointer_v<Argument> || std::is_function_v<std::remove_pointer_t<Argument>>;
+template <class T>
+  requires std::ranges::enable_borrowed_range<T>
+inline constexpr bool kMayOutliveCall<T> = false;
+template <class T>
+inline constexpr bool kMayOutliveCall<std::reference_wrapper<T>> = false;
+template <class T>
+  requires(std::same_as<T, absl::string_view> && !std::ranges::enable_borrowed_range<T>)
+inline constexpr bool kMayOutliveCall<T> = false;
+template <class T>
+  requires(!std::ranges::enable_borrowed_range<absl::Span<T>>)
+inline constexpr bool kMayOutliveCall<absl::Span<T>> = false;
 
 namespace internal {
 
-// What a call knows of the type of its request; its address stands for the type.
+// What a call knows of the type of its request. Its address stands for the type; shared objects
+// with hidden visibility have one each, of which the type_info are equal.
 struct RequestType {
   Repeatability (*repeatability)(const void* request);  // null: the type says nothing
   TextOf text;                                          // null: it is none
+  const std::type_info* type;                           // null: compiled without RTTI
 };
+
+template <class Request>
+consteval const std::type_info* TypeInfoOf() {
+#ifdef __cpp_rtti
+  return &typeid(Request);
+#else
+  return nullptr;
+#endif
+}
 
 template <class Request>
 consteval RequestType RequestTypeOf() {
@@ -100,15 +145,24 @@ consteval RequestType RequestTypeOf() {
     return {[](const void* request) {
               return RequestTraits<Request>::RepeatabilityOf(*static_cast<const Request*>(request));
             },
-            TextOfA<Request>()};
+            TextOfA<Request>(), TypeInfoOf<Request>()};
   } else {
-    return {nullptr, TextOfA<Request>()};
+    return {nullptr, TextOfA<Request>(), TypeInfoOf<Request>()};
   }
 }
 
 // Not const: a linker may fold constants that are equal.
 template <class Request>
 inline constinit RequestType request_type = RequestTypeOf<Request>();
+
+// Whether that is the type of a call's request; `type` is null in a call without one.
+template <class Request>
+bool IsType(const RequestType* type) {
+  if (type == &request_type<Request>) return true;
+  if (type == nullptr || type->type == nullptr) return false;
+  const std::type_info* const wanted = request_type<Request>.type;
+  return wanted != nullptr && *type->type == *wanted;
+}
 
 // Whether a call with these arguments says something.
 template <class... Args>

@@ -1,4 +1,4 @@
-// What happened to one call: how often it was tried, what it waited for, and why it stopped.
+// A Report says what happened to one call: its attempts, how long it waited, and why it ended.
 //
 //   holdfast::Report report;
 //   auto result = fetch.With({.report = &report}, request);
@@ -17,15 +17,15 @@ namespace holdfast {
 
 enum class EndReason : signed char {
   kSuccess,
-  kNotRetryable,      // a failure that no policy wanted to try again; also an exception
-  kAttempts,          // as many attempts as Retry allows
-  kElapsed,           // as long as Retry allows
-  kDeadline,          // the call's deadline, or a Timeout's
+  kNotRetryable,      // a failure that no policy retries, or an exception
+  kAttempts,          // Retry made max_attempts attempts
+  kElapsed,           // Retry's max_elapsed has passed
+  kDeadline,          // the deadline of the call or of a Timeout
   kBudget,            // the retry budget is spent
-  kRejected,          // a policy refused
-  kCancelled,         // the caller's stop token
-  kNotRepeatable,     // the request is used up: its stream, or its receiver of the answer
-  kRetryAfterTooFar,  // the backend asked to be left alone for longer than Retry's max_retry_after
+  kRejected,          // a policy refused the call
+  kCancelled,         // the caller requested a stop
+  kNotRepeatable,     // the request can't be sent again: its stream, or the receiver, is used up
+  kRetryAfterTooFar,  // the backend's Retry-After is longer than Retry's max_retry_after
 };
 
 std::string_view ToString(EndReason reason);
@@ -33,23 +33,24 @@ std::string_view ToString(EndReason reason);
 // One run of the executor.
 struct Attempt {
   TimePoint start = {};
-  Duration delay = {};        // slept before it, since the attempt before or the call's start
-  absl::Status outcome = {};  // kUnknown while it has not returned, so also when it threw
+  Duration delay = {};        // waited before it, since the previous attempt or the call's start
+  absl::Status outcome = {};  // kUnknown until the attempt has returned, and if it threw
 };
 
-// What a policy that only tries itself out (a dry run) let pass.
+// What a policy in a dry run would have refused or delayed, but let pass.
 struct DryRunFinding {
   std::string_view policy = {};
-  absl::Status refusal = {};           // OK where it would only have waited
+  absl::Status refusal = {};           // OK if the call would only have waited
   TimePoint until = TimePoint::min();  // the end of the wait, or when a retry could succeed
 };
 
-// Filled only when asked for, by CallOptions::report; it is cleared when the call starts.
+// Filled if CallOptions::report points to it. It is cleared when the call starts.
 struct Report {
   int attempts = 0;
   EndReason ended_by = EndReason::kNotRetryable;
-  Duration waited = {};                   // in all policies together
-  TimePoint retry_at = TimePoint::min();  // the earliest time another try can succeed; min: any
+  Duration waited = {};  // total time of waits, in all policies
+  TimePoint retry_at =
+      TimePoint::min();  // earliest time at which another try can succeed; min: any
   std::vector<Attempt> history = {};
   std::vector<DryRunFinding> dry_run = {};
 };

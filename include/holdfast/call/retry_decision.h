@@ -1,4 +1,5 @@
-// RetryDecision says whether a call is tried again: what a CheckRetry and ResultTraits answer.
+// RetryDecision says whether a call is retried. A CheckRetry returns one, and so may the
+// IsTransient of ResultTraits.
 //
 //   auto check = [](const holdfast::Call&, const Reply& reply) {
 //     if (reply.code == kBusy) return holdfast::RetryDecision::AgainAfter(1s);
@@ -15,18 +16,18 @@
 
 namespace holdfast {
 
-// What a CheckRetry answers.
+// A value.
 class RetryDecision {
  public:
-  // No more; the report says `why`.
+  // Do not retry; Report::ended_by is `why`.
   static RetryDecision Stop(EndReason why = EndReason::kNotRetryable) {
     RetryDecision stop(false);
     stop.why_ = why;
     return stop;
   }
-  // Again, after the backoff's delay or what the backend asked for, whichever is longer.
+  // Retry after the backoff's delay or the backend's Retry-After, whichever is longer.
   static RetryDecision Again() { return RetryDecision(true, std::nullopt); }
-  // Again, after exactly `delay`.
+  // Retry after exactly `delay`.
   static RetryDecision AgainAfter(TimeSpan delay) { return RetryDecision(true, delay); }
 
   // So that a CheckRetry may return a bool.
@@ -35,7 +36,7 @@ class RetryDecision {
 
   bool again() const { return again_; }
   std::optional<Duration> delay() const { return delay_; }
-  EndReason why() const { return why_; }  // of a Stop
+  EndReason why() const { return why_; }  // requires !again()
 
  private:
   RetryDecision(bool again, std::optional<Duration> delay) : again_(again), delay_(delay) {}

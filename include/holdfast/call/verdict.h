@@ -1,4 +1,5 @@
-// What a policy answers: a Verdict on the way down, a Next on the way up.
+// The decisions of a policy: Before returns a Verdict, on the way down; After returns a Next, on
+// the way up.
 //
 //   Verdict Before(Call& call, State&) {
 //     return quota_->Take() ? Verdict::Proceed() : Verdict::Reject(refused_);
@@ -19,17 +20,17 @@ class Verdict {
  public:
   enum class Kind { kProceed, kWait, kReject, kShortCircuit };
 
-  // Go down to the next policy.
+  // The call goes down to the next policy.
   static Verdict Proceed() { return Verdict(); }
 
-  // Ask again at `until`, or when call.waker() is woken. The machine refuses a wait that ends after
-  // the call's deadline.
+  // The call waits until `until`, or until call.waker() is woken; then Before is called again. A
+  // wait that would end after the call's deadline is refused at once, with kDeadlineExceeded.
   static Verdict Wait(TimePoint until) { return Verdict(Kind::kWait, until, absl::Status()); }
 
-  // Refuse, with a status made beforehand by MakeRejection. `retry_at` is the earliest time at
-  // which another try can succeed, as far as it is known. Where many are refused who may all come
-  // back then, `spread` is how long it took to refuse them: over as long a time, or longer, they
-  // should come.
+  // The call is refused with `status`, which the policy made beforehand by MakeRejection.
+  // `retry_at` is the earliest time at which another try can succeed; TimePoint::min() if unknown.
+  // If many calls are refused that may all come back at `retry_at`, `spread` is the time over which
+  // they were refused: callers should spread their retries over at least as long.
   static Verdict Reject(absl::Status status, TimePoint retry_at = TimePoint::min(),
                         TimeSpan spread = Duration::zero()) {
     Verdict verdict(Kind::kReject, retry_at, std::move(status));
@@ -37,21 +38,21 @@ class Verdict {
     return verdict;
   }
 
-  // The policy has the result, and nothing below it is asked. For a policy with a member
+  // The policy has the result itself, and nothing below it runs. The policy needs a member
   //   template <class R> R Result(Call& call, State& state);
-  // which the machine asks for it then.
+  // from which the machine takes the result.
   static Verdict ShortCircuit() {
     return Verdict(Kind::kShortCircuit, TimePoint::min(), absl::Status());
   }
 
   Kind kind() const { return kind_; }
-  // Both only of one that is not to proceed.
+  // Both require kind() != kProceed.
   TimePoint time() const { return *time_; }  // the end of the wait, or retry_at
   Duration spread() const { return spread_; }
   absl::Status TakeStatus() && { return std::move(status_); }
 
  private:
-  // Leaves out what nobody asks of it: every policy makes one for every call.
+  // Leaves fields that nothing reads uninitialized: every policy makes a Verdict for every call.
   Verdict() : kind_(Kind::kProceed) {}  // NOLINT(cppcoreguidelines-pro-type-member-init)
   Verdict(Kind kind, TimePoint time, absl::Status status)
       : kind_(kind), spread_(0), status_(std::move(status)) {
@@ -66,11 +67,11 @@ class Verdict {
 
 class Next {
  public:
-  // Hand the result on.
+  // The result goes up to the next policy.
   static Next Done() { return Next(false, TimePoint::min()); }
 
-  // Drop the result, wait until `at` and send the call down once more from this policy. The machine
-  // refuses where that is after the call's deadline, and the result in hand stands.
+  // The result is dropped, and the call waits until `at` and goes down once more from this policy.
+  // If `at` is after the call's deadline, the result is returned instead.
   static Next Again(TimePoint at) { return Next(true, at); }
 
   bool again() const { return again_; }

@@ -23,6 +23,7 @@
 #include "holdfast/base/settings.h"
 #include "holdfast/call/call.h"
 #include "holdfast/call/internal/judged_policy.h"
+#include "holdfast/call/policy.h"
 #include "holdfast/call/policy_info.h"
 #include "holdfast/call/verdict.h"
 #include "holdfast/concurrency/adaptive_limiter.h"
@@ -137,6 +138,12 @@ AdaptiveLimit(std::shared_ptr<L>, std::shared_ptr<S>, Classify) -> AdaptiveLimit
 AdaptiveLimit(AdaptiveLimiter::Options, BulkheadOptions = {}) -> AdaptiveLimit<>;
 template <class Classify>
 AdaptiveLimit(AdaptiveLimiter::Options, BulkheadOptions, Classify) -> AdaptiveLimit<Classify>;
+
+// Stack(limiter) means Stack(AdaptiveLimit(limiter)).
+template <>
+struct PolicyOf<AdaptiveLimiter> {
+  using type = AdaptiveLimit<>;
+};
 
 }  // namespace holdfast
 

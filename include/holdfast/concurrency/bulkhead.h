@@ -22,6 +22,7 @@
 #include "holdfast/base/internal/validate.h"
 #include "holdfast/base/settings.h"
 #include "holdfast/call/call.h"
+#include "holdfast/call/policy.h"
 #include "holdfast/call/policy_info.h"
 #include "holdfast/call/verdict.h"
 #include "holdfast/concurrency/semaphore.h"
@@ -164,6 +165,12 @@ class Bulkhead {
   std::shared_ptr<Semaphore> semaphore_;
   internal::Live<BulkheadOptions> options_;
   bool simple_;  // calls may wait, and the options never change
+};
+
+// Stack(semaphore) means Stack(Bulkhead(semaphore)).
+template <>
+struct PolicyOf<Semaphore> {
+  using type = Bulkhead;
 };
 
 }  // namespace holdfast

@@ -1,5 +1,5 @@
-// The blocking driver: runs a call in the calling thread, which sleeps where a policy waits. For
-// those who write a driver; everybody else calls what Stack::Around returns.
+// The blocking driver: runs a call in the calling thread, which sleeps while a policy waits. For
+// driver authors; everybody else calls what Stack::Around returns.
 //
 //   R result = internal::RunBlocking<Args...>(policies, executor, clock, options, args...);
 #ifndef HOLDFAST_DRIVER_BLOCKING_DRIVER_H_
@@ -32,7 +32,7 @@ ABSL_ATTRIBUTE_ALWAYS_INLINE inline auto RunBlocking(std::tuple<Policies...>& po
                 "what does not throw is a success");
   static_assert(
       HasResultTraits<R> || std::is_void_v<R>,
-      "specialise holdfast::ResultTraits for what the executor returns (result.h), or put "
+      "specialize holdfast::ResultTraits for what the executor returns (result.h), or put "
       "the executor in holdfast::Catching (catching.h), to which what does not throw is a "
       "success");
   if constexpr (HasResultTraits<R>) {

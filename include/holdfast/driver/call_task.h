@@ -1,12 +1,12 @@
-// A CallTask is a call in a driver where nothing blocks: what happens to the call is told to it,
-// and it tells its driver what to do next. For those who write such a driver (Asio, the simulator);
-// everybody else calls what the driver makes of a stack.
+// A CallTask runs one call in a driver that does not block: the driver reports events (a timer
+// fired, an attempt completed), and the CallTask tells the driver what to do next. For driver
+// authors; Asio's and the simulator's drivers are made with it.
 //
 //   struct Driver {                                    // of this one call
-//     void SetTimer(holdfast::TimePoint at);           // in place of the one before; max(): none
-//     void Launch();                                   // start an attempt
-//     void CancelAttempt(holdfast::EndReason why);    // ask it to end soon
-//     void Finished(std::exception_ptr error);         // TakeResult(), where there is no error
+//     void SetTimer(holdfast::TimePoint at);         // replaces the timer before; max(): no timer
+//     void Launch();                                 // start an attempt
+//     void CancelAttempt(holdfast::EndReason why);   // ask the attempt to end soon
+//     void Finished(std::exception_ptr error);       // the end; TakeResult() if error is null
 //   };
 #ifndef HOLDFAST_DRIVER_CALL_TASK_H_
 #define HOLDFAST_DRIVER_CALL_TASK_H_
@@ -25,9 +25,9 @@
 
 namespace holdfast::driver {
 
-// `CallType` is the driver's own class of calls; its ForgetNow is public. Not thread-safe: the
-// driver tells it one thing after the other, and none while a call of its own returns (Launch does
-// not complete the attempt in place).
+// `CallType` is the driver's own class of calls, whose ForgetNow is public. Not thread-safe: the
+// driver reports one event at a time, and none while it is itself being called by the CallTask, so
+// Launch must not complete the attempt before it returns.
 template <class Driver, class CallType, class R, class Policies>
 class CallTask {
  public:
@@ -38,7 +38,7 @@ class CallTask {
     Walk([this] { return machine_.Start(); });
   }
 
-  // The timer's time has come, or the call's waker was rung.
+  // The timer fired, or the call's waker was woken.
   void Woken() {
     if (phase_ == Phase::kWaiting) {
       Walk([this] { return machine_.Resume(); });
@@ -48,7 +48,7 @@ class CallTask {
     }
   }
 
-  // The caller wants no more of it.
+  // The caller requested a stop.
   void Stopped() {
     stopped_ = true;
     if (phase_ == Phase::kWaiting) {
@@ -58,8 +58,8 @@ class CallTask {
     }
   }
 
-  // The attempt ended with the result `make()`, or threw. One that failed or threw after it was
-  // asked to end has done so because of that.
+  // The attempt ended with the result `make()`, or threw. A failure or an exception after
+  // CancelAttempt is taken as its consequence: the call ends as cancelled or late.
   template <class F>
   void Completed(F&& make) {
     Walk([&] {

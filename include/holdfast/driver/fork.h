@@ -1,6 +1,6 @@
-// A policy that forks sends what is below it on branches of the call, of which it need not await
-// all: Hedge, and Timeout given a thread pool. What a driver must know to run one; everybody else
-// uses hedge.h and timeout.h.
+// A forking policy runs what is below it in parallel branches of the call, and need not wait for
+// all of them: Hedge, and Timeout with a thread pool. For driver authors; everybody else uses
+// hedge.h and timeout.h.
 //
 //   static_assert(holdfast::driver::ForkingPolicy<holdfast::Hedge<>>);
 #ifndef HOLDFAST_DRIVER_FORK_H_
@@ -21,22 +21,24 @@
 
 namespace holdfast::driver {
 
-// Beside the shape of every policy. The first branch is sent at once; the first success is the
-// result, or else, when no branch is left, the first failure that is no refusal. At the call's
-// deadline the call goes on without those that are still under way, unless it must not (MayLeave).
+// What a forking policy has beside the members of every policy. The first branch is sent at once.
+// The result is the first success or, when all branches have ended without one, the first failure
+// that is no refusal. At the call's deadline the call goes on without the branches that still run,
+// unless MayLeave (repeatability.h) forbids it.
 //
-// A policy with a kAsksRequest that is true does not compile around a call whose request says
-// nothing of running twice.
+// A policy with `static constexpr bool kAsksRequest = true` does not compile around a call whose
+// first argument has no RequestTraits.
 template <class P>
 concept ForkingPolicy =
     Policy<P> && requires(const P& policy, const Call& call, TimePoint now, int sent) {
-      // When to send one more, at `now`, when number `sent` was sent; TimePoint::max(): never.
+      // When to send the next branch, where branch number `sent` was sent at `now`;
+      // TimePoint::max(): never.
       { policy.NextBranch(now, sent) } -> std::same_as<TimePoint>;
-      // Whether `call` may: asked when it is time.
+      // Whether `call` may send another branch; asked when it is time for it.
       { policy.MayBranch(call) } -> std::same_as<bool>;
-      // Pays for it, at `now`; false if it can't.
+      // Pays for a branch, at `now`; false if the budget is spent.
       { policy.TakeBranch(now) } -> std::same_as<bool>;
-      // It could not be sent, and costs nothing.
+      // Returns that payment: the branch could not be sent.
       { policy.ReturnBranch() } -> std::same_as<void>;
       // Where the blocking driver runs branches.
       { policy.pool() } -> std::same_as<ThreadPool*>;
@@ -114,9 +116,21 @@ consteval bool CheckWord() {
   if constexpr (requires { requires Fork::kAsksRequest; }) {
     static_assert(kSaysRepeatability<Args...>,
                   "Hedge may run this call twice at once, and nothing says that it may: give it "
-                  "your word, Hedge(options, HedgeAll()) or a function of the call, or specialise "
+                  "your word, Hedge(options, HedgeAll()) or a function of the call, or specialize "
                   "RequestTraits for the call's first argument (holdfast/repeatability.h)");
   }
+  return true;
+}
+
+// Likewise: each branch has copies of the arguments, and may run on when the call has returned.
+template <class... Args>
+consteval bool CheckCopies() {
+  static_assert(
+      (kMayOutliveCall<std::decay_t<Args>> && ...),
+      "below a policy that forks (Hedge, Timeout with a pool) an attempt may outlive the call, and "
+      "a view, a pointer or a reference to an argument would dangle: pass a std::string, a "
+      "std::vector or a std::shared_ptr instead, or, where what it points to lives long enough, "
+      "specialize holdfast::kMayOutliveCall for its type (holdfast/call/repeatability.h)");
   return true;
 }
 

@@ -1,6 +1,6 @@
-// The machine walks one call down through the policies of a stack to the executor and its result
-// back up. It never waits and never runs the executor by itself: it tells its driver what to do
-// next. For those who write a driver; everybody else uses stack.h.
+// A Machine walks one call down through the policies of a stack to the executor, and the result
+// back up. It never waits and never runs the executor on its own: each step tells the driver what
+// to do next. For driver authors; everybody else uses stack.h.
 //
 //   driver::Machine<R, Policies...> machine(policies, call);
 //   driver::Step step = machine.Start();
@@ -73,13 +73,13 @@ const absl::Status& AttemptTooLate();           // no refusal: of an attempt cut
 
 namespace holdfast::driver {
 
-// One call's way through `policies`. States live in the machine, one for each policy that the call
-// is in; a state ends when the result has passed its policy, and states that never see one end with
-// the machine or as soon as the call is abandoned, innermost first.
+// One call through `policies`. The machine holds a State for each policy that the call is in. A
+// State is destroyed when the result has passed its policy; States that never see a result are
+// destroyed with the machine, or as soon as the call is abandoned, innermost first.
 //
-// The way down and up is unrolled at compile time, and no step recurses into one that was already
-// taken: a policy that says Again goes through the driver. Not thread-safe; a driver may move from
-// thread to thread between steps.
+// The way down and up is unrolled at compile time. Recursion is bounded by the number of policies:
+// a policy that returns Again goes through the driver. Not thread-safe; a driver may call it from
+// another thread for each step.
 template <class R, class... Policies>
 class Machine {
  public:
@@ -100,8 +100,8 @@ class Machine {
     return Down<0>();
   }
 
-  // Runs the executor as `attempt()`, which returns an R. What it throws passes through, with every
-  // state ended first.
+  // Runs the executor as `attempt()`, which returns an R. If it throws, every State is destroyed
+  // and the exception leaves this function.
   template <class F>
   ABSL_ATTRIBUTE_ALWAYS_INLINE Step Execute(F&& attempt) {
     Begin();
@@ -114,8 +114,8 @@ class Machine {
     return Finish();
   }
 
-  // Execute in parts, for an executor that is not done when it returns: Begin(), and at its end
-  // Complete(), Fail() or Cancel().
+  // Execute in two parts, for an asynchronous executor: Begin() before it starts, and when it has
+  // ended Complete(), Fail() or Cancel().
   ABSL_ATTRIBUTE_ALWAYS_INLINE void Begin() { call_.BeginAttempt(); }
 
   // The executor's result is `make()`.
@@ -125,13 +125,13 @@ class Machine {
     return Finish();
   }
 
-  // The executor threw, and its driver hands that on; every state ends.
+  // The executor threw, and the driver passes the exception on; every State is destroyed.
   ABSL_ATTRIBUTE_NOINLINE void Fail() {
     call_.ForgetNow();
     Abandon(Abandonment::kThrew);
   }
 
-  // The caller stopped the call: every state ends, and the result says so.
+  // The caller requested a stop: every State is destroyed, and the result is kCancelled.
   ABSL_ATTRIBUTE_NOINLINE Step Cancel() {
     call_.ForgetNow();
     Abandon(Abandonment::kCancelled);
@@ -141,13 +141,13 @@ class Machine {
     return Up<0>();
   }
 
-  // Ends every state, where a policy threw.
+  // A policy threw: destroys every State.
   void Drop() { DestroyStates(); }
 
   // The end of the wait that the last step asked for.
   TimePoint wait_until() const { return *wait_until_; }
 
-  // Goes on after a wait, at the policy that asked for it.
+  // Continues after a wait, at the policy that asked for it.
   ABSL_ATTRIBUTE_NOINLINE Step Resume() {
     call_.ForgetNow();
     if (reporting()) call_.ReportWait(*wait_began_);

@@ -1,5 +1,5 @@
-// A Race is between the branches of a call below a policy that forks (fork.h): who has won, and
-// what the call makes of them. For those who write a driver.
+// A Race decides between the parallel branches of a call below a forking policy (fork.h): which
+// branch has won, and the result with which the call goes on. For driver authors.
 //
 //   holdfast::driver::BranchRecord record;                  // of a branch, for its call
 //   static_assert(holdfast::driver::BranchEnd::kFailed > holdfast::driver::BranchEnd::kRefused);
@@ -30,17 +30,17 @@
 
 namespace holdfast::driver {
 
-// How a branch ended, the worst first. A conflict is an answer that may only say that another
-// branch is there, whose result is awaited then.
+// How a branch ended, the worst first. A conflict is an answer that may only mean that the service
+// has seen another branch of the call; the result of that other branch is awaited then.
 enum class BranchEnd : std::uint8_t { kUnderWay, kRefused, kFailed, kConflict, kSucceeded };
 
-// What the call that forked must know of a branch.
+// What the call knows of one of its branches.
 struct BranchRecord {
   TimePoint sent = {};
   int attempts_before = 0;  // of the call
   int attempts = 0;         // when it ended
   bool rejected = false;
-  bool lingers = false;  // an attempt of its own runs on
+  bool lingers = false;  // an attempt that it abandoned still runs
   TimePoint retry_at = TimePoint::min();
   Duration retry_spread{0};
   EndReason ended_by = EndReason::kSuccess;
@@ -97,12 +97,12 @@ namespace holdfast::driver {
 // What a driver keeps of a branch that knows how to run itself.
 struct NothingKept {};
 
-// `Running` is what a driver keeps of a branch. Held by the call and by each branch that is under
-// way, whichever lasts longest, and with it what lingers. A branch may end in any thread; the rest
-// is for the call's.
+// `Running` is what a driver keeps for a branch. The call and each running branch hold the Race by
+// std::shared_ptr, and what it keeps as an AbandonedAttempt lives as long. A branch may end in any
+// thread; every other member is called by the call's thread only.
 //
-// A driver's `send(branch)` starts a branch with the options that OptionsOf gives it, and says
-// whether it could.
+// The driver's `send(branch)` starts a branch with the options from OptionsOf, and returns whether
+// it could.
 template <class R, class Running = NothingKept>
 class Race : public AbandonedAttempt {
  public:
@@ -116,10 +116,10 @@ class Race : public AbandonedAttempt {
     bool awaited = false;                  // it had ended when the call went on
   };
 
-  // `caller` is rung when a branch has ended.
+  // `caller` is woken when a branch has ended.
   Race(Call& call, Waker& caller) : branches_(call), key_(call.key()), caller_(&caller) {}
 
-  // Sends the first branch. False if it can't be sent: the call is refused then.
+  // Sends the first branch. Returns false if it can't be sent: the call is then refused.
   template <class Fork, class Send>
   bool Begin(const Fork& fork, Call& call, const Send& send) {
     if (!SendOne(send)) {
@@ -130,7 +130,7 @@ class Race : public AbandonedAttempt {
     return true;
   }
 
-  // Whether it is time for Resolve. If not, another branch is sent when it is time for that.
+  // Returns true when it is time for Resolve; until then, sends the next branch when that is due.
   template <class Fork, class Send>
   bool Poll(const Fork& fork, Call& call, bool stopped, const Send& send) {
     if (Over()) return true;

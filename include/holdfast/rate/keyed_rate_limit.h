@@ -28,6 +28,7 @@
 #include "holdfast/base/settings.h"
 #include "holdfast/call/call.h"
 #include "holdfast/call/key_function.h"
+#include "holdfast/call/policy.h"
 #include "holdfast/rate/internal/no_options.h"
 #include "holdfast/rate/internal/rate_limit_plan.h"
 #include "holdfast/rate/keyed_token_bucket.h"
@@ -168,6 +169,12 @@ KeyedRateLimit(KeyedTokenBucket::Options, KeyedRateLimitOptions) -> KeyedRateLim
 template <class TrueCost>
 KeyedRateLimit(KeyedTokenBucket::Options, KeyedRateLimitOptions, TrueCost)
     -> KeyedRateLimit<TrueCost>;
+
+// Stack(buckets) means Stack(KeyedRateLimit(buckets)).
+template <>
+struct PolicyOf<KeyedTokenBucket> {
+  using type = KeyedRateLimit<>;
+};
 
 }  // namespace holdfast
 

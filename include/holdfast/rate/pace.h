@@ -19,6 +19,7 @@
 #include "holdfast/base/internal/validate.h"
 #include "holdfast/base/settings.h"
 #include "holdfast/call/call.h"
+#include "holdfast/call/policy.h"
 #include "holdfast/call/policy_info.h"
 #include "holdfast/call/verdict.h"
 #include "holdfast/rate/internal/no_options.h"
@@ -101,6 +102,12 @@ class Pace {
 
   std::shared_ptr<Pacer> pacer_;
   internal::Live<PaceOptions> options_;
+};
+
+// Stack(pacer) means Stack(Pace(pacer)).
+template <>
+struct PolicyOf<Pacer> {
+  using type = Pace;
 };
 
 }  // namespace holdfast

@@ -26,6 +26,7 @@
 
 #include "holdfast/base/settings.h"
 #include "holdfast/call/call.h"
+#include "holdfast/call/policy.h"
 #include "holdfast/rate/internal/no_options.h"
 #include "holdfast/rate/internal/rate_limit_plan.h"
 #include "holdfast/rate/token_bucket.h"
@@ -174,6 +175,12 @@ template <std::same_as<Settings<RateLimitOptions>> S, class TrueCost>
 RateLimit(std::shared_ptr<TokenBucket>, std::shared_ptr<S>, TrueCost) -> RateLimit<TrueCost>;
 template <std::same_as<Settings<RateLimitOptions>> S>
 RateLimit(std::vector<std::shared_ptr<TokenBucket>>, std::shared_ptr<S>) -> RateLimit<>;
+
+// Stack(bucket) means Stack(RateLimit(bucket)).
+template <>
+struct PolicyOf<TokenBucket> {
+  using type = RateLimit<>;
+};
 
 }  // namespace holdfast
 

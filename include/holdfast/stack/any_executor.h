@@ -1,5 +1,5 @@
-// AnyExecutor is one type for executors with stacks of any kind around them: for a member, a
-// parameter, a container.
+// AnyExecutor is a type-erased executor with a stack around it, for use as a member, a parameter or
+// an element of a container.
 //
 //   holdfast::AnyExecutor<absl::StatusOr<Reply>(const Request&)> fetch =
 //       holdfast::Stack(holdfast::Retry({})).Around(transport);
@@ -19,10 +19,10 @@ namespace holdfast {
 template <class Signature>
 class AnyExecutor;
 
-// Holds anything that has With(CallOptions, args...), as what Stack::Around returns; an executor
-// without a stack goes in as Stack().Around(executor). Copies share it. It costs a virtual call,
-// and an allocation when it is made. It can be the executor of another stack, whose deadline and
-// stop token it then obeys.
+// Holds anything with a member With(CallOptions, args...), such as what Stack::Around returns; put
+// an executor without policies in as Stack().Around(executor). Copies share what they hold. Making
+// one costs an allocation, and each call a virtual call. It can be the executor of another stack,
+// and then obeys the deadline and the stop token of that stack's calls.
 template <class R, class... Args>
 class AnyExecutor<R(Args...)> {
  public:

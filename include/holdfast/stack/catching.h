@@ -1,6 +1,6 @@
-// Catching makes a result of what an executor throws, so that a stack can try it again, count it
-// and report it. The caller gets what the executor returns, or, where the last attempt threw, that
-// very exception.
+// Catching turns an exception of an executor into a result, so that a stack can retry it, count it
+// and report it. The caller gets the value that the executor returned or, if the last attempt
+// threw, that exception.
 //
 //   auto count = holdfast::Stack(holdfast::Retry({}), holdfast::Timeout(2s))
 //                    .Around(holdfast::Catching(query, holdfast::RetryOn<DbBusy>()));
@@ -74,7 +74,8 @@ std::optional<absl::Status> StatusBy(Classify& classify, const std::exception_pt
 
 }  // namespace internal
 
-// A classifier by types: these, and what derives from them, may pass by themselves (kUnavailable).
+// A classifier: exceptions of these types, and of types derived from them, are transient
+// (kUnavailable).
 template <class... Exceptions>
 struct RetryOn {
   std::optional<absl::Status> operator()(const std::exception_ptr& error) const {
@@ -100,24 +101,25 @@ struct RetryOn {
   }
 };
 
-// An executor, around one of any kind: blocking, asynchronous (an operation of Asio, or a
-// coroutine) or simulated. It may return anything, also void: what has no ResultTraits is a
-// success.
+// An executor around another one of any kind: blocking, asynchronous (an operation of Asio, or a
+// coroutine) or simulated. That one may return any type, void included; a value of a type without
+// ResultTraits is a success.
 //
-// What an exception means is what the first classifier says that knows it, else StatusOfException
-// (error.h): kUnavailable, kResourceExhausted, kDeadlineExceeded and kAborted may pass, and Retry
-// tries again; OK is an answer that is thrown, and a success to every policy. A classifier takes
-//   const std::exception_ptr&   and returns an absl::Status, or an optional one: nullopt where it
-//                               does not know; or
-//   const E&                    and returns an absl::Status; it knows what derives from E.
-// It is called once for each attempt that threw, in as many threads as make calls; what it throws
-// passes to the caller. An exception costs what it costs to throw it, once more for each
-// classifier, and at the end to throw it again; a call that does not throw pays nothing for all
-// this.
+// The first classifier that knows an exception gives the status that it means; if none does,
+// StatusOfException (error.h) does. kUnavailable, kResourceExhausted, kDeadlineExceeded and
+// kAborted are transient: Retry retries them. OK makes the exception a success to every policy. A
+// classifier takes either
+//   const std::exception_ptr&   and returns an absl::Status, or a std::optional of one that is
+//                               nullopt for an exception that it does not know; or
+//   const E&                    and returns an absl::Status; it knows E and types derived from it.
+// A classifier is called once for each attempt that threw, in every thread that makes calls; an
+// exception of its own goes to the caller. An exception costs one throw, one more for each
+// classifier, and one to rethrow it at the end; a call that does not throw costs nothing extra.
 //
-// Where a policy has something to say (a refusal, a deadline) and the result no room for it, the
-// caller gets a StatusError. A stack that is the executor of another hands on what was caught; what
-// else stands between, as an AnyExecutor, throws it, and is put in Catching itself.
+// Where a policy refuses a call, or a deadline cuts it off, and the result type can't hold a
+// status, the caller gets a StatusError. A stack that is the executor of another passes on what it
+// caught. Anything else between two stacks, such as an AnyExecutor, throws the exception, and has
+// to be put in Catching itself.
 template <class Executor, class... Classify>
 class Catching {
  public:
@@ -139,15 +141,15 @@ class Catching {
         [&]() -> decltype(auto) { return executor_.With(options, std::forward<Args>(args)...); });
   }
 
-  // For a stack around it, where it is in one itself.
+  // For a stack around this one, where the executor is itself a stack.
   TimeBelow TimeBelowAt(TimePoint now) const
     requires internal::BoundsTime<Executor>
   {
     return executor_.TimeBelowAt(now);
   }
 
-  // For drivers, in which an executor does not return its result: what it is that gave `error`, of
-  // which the driver knows `otherwise` better than StatusOfException.
+  // For driver authors, where an executor does not return its result: the result for `error`. If no
+  // classifier knows it, its status is `otherwise`, or else that of StatusOfException.
   template <class T>
   Caught<T> Thrown(std::exception_ptr error,
                    const std::optional<absl::Status>& otherwise = std::nullopt) {

@@ -2,8 +2,8 @@
 //
 //   auto fetch = holdfast::Stack(holdfast::Timeout(10s),                // the whole call
 //                                holdfast::Retry({.max_attempts = 4}),
-//                                holdfast::CircuitBreak(breaker),       // each attempt
-//                                holdfast::Timeout(2s))
+//                                breaker,             // a std::shared_ptr<CircuitBreaker>
+//                                holdfast::Timeout(2s))                 // one attempt
 //                    .Around(executor);
 //   absl::StatusOr<Reply> reply = fetch(request);
 //   reply = fetch.With({.deadline = soon, .stop = token}, request);
@@ -13,6 +13,8 @@
 #include <absl/base/attributes.h>
 #include <absl/status/status.h>
 
+#include <concepts>
+#include <memory>
 #include <string>
 #include <tuple>
 #include <type_traits>
@@ -23,6 +25,8 @@
 #include "holdfast/base/internal/object_clock.h"
 #include "holdfast/call/call.h"
 #include "holdfast/call/caught.h"
+#include "holdfast/call/policy.h"
+#include "holdfast/call/verdict.h"
 #include "holdfast/driver/blocking_driver.h"
 #include "holdfast/driver/machine.h"
 #include "holdfast/stack/internal/stack_info.h"
@@ -40,18 +44,52 @@ namespace internal {
 
 // An executor that could only be called with its arguments moved into it.
 template <class Executor, class... Args>
-concept WantsToMove =
-    !Executes<Executor, AttemptArg<Args>...> && std::is_invocable_v<Executor&, Args...>;
+concept WantsToMove = !Executes<Executor, AttemptArg<Args>...> && CallableWith<Executor, Args...>;
+
+template <class Executor, class... Args>
+concept TakesOthers = !Executes<Executor, AttemptArg<Args>...> && !CallableWith<Executor, Args...>;
+
+// holdfast/asio.h is included.
+template <class Level>
+concept HasAsyncDriver = requires(const Level& level) { AsyncDriver(level); };
+
+template <class P>
+concept HasBefore = requires(P& policy, Call& call, typename P::State& state) {
+  { policy.Before(call, state) } -> std::same_as<Verdict>;
+};
 
 template <class Policies, class Executor>
 Decorated<Executor, Policies> Decorate(StackSegment<Policies, Executor> level, Clock* clock) {
   return Decorated<Executor, Policies>(std::move(level), clock);
 }
 
+// What a part of a Stack stands for. Of a part that is refused nothing else is said.
 template <class P>
 auto AsPolicies(P policy) {
-  static_assert(Policy<P>, "a part of a Stack is a policy (State, Before, After) or a Stack");
-  return std::tuple<P>(std::move(policy));
+  static_assert(Policy<P> || HasBefore<P>,
+                "a part of a Stack is a policy (State, Before, After), a std::shared_ptr to a "
+                "policy object, or a Stack");
+  static_assert(Policy<P> || !HasBefore<P>,
+                "a policy of a Stack has no `template <class R> Next After(Call&, State&, R&)`, or "
+                "its State can't be default-constructed: see docs/custom_policy.md");
+  if constexpr (Policy<P>) {
+    return std::tuple<P>(std::move(policy));
+  } else {
+    return std::tuple<>();
+  }
+}
+template <class Object>
+auto AsPolicies(std::shared_ptr<Object> object) {
+  static_assert(HasPolicy<Object>,
+                "Stack has no policy for this std::shared_ptr: include the header of the policy "
+                "(circuit_break.h for a CircuitBreaker, rate_limit.h for a TokenBucket, bulkhead.h "
+                "for a Semaphore, ...), or specialize holdfast::PolicyOf for an object of yours");
+  if constexpr (HasPolicy<Object>) {
+    using P = typename PolicyOf<Object>::type;
+    return std::tuple<P>(P(std::move(object)));
+  } else {
+    return std::tuple<>();
+  }
 }
 template <class... Parts>
 auto AsPolicies(Stack<Parts...>&& stack) {
@@ -61,11 +99,23 @@ auto AsPolicies(Stack<Parts...>&& stack) {
 }  // namespace internal
 
 // A value: policies, outermost first. Copies share the policy objects that the policies share. A
-// Stack among the parts stands for its own policies in that place.
+// part is one of these:
+//   - a policy;
+//   - a std::shared_ptr to a policy object, which means the object's policy with default options:
+//     Stack(breaker) is Stack(CircuitBreak(breaker)). It throws std::invalid_argument for a null
+//     one. For an object of yours see PolicyOf (policy.h);
+//   - another Stack, which means its policies in that place.
 //
-// Orders that make no sense, whatever the settings, do not compile: a Fallback inside of a Retry, a
-// Hedge or a breaker, which would take its answer for a success; and a Retry inside of a Retry,
-// unless it is a NestedRetry. Validate finds what does not fit in numbers.
+// Some orders of policies are wrong whatever the settings, and do not compile:
+//   - a policy that replaces a failure (Fallback) inside of one that repeats or counts calls
+//   (Retry,
+//     Hedge, CircuitBreak, KeyedCircuitBreak, AdaptiveThrottle, AdaptiveLimit): that one would take
+//     the substitute for a success of the service;
+//   - a policy that may answer without a call (Cache) inside of one that counts or times calls
+//     (Hedge, CircuitBreak, KeyedCircuitBreak, AdaptiveThrottle, AdaptiveLimit);
+//   - a Retry inside of a Retry, unless the inner one is a NestedRetry.
+// A policy of yours takes part in these rules by its traits (policy.h). Validate finds settings
+// that contradict each other.
 template <class... Parts>
 class Stack {
  public:
@@ -76,16 +126,16 @@ class Stack {
   explicit Stack(Parts... parts)
       : policies_(std::tuple_cat(internal::AsPolicies(std::move(parts))...)) {}
 
-  // The executor with this stack around it, callable with the executor's own arguments. The
-  // executor is any callable that takes those arguments and a Call&, or else those arguments, and
-  // returns a type that has ResultTraits; it is copied (std::ref keeps it where it is). A null
-  // clock is SteadyClock(); the clock must outlive what is returned, and
-  // attempts that were left to themselves.
+  // Returns the executor with this stack around it, callable with the executor's own arguments. The
+  // executor is any callable that takes those arguments, or those arguments and a Call& at the end,
+  // and returns a type with ResultTraits. One that can be called both ways, such as a lambda that
+  // takes (auto&&... args), does not get the Call. The executor is copied; std::ref avoids that.
   //
-  // This is the place to give a clock to a stack and all of its policy objects: those without one
-  // take it, and keep it for good, so it must outlive their methods without At as well. Throws
-  // std::invalid_argument, with nothing taken, where an object or a stack inside of this one is on
-  // another clock: a breaker that was opened at the time of one is half-open by that of the other.
+  // `clock`: null means SteadyClock(). The clock must outlive the returned callable and any
+  // abandoned attempt. Policy objects of this stack that have no clock take this one and keep it,
+  // so the clock must outlive their methods without At as well. Throws std::invalid_argument, with
+  // nothing changed, if a policy object or a stack inside of this one has another clock: the times
+  // of two clocks can't be compared.
   template <class Executor>
   auto Around(Executor executor, Clock* clock = nullptr) const {
     internal::BindClocks(policies_, executor, clock);
@@ -93,23 +143,30 @@ class Stack {
                               clock);
   }
 
-  // The same for an asynchronous executor, with holdfast/asio.h: see there. `io` may be an executor
-  // of Asio, or a context, to run in where a handler has none of its own, and then an TimerClock*.
+  // The same for an asynchronous executor; needs holdfast/asio.h, which documents it. `io` is
+  // nothing, or an executor or a context of Asio, in which calls run whose handler has no executor
+  // of its own, optionally followed by a TimerClock*.
   template <class Executor, class... Io>
   auto AroundAsync(Executor executor, Io&&... io) const {
-    internal::BindClocks(policies_, executor, internal::ClockAmong(io...));
-    return DecorateAsync(internal::SplitAtForkingPolicy(policies_, std::move(executor)),
-                         std::forward<Io>(io)...);
+    using Level = decltype(internal::SplitAtForkingPolicy(policies_, std::move(executor)));
+    static_assert(internal::HasAsyncDriver<Level>,
+                  "AroundAsync needs the asynchronous driver: include holdfast/asio.h");
+    if constexpr (internal::HasAsyncDriver<Level>) {
+      internal::BindClocks(policies_, executor, internal::ClockAmong(io...));
+      return DecorateAsync(internal::SplitAtForkingPolicy(policies_, std::move(executor)),
+                           std::forward<Io>(io)...);
+    }
   }
 
-  // For a log, as in `Timeout(10s) > Retry(4 attempts, backoff up to 700ms) > Timeout(2s)`: each
-  // policy with the name of its object, if it has one, and its settings. Of a policy of yours it is
-  // the kName, or else "policy", and what its Info() say (policy_info.h).
+  // Returns a text for logs, as in `Timeout(10s) > Retry(4 attempts, backoff up to 700ms) >
+  // Timeout(2s)`: for each policy its name, the name of its object, if it has one, and its
+  // settings. For a policy of yours that is its kName, or else "policy", and the settings of its
+  // Info() (policy_info.h).
   std::string Describe() const { return internal::DescribeStack(Info()); }
 
   Policies TakePolicies() && { return std::move(policies_); }
 
-  // For Validate, and for UpdateAll with what would change.
+  // For Validate; for UpdateAll, as if `changes` had been made.
   std::vector<internal::NamedInfo> Info(const internal::Changes& changes = {}) const {
     return internal::InfoOfAll(policies_, changes);
   }
@@ -118,37 +175,42 @@ class Stack {
   Policies policies_;
 };
 
-// Refuses, with kInvalidArgument and a sentence, a stack whose settings do not fit each other:
-//   - an attempt of a Retry may take as long as the Timeout around that;
-//   - all its attempts, with the longest delays between them, may take longer than that, unless
-//     max_elapsed ends them before;
-//   - a Hedge sends the last one when the Timeout around it is over;
-//   - a policy's max_wait is longer than the Timeout around it, or it has none and there is none;
-//   - a Retry waits for refusals without a Timeout around it, or for a breaker that is open for as
-//     long as that;
-//   - a breaker's probe_lease is shorter than a call below it may take;
-//   - a breaker's window of time is less than twice as long as a call below it may take: too many
-//     of those that run out of time would be forgotten before they end;
-//   - a half-open breaker lets more probes through at once than a Bulkhead inside of it.
-// The first and third, and the factor of two, are those of Microsoft.Extensions.Http.Resilience
-// (HttpStandardResilienceOptions and HttpStandardHedgingResilienceOptions).
+// Reports settings that contradict each other: OK, or kInvalidArgument with a sentence that names
+// the policies and says what to change. It refuses a stack in which
+//   - one attempt of a Retry may take as long as the Timeout around the Retry;
+//   - all attempts of a Retry, with the longest delays between them, may take longer than the
+//   Timeout
+//     around the Retry, unless its max_elapsed ends them earlier;
+//   - a Hedge sends its last attempt when the Timeout around the Hedge has expired;
+//   - the max_wait of a policy is longer than the Timeout around it, or both are missing;
+//   - a Retry waits for refusals and has no Timeout around it, or waits for a breaker that stays
+//   open
+//     for at least as long as that Timeout;
+//   - the probe_lease of a breaker is shorter than a call below the breaker may take;
+//   - the window of a breaker is less than twice as long as a call below it may take: too many
+//     of the calls that time out would be forgotten before they end;
+//   - a half-open breaker admits more probes at once than a Bulkhead inside of it admits calls.
+// The first and third rule, and the factor of two, are those of
+// Microsoft.Extensions.Http.Resilience (HttpStandardResilienceOptions and
+// HttpStandardHedgingResilienceOptions).
 //
-// The Timeout around a policy is the tightest one outside of it. How long something may take is
-// what the nearest one inside says; an AdaptiveTimeout says its max, and waiting for tokens or
-// permits does not count. What is unlimited or unknown refuses nothing, nor does a policy of yours,
-// unless it has Info() (policy_info.h). Limits are those of this moment.
+// "The Timeout around a policy" is the tightest Timeout outside of it. How long a call or an
+// attempt may take is the limit of the nearest Timeout inside; for an AdaptiveTimeout that is its
+// max. Time spent waiting for tokens or permits is not counted. Settings that are unlimited or
+// unknown are ignored, as is a policy of yours that has no Info() (policy_info.h). Validate reads
+// the settings as they are at this moment.
 template <class... Parts>
 absl::Status Validate(const Stack<Parts...>& stack) {
   return internal::ValidateStack(stack.Info());
 }
 
-// An executor with a stack around it. Calls may run in any number of threads at once, as far as the
-// executor and the user's own policies allow it; every policy of Holdfast does.
+// An executor with a stack around it. Calls may run in any number of threads at once, if the
+// executor and your own policies allow it; every policy of Holdfast does.
 //
-// Arguments are passed to each attempt unchanged and are never moved from: the executor gets an
-// lvalue as it is, anything else as const. Around an executor in Catching a call returns what that
-// returns, throws what it threw last, and throws a StatusError where a policy has something to say
-// that the result has no room for.
+// Each attempt gets the same arguments, which are never moved from: the executor gets an lvalue as
+// it is, and anything else as const. Around an executor in Catching, a call returns what the
+// executor returned, or throws what its last attempt threw; where a policy refuses the call or cuts
+// it off and the result type can't hold a status, the call throws a StatusError.
 template <class Executor, class Policies>
 class Decorated {
  public:
@@ -159,27 +221,22 @@ class Decorated {
     internal::CheckForks(executor_);
   }
 
-  // Inlined where it is called: that saves a sixth of what a stack of five costs, and all that
-  // waits, refuses or tries again is out of line.
+  // Makes a call. Out of line, with the policies inlined into it: inlined at each place that calls,
+  // they would take 3 KB of code there.
   template <class... Args>
     requires internal::Executes<Executor, internal::AttemptArg<Args>...>
-  ABSL_ATTRIBUTE_ALWAYS_INLINE auto operator()(Args&&... args) const {
-    return With(CallOptions{}, std::forward<Args>(args)...);
+  ABSL_ATTRIBUTE_NOINLINE auto operator()(Args&&... args) const {
+    return Run(CallOptions{}, std::forward<Args>(args)...);
   }
 
-  // The same with what the caller has to say about this one call.
+  // The same with options of this one call.
   template <class... Args>
     requires internal::Executes<Executor, internal::AttemptArg<Args>...>
-  ABSL_ATTRIBUTE_ALWAYS_INLINE auto With(const CallOptions& options, Args&&... args) const {
-    if constexpr (internal::kIsCaught<decltype(WithCaught(options, std::forward<Args>(args)...))>) {
-      return WithCaught(options, std::forward<Args>(args)...).Release();
-    } else {
-      return WithCaught(options, std::forward<Args>(args)...);
-    }
+  ABSL_ATTRIBUTE_NOINLINE auto With(const CallOptions& options, Args&&... args) const {
+    return Run(options, std::forward<Args>(args)...);
   }
 
-  // For drivers and whatever else is around it: the same, but what an executor in Catching threw is
-  // in a Caught.
+  // For driver authors: the same, but what an executor in Catching threw is returned in a Caught.
   template <class... Args>
     requires internal::Executes<Executor, internal::AttemptArg<Args>...>
   ABSL_ATTRIBUTE_ALWAYS_INLINE auto WithCaught(const CallOptions& options, Args&&... args) const {
@@ -192,7 +249,7 @@ class Decorated {
     return internal::BoundedBy(policies_, 0, now, internal::TimeIn(executor_, now));
   }
 
-  // Only say why they can't be called with these.
+  // These overloads only state why the call does not compile.
   template <class... Args>
     requires internal::WantsToMove<Executor, Args...>
   void operator()(Args&&... args) const {
@@ -206,10 +263,33 @@ class Decorated {
                   "can't be copied by const reference, or in a std::shared_ptr");
   }
 
+  template <class... Args>
+    requires internal::TakesOthers<Executor, Args...>
+  internal::NotCallable operator()(Args&&... args) const {
+    return With(CallOptions{}, std::forward<Args>(args)...);
+  }
+  template <class... Args>
+    requires internal::TakesOthers<Executor, Args...>
+  internal::NotCallable With(const CallOptions&, Args&&...) const {
+    static_assert(!internal::TakesOthers<Executor, Args...>,
+                  "the executor in this stack can't be called with these arguments, neither alone "
+                  "nor with a Call& after them");
+    return {};
+  }
+
   // For a stack around it.
   Clock* StackClock() const { return clock_ == nullptr ? SteadyClock() : clock_; }
 
  private:
+  template <class... Args>
+  ABSL_ATTRIBUTE_ALWAYS_INLINE auto Run(const CallOptions& options, Args&&... args) const {
+    if constexpr (internal::kIsCaught<decltype(WithCaught(options, std::forward<Args>(args)...))>) {
+      return WithCaught(options, std::forward<Args>(args)...).Release();
+    } else {
+      return WithCaught(options, std::forward<Args>(args)...);
+    }
+  }
+
   // Shared by all calls, const or not: what a policy or an executor keeps in itself, it must guard.
   mutable Policies policies_;
   mutable Executor executor_;

@@ -1,10 +1,10 @@
-// UpdateAll changes several objects of a stack together.
+// UpdateAll changes several policy objects of a stack together: all of them or none.
 //
 //   auto limit = std::make_shared<holdfast::Settings<holdfast::TimeoutOptions>>(
 //       holdfast::TimeoutOptions{.limit = 2s});
 //   auto stack = holdfast::Stack(holdfast::Timeout(limit), holdfast::CircuitBreak(breaker));
 //
-//   holdfast::CircuitBreaker::Options shorter = breaker->options();  // the present ones
+//   holdfast::CircuitBreaker::Options shorter = breaker->options();  // those in force
 //   shorter.timeout = 3s;
 //   absl::Status changed = holdfast::UpdateAll(stack, holdfast::Change(limit, {.limit = 5s}),
 //                                              holdfast::Change(breaker, shorter));
@@ -35,7 +35,7 @@ concept HasInfo = requires(const S& stack, const Changes& changes) {
 
 }  // namespace internal
 
-// New options of an object that has an Update: of Settings, of a breaker, of a bucket.
+// New options for one object that has an Update, such as Settings, a breaker or a bucket.
 template <class Object>
 class Change {
  public:
@@ -51,16 +51,18 @@ class Change {
   typename Object::Options options_;
 };
 
-// Makes all changes or none to what a Stack (not what its Around returned) or an
-// http::StandardClient is made of: none where an object's own Update would refuse its options, or
-// Validate(stack) what comes out. kInvalidArgument then, and also for an object that no policy of
-// the stack has, or that is named twice. The objects may be in other stacks as well, which nobody
-// asks. For want of memory it throws std::bad_alloc, before the first change; except that the
-// change of a KeyedTokenBucket itself may need some, after those that are named before it.
+// Makes all changes, or none, to the objects of `stack`: a Stack (not what its Around returned) or
+// an http::StandardClient. Returns kInvalidArgument, with nothing changed, if
+//   - the Update of an object would refuse its new options;
+//   - Validate would refuse the stack with all changes made;
+//   - no policy of the stack uses one of the objects, or one is named twice.
+// Other stacks that share the objects are not checked. Throws std::bad_alloc before the first
+// change if memory runs out; only the change of a KeyedTokenBucket may itself need memory, and
+// throw after the changes that are named before it were made.
 //
-// Thread-safe. Calls that run meanwhile may find some of the changes made and others not yet. Let
-// one thread at a time change a stack: of two changes that each fit what there was before, both may
-// be made, and not fit each other.
+// Thread-safe. A call that runs at the same time may see some of the changes and not yet the
+// others. Change a stack from one thread at a time: two concurrent updates may each be valid and
+// contradict each other.
 template <internal::HasInfo S, class... Objects>
 absl::Status UpdateAll(const S& stack, const Change<Objects>&... changes) {
   static_assert(sizeof...(Objects) > 0, "UpdateAll(stack, Change(object, options), ...)");

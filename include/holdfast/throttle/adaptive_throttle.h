@@ -22,6 +22,7 @@
 #include "holdfast/base/internal/validate.h"
 #include "holdfast/call/call.h"
 #include "holdfast/call/internal/judged_policy.h"
+#include "holdfast/call/policy.h"
 #include "holdfast/call/policy_info.h"
 #include "holdfast/call/verdict.h"
 #include "holdfast/throttle/adaptive_throttler.h"
@@ -116,6 +117,12 @@ AdaptiveThrottle(std::shared_ptr<T>, Classify) -> AdaptiveThrottle<Classify>;
 AdaptiveThrottle(AdaptiveThrottler::Options) -> AdaptiveThrottle<>;
 template <class Classify>
 AdaptiveThrottle(AdaptiveThrottler::Options, Classify) -> AdaptiveThrottle<Classify>;
+
+// Stack(throttler) means Stack(AdaptiveThrottle(throttler)).
+template <>
+struct PolicyOf<AdaptiveThrottler> {
+  using type = AdaptiveThrottle<>;
+};
 
 }  // namespace holdfast
 

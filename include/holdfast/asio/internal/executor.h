@@ -254,10 +254,10 @@ consteval AsyncKind KindOf() {
     return AsyncKind::kOperation;
   } else if constexpr (std::is_invocable_v<Executor&, Args..., Call&, Probe>) {
     return AsyncKind::kOperationOfCall;
-  } else if constexpr (std::is_invocable_v<Executor&, Args..., Call&>) {
-    return AsyncKind::kCoroutineOfCall;
   } else if constexpr (std::is_invocable_v<Executor&, Args...>) {
     return AsyncKind::kCoroutine;
+  } else if constexpr (std::is_invocable_v<Executor&, Args..., Call&>) {
+    return AsyncKind::kCoroutineOfCall;
   } else {
     return AsyncKind::kNone;
   }

@@ -114,6 +114,7 @@ class Operation final : public Sleeper {
   void Launch() {
     if constexpr (kIsParallel<AttemptExecutor>) {
       static_assert(CheckWord<decltype(level_->executor.fork), Args...>());
+      static_assert(CheckCopies<Args...>());
       race_ = std::make_shared<ThisRace>(level_->executor.below, call_, *this, args_);
       race_->Begin(level_->executor.fork, call_, Sender());
       SetTimer(race_->NextPollAt(call_));

@@ -5,6 +5,7 @@
 #include <absl/base/attributes.h>
 #include <absl/base/optimization.h>
 
+#include <concepts>
 #include <functional>
 #include <optional>
 #include <stop_token>
@@ -26,10 +27,16 @@ namespace holdfast::internal {
 template <class Arg>
 using AttemptArg = std::conditional_t<std::is_lvalue_reference_v<Arg>, Arg, const Arg&>;
 
+// The return type of a decorated executor's overload for arguments that its executor does not take.
+// That overload only states why the call does not compile, so nothing here counts it as callable.
+struct NotCallable {};
+template <class R>
+concept IsResult = !std::same_as<std::remove_cvref_t<R>, NotCallable>;
+
 // An executor that is itself a decorated one, and so can be told what the call knows.
 template <class Executor, class... Args>
 concept TakesOptions = requires(Executor& executor, const CallOptions& options, Args... args) {
-  executor.With(options, static_cast<Args>(args)...);
+  { executor.With(options, static_cast<Args>(args)...) } -> IsResult;
 };
 
 // One of Holdfast's own, which hands on what it caught instead of throwing it.
@@ -39,9 +46,14 @@ concept HandsOnCaught = requires(Executor& executor, const CallOptions& options,
 };
 
 template <class Executor, class... Args>
-concept ExecutesItself =
-    TakesOptions<Executor, Args...> || std::is_invocable_v<Executor&, Args..., Call&> ||
-    std::is_invocable_v<Executor&, Args...>;
+concept CallableWith =
+    std::is_invocable_v<Executor&, Args...> && IsResult<std::invoke_result_t<Executor&, Args...>>;
+
+// An executor that can be called with the arguments alone is called so, and is not even asked
+// whether it takes a Call& as well: the body of a variadic lambda need not compile with one.
+template <class Executor, class... Args>
+concept ExecutesItself = TakesOptions<Executor, Args...> || CallableWith<Executor, Args...> ||
+                         CallableWith<Executor, Args..., Call&>;
 
 template <class Executor, class... Args>
 inline constexpr bool kExecutes = ExecutesItself<Executor, Args...>;
@@ -76,7 +88,7 @@ class BlockingCall final : public Call {
   std::optional<Parker> parker_;  // made by the first wait
 };
 
-// Runs an executor once, with the call where it takes one.
+// Runs an executor once; with the call only where it can't be called without.
 template <class... Args, class Executor>
 decltype(auto) Attempt(Executor& executor, Call& call, Args... args) {
   if constexpr (TakesOptions<Executor, Args...>) {
@@ -90,10 +102,10 @@ decltype(auto) Attempt(Executor& executor, Call& call, Args... args) {
     } else {
       return executor.With(options, args...);
     }
-  } else if constexpr (std::is_invocable_v<Executor&, Args..., Call&>) {
-    return std::invoke(executor, args..., call);
-  } else {
+  } else if constexpr (CallableWith<Executor, Args...>) {
     return std::invoke(executor, args...);
+  } else {
+    return std::invoke(executor, args..., call);
   }
 }
 

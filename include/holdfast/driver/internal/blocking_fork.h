@@ -113,6 +113,7 @@ template <class... Args, class Fork, class Policies, class Executor>
 typename AttemptResult<ParallelAttempts<Fork, Policies, Executor>, Args...>::type Attempt(
     ParallelAttempts<Fork, Policies, Executor>& forked, BlockingCall& call, Args... args) {
   static_assert(CheckWord<Fork, Args...>());
+  static_assert(CheckCopies<Args...>());
   static_assert((std::is_copy_constructible_v<std::decay_t<Args>> && ...),
                 "below a policy that forks (Hedge, Timeout with a pool) each branch has copies of "
                 "the arguments: pass one that can't be copied in a std::shared_ptr");
