@@ -164,13 +164,10 @@ bool ThreadPool::TryRun(absl::AnyInvocable<void()> task) {
 }
 
 absl::StatusOr<internal::Commit> ThreadPool::PrepareUpdate(Options options) {
-  if (absl::Status status =
-          internal::CheckSame("ThreadPool", name_, options.name, nullptr, nullptr);
+  if (absl::Status status = internal::KeepNameAndValidate("ThreadPool", name_, nullptr, options);
       !status.ok()) {
     return status;
   }
-  options.name = name_;
-  if (absl::Status status = Validate(options); !status.ok()) return status;
   return [mine = shared_->Get(), max_threads = options.max_threads, max_queue = options.max_queue] {
     Shared::Change(mine, max_threads, max_queue);
   };

@@ -132,13 +132,11 @@ CircuitBreaker::Options CircuitBreaker::options() const {
 absl::StatusOr<internal::Commit> CircuitBreaker::PrepareUpdate(Options options) {
   using internal::BreakerMachine, internal::BreakerPlan;
   if (absl::Status status =
-          internal::CheckSame("CircuitBreaker", name_, options.name, clock_.given(), options.clock);
+          internal::KeepNameAndValidate("CircuitBreaker", name_, clock_.given(), options);
       !status.ok()) {
     return status;
   }
-  options.name = name_;
   options.clock = plan_.Read()->options.clock;
-  if (absl::Status status = Validate(options); !status.ok()) return status;
   BreakerPlan plan(std::move(options));
   BreakerMachine::Counters counters(plan);
   auto next = internal::Versions<BreakerPlan>::Make(std::move(plan));

@@ -199,13 +199,11 @@ void AdaptiveLimiter::Publish() {
 }
 
 absl::StatusOr<internal::Commit> AdaptiveLimiter::PrepareUpdate(Options options) {
-  if (absl::Status status = internal::CheckSame("AdaptiveLimiter", name(), options.name,
-                                                clock_.given(), options.clock);
+  if (absl::Status status =
+          internal::KeepNameAndValidate("AdaptiveLimiter", name(), clock_.given(), options);
       !status.ok()) {
     return status;
   }
-  options.name = name();
-  if (absl::Status status = Validate(options); !status.ok()) return status;
   options.clock = options_.Read()->clock;
   return [this, next = internal::Versions<Options>::Make(std::move(options))]() mutable {
     Change(std::move(next));

@@ -100,12 +100,10 @@ void Semaphore::SetLimit(std::int64_t limit) {
 
 absl::StatusOr<internal::Commit> Semaphore::PrepareUpdate(Options options) {
   if (absl::Status status =
-          internal::CheckSame("Semaphore", name_, options.name, clock_.given(), options.clock);
+          internal::KeepNameAndValidate("Semaphore", name_, clock_.given(), options);
       !status.ok()) {
     return status;
   }
-  options.name = name_;
-  if (absl::Status status = Validate(options); !status.ok()) return status;
   return [this, limit = options.limit] { ChangeLimit(limit); };
 }
 

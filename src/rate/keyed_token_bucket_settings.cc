@@ -131,13 +131,11 @@ KeyedTokenBucket::Options KeyedTokenBucket::options() const {
 }
 
 absl::StatusOr<internal::Commit> KeyedTokenBucket::PrepareUpdate(Options options) {
-  if (absl::Status status = internal::CheckSame("KeyedTokenBucket", name_, options.name,
-                                                clock_.given(), options.clock);
+  if (absl::Status status =
+          internal::KeepNameAndValidate("KeyedTokenBucket", name_, clock_.given(), options);
       !status.ok()) {
     return status;
   }
-  options.name = name_;
-  if (absl::Status status = Validate(options); !status.ok()) return status;
   if (options.max_keys != max_keys_) {
     return absl::InvalidArgumentError(
         absl::StrCat("KeyedTokenBucket ", name_, ": max_keys cannot change from ", max_keys_,

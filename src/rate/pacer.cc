@@ -188,13 +188,10 @@ Pacer::Options Pacer::options() const {
 }
 
 absl::StatusOr<internal::Commit> Pacer::PrepareUpdate(Options options) {
-  if (absl::Status status =
-          internal::CheckSame("Pacer", name_, options.name, clock_.given(), options.clock);
+  if (absl::Status status = internal::KeepNameAndValidate("Pacer", name_, clock_.given(), options);
       !status.ok()) {
     return status;
   }
-  options.name = name_;
-  if (absl::Status status = Validate(options); !status.ok()) return status;
   const std::uint64_t number = numbers_.fetch_add(1, std::memory_order_relaxed);
   return [this, next = internal::Versions<Row>::Make(Row(options, number))]() mutable {
     Continue(std::move(next));

@@ -69,12 +69,10 @@ TokenBucket::Options TokenBucket::options() const {
 
 absl::StatusOr<internal::Commit> TokenBucket::PrepareUpdate(Options options) {
   if (absl::Status status =
-          internal::CheckSame("TokenBucket", name_, options.name, clock_.given(), options.clock);
+          internal::KeepNameAndValidate("TokenBucket", name_, clock_.given(), options);
       !status.ok()) {
     return status;
   }
-  options.name = name_;
-  if (absl::Status status = Validate(options); !status.ok()) return status;
   return [this, rate = options.rate, burst = internal::BurstOf(options.rate, options.burst)] {
     TokenHold hold(*this, Now());
     if (rate != this->rate() || burst != this->burst()) {

@@ -156,12 +156,10 @@ absl::StatusOr<internal::Commit> RetryBudget::PrepareUpdate(Options options) {
     return absl::InvalidArgumentError("RetryBudget: an Unlimited budget has no options to update");
   }
   if (absl::Status status =
-          internal::CheckSame("RetryBudget", name_, options.name, clock_.given(), options.clock);
+          internal::KeepNameAndValidate("RetryBudget", name_, clock_.given(), options);
       !status.ok()) {
     return status;
   }
-  options.name = name_;
-  if (absl::Status status = Validate(options); !status.ok()) return status;
   return [this, options = std::move(options)]() mutable { Change(std::move(options)); };
 }
 

@@ -127,13 +127,11 @@ AdaptiveThrottlerStats AdaptiveThrottler::StatsAt(TimePoint now) {
 }
 
 absl::StatusOr<internal::Commit> AdaptiveThrottler::PrepareUpdate(Options options) {
-  if (absl::Status status = internal::CheckSame("AdaptiveThrottler", name_, options.name,
-                                                clock_.given(), options.clock);
+  if (absl::Status status =
+          internal::KeepNameAndValidate("AdaptiveThrottler", name_, clock_.given(), options);
       !status.ok()) {
     return status;
   }
-  options.name = name_;
-  if (absl::Status status = Validate(options); !status.ok()) return status;
   options.clock = options_.Read()->clock;
   std::vector<internal::ThrottleCounts> starts(static_cast<std::size_t>(options.buckets));
   return [this, next = internal::Versions<Options>::Make(std::move(options)),

@@ -82,13 +82,11 @@ LatencyQuantile::Options LatencyQuantile::options() const {
 }
 
 absl::StatusOr<internal::Commit> LatencyQuantile::PrepareUpdate(Options options) {
-  if (absl::Status status = internal::CheckSame("LatencyQuantile", name_, options.name,
-                                                clock_.given(), options.clock);
+  if (absl::Status status =
+          internal::KeepNameAndValidate("LatencyQuantile", name_, clock_.given(), options);
       !status.ok()) {
     return status;
   }
-  options.name = name_;
-  if (absl::Status status = Validate(options); !status.ok()) return status;
   return [this, options = std::move(options)]() mutable { Change(std::move(options)); };
 }
 

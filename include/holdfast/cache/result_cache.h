@@ -125,12 +125,10 @@ class ResultCache {
   // For UpdateAll: see internal/changes.h.
   absl::StatusOr<internal::Commit> PrepareUpdate(Options options) {
     if (absl::Status status =
-            internal::CheckSame("ResultCache", name_, options.name, clock_.given(), options.clock);
+            internal::KeepNameAndValidate("ResultCache", name_, clock_.given(), options);
         !status.ok()) {
       return status;
     }
-    options.name = name_;
-    if (absl::Status status = Validate(options); !status.ok()) return status;
     options.clock = options_.Read()->clock;
     return [this, next = internal::Versions<Options>::Make(std::move(options))]() mutable {
       Change(std::move(next));

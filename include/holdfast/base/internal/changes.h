@@ -7,6 +7,7 @@
 #include <absl/status/statusor.h>
 
 #include <string>
+#include <string_view>
 #include <utility>
 #include <vector>
 
@@ -30,6 +31,19 @@ inline absl::Status CommitNow(absl::StatusOr<Commit> commit) {
 // the object; to leave them out means the same ones. `object`: the class, for the message.
 absl::Status CheckSame(std::string_view object, const std::string& name,
                        const std::string& next_name, const Clock* clock, const Clock* next_clock);
+
+// How every PrepareUpdate begins: kInvalidArgument where CheckSame or Validate refuses `next`;
+// otherwise `next` has the object's name.
+template <class Options>
+absl::Status KeepNameAndValidate(std::string_view object, const std::string& name,
+                                 const Clock* clock, Options& next) {
+  const Clock* next_clock = nullptr;
+  if constexpr (requires { next.clock; }) next_clock = next.clock;
+  absl::Status status = CheckSame(object, name, next.name, clock, next_clock);
+  if (!status.ok()) return status;
+  next.name = name;
+  return Validate(std::as_const(next));
+}
 
 // Changes that may be made, to ask policies what they would say of themselves then. A policy has
 //   PolicyInfo Info(const Changes& changes = {}) const;
