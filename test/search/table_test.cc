@@ -1,5 +1,5 @@
-// The stacks that README.md shows, each with a service that is down for a moment: goodput is back a
-// second after the first probe that the breaker's open time allows.
+// The stacks that README.md and docs/ show, each with a service that is down for a moment: goodput
+// is back a second after the first probe that the breaker's open time allows.
 #include <chrono>
 #include <cmath>
 #include <cstdint>
@@ -37,9 +37,10 @@ const std::vector<Row>& Rows() {
       {"first call",
        [] {
          return Of(Timeout(10s), Retry({.max_attempts = 4}), CircuitBreak({.name = "api"}),
-                   RateLimit({.rate = 100, .burst = 20}));
+                   RateLimit({.rate = 100, .burst = 20}), Timeout(2s));
        },
        60s, 80},
+      {"query", [] { return Of(Retry({}), CircuitBreak({.name = "db"}), Timeout(2s)); }, 60s},
       {"reads",
        [] {
          return Of(Timeout(10s), Retry({}), CircuitBreak({.name = "orders", .timeout = 30s}),

@@ -350,6 +350,8 @@ TEST_CASE("the stacks of the README fit") {
   const auto attempt = Stack(CircuitBreak({.name = "orders", .timeout = 30s}),
                              RateLimit(kOneASecond), Bulkhead({.limit = 32}), Timeout(2s));
   CheckTaken(Timeout(10s), Retry({}), attempt);
+  CheckTaken(Timeout(10s), Retry({.max_attempts = 4}), CircuitBreak({.name = "api"}),
+             RateLimit({.rate = 100, .burst = 20}), Timeout(2s));
   CheckTaken(Timeout(10s), Retry({}), Hedge({.delay = 50ms}), Timeout(2s));
 }
 
