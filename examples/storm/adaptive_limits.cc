@@ -24,9 +24,9 @@ using holdfast::testing::Server;
 using holdfast::testing::World;
 using support::ChartLine;
 
-// 7. More is asked of three servers than they can do, and of these two go away for a minute. What
-// they can work on at once is the best that a limit can be: with less they would be idle, and with
-// more their queues would grow, until calls time out that they work on all the same.
+// 7. Three servers get more calls than they can do, and two of the three go away for a minute. The
+// ideal limit is the number of calls that the servers can work on at once: with a lower one they
+// are idle, with a higher one their queues grow until calls time out that they still work on.
 constexpr Disturbance kTwoGone = {60s, 120s};
 constexpr Duration kLength = 180s;
 
@@ -46,7 +46,7 @@ class Cluster {
     }
   }
 
-  // By the one that has least to do, of those that are there.
+  // By the server with the least load, of those that are there.
   void Serve(const holdfast::testing::Reply<absl::Status>& reply) {
     Server* chosen = servers_[0].get();
     const auto load = [](const Server& server) { return server.queued() + server.busy_workers(); };
@@ -75,7 +75,7 @@ std::vector<Outcome> Limited(const Settings& settings, const std::string& name,
                              AdaptiveLimiter::Options options) {
   World world(settings.seed);
   const double rate = 0.2 * static_cast<double>(std::max<std::int64_t>(settings.clients, 1000));
-  // Of 47 ms for each call: what is asked of all three is one and a half times what they can do.
+  // A call takes 47 ms on average; the three together get one and a half times what they can do.
   Cluster cluster(world, std::max<std::int64_t>(2, std::llround(rate * 0.047 / 1.5 / 3)));
   options.clock = world.clock();
   const auto limiter = std::make_shared<AdaptiveLimiter>(std::move(options));
@@ -113,7 +113,7 @@ Variant LimitVariant(const std::string& name, const AdaptiveLimiter::Options& op
 
 Scenario AdaptiveLimits() {
   return {"adaptive-limits",
-          "two of three servers go away, and limits that adapt find out, per algorithm",
+          "two of three servers go away for a minute, and adaptive limits follow, per algorithm",
           kLength,
           {LimitVariant("Vegas", {.algorithm = holdfast::Vegas{}}),
            LimitVariant("Gradient2", {.algorithm = holdfast::Gradient2{}, .minimum = 1}),

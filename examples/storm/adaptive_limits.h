@@ -1,4 +1,4 @@
-// The storm in which two of three servers go away, and limits that find out.
+// The scenario in which two of three servers go away, and adaptive limits follow.
 //
 //   storm::Scenario scenario = storm::AdaptiveLimits();
 #ifndef HOLDFAST_EXAMPLES_STORM_ADAPTIVE_LIMITS_H_

@@ -10,6 +10,7 @@
 #include "adaptive_limits.h"
 #include "holdfast/holdfast.h"
 #include "holdfast/testing.h"
+#include "recovery.h"
 
 namespace storm {
 namespace {
@@ -24,7 +25,6 @@ using holdfast::testing::ClosedClients;
 using holdfast::testing::Distribution;
 using holdfast::testing::Disturbance;
 using holdfast::testing::FailureKind;
-using holdfast::testing::Moment;
 using holdfast::testing::OpenClients;
 using holdfast::testing::Population;
 using holdfast::testing::Results;
@@ -41,11 +41,11 @@ double Rate(const Settings& settings) {
   return 0.1 * static_cast<double>(std::max<std::int64_t>(settings.clients, 1000));
 }
 
-// A server that so many calls per second keep busy for `load` of its time. Its queue holds what it
-// can do in four seconds, and it does not know which clients have given up.
+// A server that `rate` calls per second keep busy for the share `load` of its time. Its queue holds
+// four seconds of work, and it also serves calls whose clients have given up.
 ServerOptions ServerFor(double rate, double load) {
   const double capacity = rate / load;
-  const double workers = std::max(1.0, std::round(capacity * 0.02));  // of 20 ms for each call
+  const double workers = std::max(1.0, std::round(capacity * 0.02));  // 20 ms a call
   return {.service = Distribution::Exponential(Seconds(workers / capacity)),
           .workers = static_cast<std::int64_t>(workers),
           .max_queue = static_cast<std::int64_t>(4 * capacity)};
@@ -56,36 +56,12 @@ void Run(World& world, const Settings& settings, Duration length) {
   world.RunUntil(length);
 }
 
-// After the disturbance, until nine of ten calls succeed and do so to the end. In the long run that
-// is Results::TimeToRecover; it does not mistake few calls for few successes, where a cold start
-// has nothing before it to compare with, or few clients call now more often and now less.
-std::optional<Duration> UntilMostSucceed(const Results& results, Duration from) {
-  constexpr std::size_t kAveraged = 5;  // buckets
-  std::optional<Duration> since;
-  const std::vector<Moment>& timeline = results.timeline;
-  for (std::size_t i = static_cast<std::size_t>(from / results.bucket);
-       i + kAveraged <= timeline.size(); ++i) {
-    std::int64_t calls = 0;
-    std::int64_t successes = 0;
-    for (std::size_t j = i; j < i + kAveraged; ++j) {
-      calls += timeline[j].calls;
-      successes += timeline[j].successes;
-    }
-    if (10 * successes < 9 * calls) {
-      since.reset();
-    } else if (!since) {
-      since = static_cast<std::int64_t>(i) * results.bucket - from;
-    }
-  }
-  return since;
-}
-
 Outcome OutcomeOf(std::string name, const Disturbance& disturbance, Results results) {
   const auto recovered = UntilMostSucceed(results, disturbance.to);
   return {std::move(name), std::move(results), disturbance, recovered};
 }
 
-// A policy object for each process: for so many clients as make ten calls per second together.
+// One policy object for each process. The clients of a process make ten calls per second together.
 template <class T>
 class PerProcess {
  public:
@@ -105,11 +81,12 @@ class PerProcess {
   std::vector<std::shared_ptr<T>> objects_;
 };
 
-// 1 and 2. A server that is busy for three quarters of its time hangs for 25 seconds. Retries that
-// nothing bounds make four times the load; after that the server works for clients that have given
-// up, and their retries keep it there. It is a metastable failure (Bronson, Aghayev, Charapko and
-// Zhu, "Metastable Failures in Distributed Systems", HotOS 2021); that retries multiply is in
-// "Addressing Cascading Failures" (Site Reliability Engineering, O'Reilly 2016, chapter 22).
+// 1 and 2. A server that is busy for three quarters of its time hangs for 25 seconds. Retries
+// without a budget make up to four times the load; afterwards the server works on calls whose
+// clients have given up, and the retries of those clients keep it overloaded: a metastable failure
+// (Bronson, Aghayev, Charapko and Zhu, "Metastable Failures in Distributed Systems", HotOS 2021).
+// On retries that multiply load see "Addressing Cascading Failures" (Site Reliability Engineering,
+// O'Reilly 2016, chapter 22).
 constexpr Disturbance kHang = {20s, 45s};
 constexpr Duration kRetryStorm = 120s;
 
@@ -136,8 +113,8 @@ std::vector<Outcome> WithoutBudget(const Settings& settings) {
   });
 }
 
-// A Retry has a budget of its own if it is not given one: a hundred retries, more than a client
-// that calls once in ten seconds can spend. It takes calls enough to run dry.
+// A Retry without a given budget makes its own, of a hundred retries: more than a client that calls
+// once in ten seconds can spend, so the budget never limits it.
 std::vector<Outcome> WithClientBudget(const Settings& settings) {
   return RetryStorm(settings, "budget per client",
                     [] { return Stack(holdfast::Retry({.max_attempts = 4}), Timeout(1s)); });
@@ -151,13 +128,13 @@ std::vector<Outcome> WithBudget(const Settings& settings) {
 }
 
 // 3. All clients lose their connections to a server at one moment; it is back after two seconds,
-// and each tries until it is connected. All of them together are four seconds of work; the server's
-// queue has room for one second, and the others are refused. The jitters are those of "Exponential
-// Backoff And Jitter" (AWS Architecture Blog, 2015).
+// and each client retries until it is connected. To connect all of them is four seconds of work;
+// the server's queue holds one second of it, and the server rejects the rest. The jitters are those
+// of "Exponential Backoff And Jitter" (AWS Architecture Blog, 2015).
 constexpr Disturbance kDown = {2s, 4s};
 constexpr Duration kHerd = 30s;
 
-// The connection that a client had: its first attempt is the one that notices the loss.
+// The connection that a client had: the client's first attempt notices the loss.
 struct LostConnection {
   struct State {};
   static holdfast::Verdict Before(holdfast::Call& call, State&) {
@@ -170,19 +147,6 @@ struct LostConnection {
   }
 };
 
-// After the disturbance, until 99 of 100 clients are connected.
-std::optional<Duration> UntilMostAreBack(const Results& results) {
-  std::int64_t back = 0;
-  for (std::size_t i = 0; i < results.timeline.size(); ++i) {
-    back += results.timeline[i].successes;
-    if (results.calls > 0 && 100 * back >= 99 * results.calls) {
-      const Duration end = static_cast<std::int64_t>(i + 1) * results.bucket;
-      return std::max(end - kDown.to, Duration::zero());
-    }
-  }
-  return std::nullopt;
-}
-
 std::vector<Outcome> Herd(const Settings& settings, std::string name, holdfast::Jitter jitter) {
   World world(settings.seed);
   ServerOptions server_options = ServerFor(static_cast<double>(settings.clients) / 4, 1);
@@ -194,7 +158,7 @@ std::vector<Outcome> Herd(const Settings& settings, std::string name, holdfast::
     return Stack(holdfast::Retry({.max_attempts = 100,
                                   .backoff = backoff,
                                   .budget = RetryBudget::Unlimited(),
-                                  .wait_for_refusals = true}),  // the loss is one
+                                  .wait_for_refusals = true}),  // LostConnection rejects
                  LostConnection());
   };
   const ClosedClients one_call_each = {.count = settings.clients,
@@ -205,13 +169,13 @@ std::vector<Outcome> Herd(const Settings& settings, std::string name, holdfast::
   Population herd(world, one_call_each, server, stack);
   Run(world, settings, kHerd);
   Results results = herd.results();
-  const auto recovered = UntilMostAreBack(results);
+  const auto recovered = UntilMostAreConnected(results, kDown.to);
   return {{std::move(name), std::move(results), kDown, recovered}};
 }
 
-// 4. A caller asks two services, and one becomes fifty times slower. Its calls then hold the
-// caller's threads until they time out, and there are none left for the other, unless a bulkhead
-// for each service keeps it from taking more than half.
+// 4. A caller uses two services, and one becomes fifty times slower. Calls to that one then hold
+// the caller's threads until they time out, and none are left for the other, unless a bulkhead for
+// each service keeps it to half of the threads.
 constexpr Disturbance kSlow = {16s, 36s};
 constexpr Duration kSlowServer = 60s;
 
@@ -241,9 +205,9 @@ std::vector<Outcome> SlowServer(const Settings& settings, const std::string& nam
           OutcomeOf("slow, " + name, kSlow, to_slow.results())};
 }
 
-// 5. A server that will be busy for seven tenths of its time begins with cold caches, four times
-// slower, then twice; and in the first five seconds three times as many calls come in as ever
-// after.
+// 5. A server that is later busy for seven tenths of its time starts with cold caches: four times
+// slower for ten seconds, then twice as slow for ten. In the first five seconds three times as many
+// calls arrive as later.
 constexpr Disturbance kCold = {0s, 20s};
 constexpr Duration kColdStart = 90s;
 
@@ -302,7 +266,7 @@ std::vector<Outcome> ColdAdaptive(const Settings& settings) {
   });
 }
 
-// 6. One of ten backends is a hundred times slower, and calls go to any.
+// 6. One of ten backends is a hundred times slower, and each attempt goes to a random one.
 constexpr Disturbance kBad = {10s, 50s};
 constexpr Duration kOneBad = 60s;
 
@@ -354,40 +318,31 @@ Variant SlowVariant(const std::string& name, bool bulkheads) {
 
 }  // namespace
 
-double Outcome::PeakAfter() const {
-  std::int64_t most = 0;
-  for (std::size_t i = 0; i < results.timeline.size(); ++i) {
-    const Duration begin = static_cast<std::int64_t>(i) * results.bucket;
-    if (begin >= disturbance.to) most = std::max(most, results.timeline[i].attempts);
-  }
-  return static_cast<double>(most) / std::chrono::duration<double>(results.bucket).count();
-}
-
 const std::vector<Scenario>& Scenarios() {
   static const std::vector<Scenario> scenarios = {
       {"retry-storm",
-       "a server hangs for 25 s, and unbounded retries keep it down for good",
+       "a server hangs for 25 s, and retries without a budget keep it down",
        kRetryStorm,
        {{"no retries", WithoutRetries}, {"no budget", WithoutBudget}}},
       {"retry-storm-budget",
-       "the same with retry budgets: one for each client, and one for each process of many",
+       "the same with a retry budget for each client, or for each process of many clients",
        kRetryStorm,
        {{"no budget", WithoutBudget},
         {"budget per client", WithClientBudget},
         {"budget per process", WithBudget}}},
       {"thundering-herd",
-       "all clients lose their server at once and retry until it has them back, per jitter",
+       "all clients lose their connections at once and retry until connected, per jitter",
        kHerd,
        {JitterVariant("no jitter", holdfast::Jitter::kNone),
         JitterVariant("full jitter", holdfast::Jitter::kFull),
         JitterVariant("equal jitter", holdfast::Jitter::kEqual),
         JitterVariant("decorrelated jitter", holdfast::Jitter::kDecorrelated)}},
       {"slow-server",
-       "one of two services slows down and takes the caller's threads from the other",
+       "one of two services slows down, and its calls take all threads of the caller",
        kSlowServer,
        {SlowVariant("shared threads", false), SlowVariant("bulkheads", true)}},
       {"cold-start",
-       "everybody calls at once while the server's caches are cold",
+       "many clients call at once while the server's caches are cold",
        kColdStart,
        {{"no budget", ColdUnprotected},
         {"budget per process", ColdBudget},

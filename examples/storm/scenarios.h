@@ -1,4 +1,5 @@
-// The storms: what goes wrong with a service and its clients, each with and without what helps.
+// The scenarios: incidents of a service and its clients, each with and without the policies that
+// help.
 //
 //   for (const storm::Scenario& scenario : storm::Scenarios()) {
 //     for (const storm::Variant& variant : scenario.variants) {
@@ -22,24 +23,24 @@ namespace storm {
 
 struct Settings {
   std::uint64_t seed = 1;
-  // The servers are as large as so many need, so that the story does not change with their number;
-  // under a thousand clients call more often instead.
+  // 1 to 1,000,000. The servers' capacity grows with their number, so that the outcome does not
+  // depend on it; fewer than a thousand clients call more often instead.
   std::int64_t clients = 10'000;
-  // Called as time passes in the world; what it returns is whether to go on.
+  // Called as virtual time passes; returns false to stop the run.
   std::function<bool(holdfast::Duration now)> progress = nullptr;
 };
 
-// What one kind of call went through in one variant: a row of the table, a panel of the picture.
+// The results of one kind of call in one variant: a row of the table, a panel of the SVG.
 struct Outcome {
   std::string name;
   holdfast::testing::Results results;
   holdfast::testing::Disturbance disturbance;
-  // After the disturbance; nullopt: not by the end.
+  // Since the end of the disturbance; nullopt: not recovered by the end of the run.
   std::optional<holdfast::Duration> recovered;
-  // What the picture is of, if it is not the results.
+  // What the panel shows; empty: the results.
   std::vector<support::ChartLine> lines = {};
 
-  // The most attempts per second once the disturbance was over.
+  // The highest number of attempts per second after the disturbance.
   double PeakAfter() const;
 };
 
@@ -51,12 +52,12 @@ struct Variant {
 struct Scenario {
   std::string name;
   std::string story;          // in one line
-  holdfast::Duration length;  // of a variant, in the world's time
+  holdfast::Duration length;  // of a variant, in virtual time
   std::vector<Variant> variants;
 };
 
 const std::vector<Scenario>& Scenarios();
-const Scenario* Find(const std::string& name);  // null: there is none
+const Scenario* Find(const std::string& name);  // null: no scenario has that name
 
 }  // namespace storm
 
