@@ -1,5 +1,5 @@
-// A policy of your own: any type with State, Before and After goes into a Stack beside Holdfast's.
-// This one is a switch that an operator throws to keep calls from a service.
+// A user-defined policy: any type with State, Before and After can stand in a Stack. This one is a
+// kill switch, with which an operator keeps calls from a service.
 #include <absl/status/status.h>
 
 #include <atomic>
@@ -19,7 +19,7 @@ class KillSwitch {
   explicit KillSwitch(std::shared_ptr<const std::atomic<bool>> thrown)
       : thrown_(std::move(thrown)) {}
 
-  struct State {};  // of one call; what its destructor does happens however the call ends
+  struct State {};  // one per call; its destructor runs however the call ends
   Verdict Before(Call&, State&) { return *thrown_ ? Verdict::Reject(off_) : Verdict::Proceed(); }
   template <class R>
   Next After(Call&, State&, R&) {
@@ -27,7 +27,7 @@ class KillSwitch {
   }
 
  private:
-  std::shared_ptr<const std::atomic<bool>> thrown_;  // policies are copied; this is shared
+  std::shared_ptr<const std::atomic<bool>> thrown_;  // shared by all copies of the policy
   absl::Status off_ = holdfast::MakeRejection(absl::StatusCode::kUnavailable,
                                               {.policy = "KillSwitch"}, "switched off");
 };
@@ -42,7 +42,7 @@ bool Check(bool holds, const char* what) {
 }  // namespace
 
 int main() {
-  holdfast::testing::FakeClock clock;  // the waits of Retry are over at once
+  holdfast::testing::FakeClock clock;  // a wait of Retry ends at once
   auto thrown = std::make_shared<std::atomic<bool>>(false);
   auto breaker = std::make_shared<holdfast::CircuitBreaker>(holdfast::CircuitBreaker::Options{});
   int asked = 0;
@@ -55,15 +55,17 @@ int main() {
                      },
                      &clock);
 
-  bool good = Check(ask().ok() && asked == 1, "it lets calls through");
+  bool good = Check(ask().ok() && asked == 1, "the switch lets calls through");
   *thrown = true;
   holdfast::Report report;
   const auto rejection = holdfast::RejectionOf(ask.With({.report = &report}));
-  good &= Check(rejection && rejection->policy == "KillSwitch", "thrown, it refuses them by name");
-  good &= Check(asked == 1, "and the service is not asked");
-  good &= Check(report.waited > holdfast::Duration::zero(), "Retry waits for it, as it is told to");
-  good &= Check(breaker->CountsAt(clock.Now()).failures == 0, "a breaker sees no failure in that");
+  good &= Check(rejection && rejection->policy == "KillSwitch",
+                "once thrown, it rejects calls, and the status names it");
+  good &= Check(asked == 1, "the service is not called");
+  good &= Check(report.waited > holdfast::Duration::zero(),
+                "Retry waits, because of wait_for_refusals");
+  good &= Check(breaker->CountsAt(clock.Now()).failures == 0, "the breaker counts no failure");
   *thrown = false;
-  good &= Check(ask().ok() && asked == 2, "back again, it lets calls through");
+  good &= Check(ask().ok() && asked == 2, "switched back, it lets calls through");
   return good ? 0 : 1;
 }

@@ -1,5 +1,5 @@
-// Makes requests through a stack and prints each attempt as a line, to watch what becomes of them
-// where something between here and the server breaks them:
+// Sends requests through a StandardClient and prints a line for each attempt, to show what a stack
+// makes of failures between the client and the server:
 //
 //   watch_retries http://localhost:8080/orders/7 --proxy http://localhost:8888
 #include <CLI/CLI.hpp>
@@ -22,7 +22,7 @@ struct Options {
   holdfast::http::TransportOptions transport;
 };
 
-// The URL's origin, and in `path` the rest.
+// Returns the origin of `url`, and puts the rest into `path`.
 std::string OriginOf(const std::string& url, std::string& path) {
   const auto host = url.find("://");
   const auto slash = host == std::string::npos ? host : url.find('/', host + 3);
@@ -30,7 +30,7 @@ std::string OriginOf(const std::string& url, std::string& path) {
   return url.substr(0, slash);
 }
 
-// One line for each attempt, and what comes next.
+// Prints a line for each attempt, each retry and a failure that is final.
 void LogTo(std::ostream& out, holdfast::RetryOptions& retry) {
   out << std::fixed << std::setprecision(0);
   retry.on_attempt = [&out](const holdfast::Call& call, const holdfast::RetryEvent& event) {
@@ -70,14 +70,16 @@ int Watch(const Options& options) {
 }  // namespace
 
 int main(int argc, char** argv) {
-  CLI::App app("Prints each attempt of a request.");
+  CLI::App app("Sends requests through a StandardClient and prints each attempt.");
   Options options;
   bool insecure = false;
-  app.add_option("url", options.url, "What to GET, as http://host:port/path")->required();
-  app.add_option("--requests", options.requests, "How often")->check(CLI::Range(1, 1'000'000));
-  app.add_option("--proxy", options.transport.proxy, "http://host:port");
-  app.add_option("--ca", options.transport.ca_file, "Whom to trust, a PEM file");
-  app.add_flag("--insecure", insecure, "Don't verify certificates");
+  app.add_option("url", options.url, "URL to GET: http://host:port/path")->required();
+  app.add_option("--requests", options.requests, "Number of requests, one after the other")
+      ->capture_default_str()
+      ->check(CLI::Range(1, 1'000'000));
+  app.add_option("--proxy", options.transport.proxy, "Proxy: http://host:port (default: none)");
+  app.add_option("--ca", options.transport.ca_file, "CA bundle (PEM; default: the system's)");
+  app.add_flag("--insecure", insecure, "Do not verify the server's certificate");
   CLI11_PARSE(app, argc, argv);
   options.transport.verify = !insecure;
   try {

@@ -18,7 +18,9 @@ int main(int argc, char** argv) {
     return 2;
   }
   httplib::Client client(argv[1]);
-  client.set_connection_timeout(2s);  // such a client knows nothing of deadlines: these end a try
+  // An httplib::Client ignores the call's deadline; these end an attempt. A silent server can hold
+  // the call for one attempt longer than the Timeout below.
+  client.set_connection_timeout(2s);
   client.set_read_timeout(2s);
 
   auto get = holdfast::Stack(holdfast::Timeout(10s), holdfast::Retry({.max_attempts = 4}),

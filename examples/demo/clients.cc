@@ -26,8 +26,8 @@ std::string FailureOf(int http_status) {
   return http_status < 400 ? "" : "HTTP " + std::to_string(http_status);
 }
 
-// A policy of the demo's own, to see what comes back up to Retry: an attempt that reached the
-// server, or a policy's refusal.
+// A policy of the demo, which records what comes back to Retry: an attempt that reached the server,
+// or a rejection by a policy.
 class Watch {
  public:
   explicit Watch(Recorder& recorder) : recorder_(&recorder) {}
@@ -55,17 +55,18 @@ holdfast::CircuitBreaker::Options BreakerOptions(Recorder& recorder) {
   return {
       .name = "server",
       .timeout = 500ms,
-      // One request in four fails on a good day: ten in a row are no accident.
+      // One request in four fails outside of the outage: ten failures in a row are no accident.
       .ready_to_trip =
           [](const holdfast::BreakerCounts& counts) { return counts.consecutive_failures >= 10; },
       .on_state_change = [&recorder](std::string_view, holdfast::BreakerState,
                                      holdfast::BreakerState to) { recorder.Breaker(to); }};
 }
 
-// An outage of some seconds costs a call two tries for each half second that the breaker is open:
-// one refused, and one refused because another call's probe is out. Those are free of the budget,
-// since they never reach the server; one request in four that fails on a good day is not. It is
-// batch work, for which nobody sits and waits: so it waits until the breaker lets calls through.
+// In an outage of some seconds a call uses two attempts for each half second that the breaker is
+// open: one is rejected by the open breaker, one because another call's probe is out. Those cost
+// nothing of the budget, since they never reach the server; a retry of the one request in four that
+// fails outside of the outage does. This is batch work, so a call waits until the breaker admits
+// it.
 holdfast::RetryOptions RetryingThroughOutages() {
   return {.max_attempts = 20,
           .backoff = holdfast::Backoff::Exponential({.initial = 50ms, .max = 500ms}),
@@ -74,8 +75,8 @@ holdfast::RetryOptions RetryingThroughOutages() {
           .wait_for_refusals = true};
 }
 
-// Room for retries, and to catch up after an outage without falling over a server that is just back
-// on its feet.
+// Leaves room for retries and for catching up after an outage, without overloading a server that
+// has just come back.
 holdfast::TokenBucket::Options FourTimes(double rate) {
   const double limit = std::max(4 * rate, 20.0);
   return {.rate = limit, .burst = static_cast<std::int64_t>(limit / 20)};
@@ -122,7 +123,7 @@ Send ResilientClient(const Url& url, const Traffic& traffic, Recorder& recorder)
     if (result.ok()) return FailureOf(result->status);
     if (const auto rejection = holdfast::RejectionOf(result.status())) {
       recorder.RefusedCall(rejection->policy);
-      return "refused by " + rejection->policy;
+      return "rejected by " + rejection->policy;
     }
     return std::string(result.status().message());
   };

@@ -18,10 +18,10 @@ namespace demo {
 // `recorder` must outlive it.
 Send PlainClient(const Url& url, Recorder& recorder);
 
-// What there is to know of the traffic, to tune a stack for it.
+// What a stack has to know of the traffic.
 struct Traffic {
   double rate = 0;                          // of the arrivals, per second
-  holdfast::Duration attempt_timeout = {};  // beyond which an answer is not worth waiting for
+  holdfast::Duration attempt_timeout = {};  // for one attempt
 };
 
 // The same request through a stack, shared by all workers: the breaker, the limit and the bulkhead

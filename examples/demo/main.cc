@@ -1,5 +1,5 @@
-// What a Holdfast stack is worth against a server that misbehaves: the same requests go through a
-// plain client and through a stack, and both runs are shown side by side.
+// Runs the same load on a failing server through a plain client and through a Holdfast stack, and
+// compares both runs.
 #include <absl/strings/str_format.h>
 
 #include <chrono>
@@ -31,7 +31,7 @@ constexpr int kInterrupted = 130;  // as a shell reports SIGINT
 template <class MakeClient>
 Run RunOnce(const std::string& client, const Options& options, const MakeClient& make_client,
             const std::stop_token& stop) {
-  // So far ahead that everybody is ready by then.
+  // Late enough for all threads to be ready.
   const holdfast::TimePoint began = holdfast::SteadyClock()->Now() + 100ms;
   Recorder recorder(client, began);
   Script script(options.seed, Span(options));
@@ -71,10 +71,9 @@ int Main(const Options& options) {
   const support::Interrupt interrupt;
   const std::stop_token stop = interrupt.token();
 
-  std::cout << absl::StrFormat("%d requests at %g/s, twice, to %s\n", options.requests,
-                               options.rate,
-                               options.url ? options.url->origin + options.url->path
-                                           : "a server on loopback that misbehaves");
+  std::cout << absl::StrFormat(
+      "%d requests at %g/s, through each client, to %s\n", options.requests, options.rate,
+      options.url ? options.url->origin + options.url->path : "a failing server on loopback");
   const Run plain = RunPlain(options, stop);
   const Run resilient = stop.stop_requested() ? Run() : RunResilient(options, stop);
   if (stop.stop_requested()) {

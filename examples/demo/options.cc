@@ -13,7 +13,7 @@
 namespace demo {
 namespace {
 
-// Throws std::invalid_argument with what is wrong.
+// Throws std::invalid_argument with a message that says what is wrong with `text`.
 Url ParseUrl(const std::string& text) {
   const auto bad = [&](const char* why) {
     return std::invalid_argument("--url: '" + text + "' " + why);
@@ -25,26 +25,26 @@ Url ParseUrl(const std::string& text) {
   }
   const std::size_t host = scheme_end + 3;
   const std::size_t path = std::min(text.find_first_of("/?#", host), text.size());
-  if (path == host || text[host] == ':') throw bad("names no host");
-  if (text.find_first_of(" \t\r\n") != std::string::npos) throw bad("has white space in it");
+  if (path == host || text[host] == ':') throw bad("has no host");
+  if (text.find_first_of(" \t\r\n") != std::string::npos) throw bad("contains white space");
   std::string target = text.substr(path, text.find('#', path) - path);  // a fragment is not sent
   if (!target.starts_with('/')) target.insert(0, "/");
   // A request without a method is refused before it is sent, but a bad origin before that.
   const holdfast::http::Transport transport(text.substr(0, path));
   const absl::Status refused = transport(httplib::Request()).status();
   if (refused.message().find("bad URL") != absl::string_view::npos) {
-    throw bad("is no URL that can be asked");
+    throw bad("is not a valid URL");
   }
   return {.origin = text.substr(0, path), .path = std::move(target)};
 }
 
-// Finds out before the run, rather than after it, that the picture could not be written.
+// Checks before the run, rather than after it, whether the timeline can be written.
 std::string CheckWritable(const std::string& path) {
   std::error_code ignored;
   const bool existed = std::filesystem::exists(path, ignored);
   const bool writable = std::ofstream(path, std::ios::app).is_open();
   if (writable && !existed) std::filesystem::remove(path, ignored);
-  return writable ? "" : "'" + path + "' can't be written";
+  return writable ? "" : "'" + path + "' is not writable";
 }
 
 std::string CheckRate(const std::string& text) {
@@ -64,24 +64,26 @@ std::string OneLine(const CLI::App* app, const CLI::Error& error) {
 
 std::optional<int> ParseOptions(int argc, char** argv, Options& options) {
   CLI::App app(
-      "Sends the same requests twice to a server that misbehaves: through a plain client, and\n"
-      "through a Holdfast stack. Prints how both fared and draws it.",
+      "Runs the same load on a failing server through a plain client and through a Holdfast\n"
+      "stack. Prints a comparison and writes the timeline of both as SVG.",
       "demo");
   std::string url;
-  app.add_option("--url", url, "A real server to ask instead: http://host:port/path");
-  app.add_option("--requests", options.requests, "How many, each time")
+  app.add_option("--url", url,
+                 "Server to use: http://host:port/path (default: a failing server on loopback)");
+  app.add_option("--requests", options.requests, "Requests per client")
       ->check(CLI::Range(1, 1'000'000))
       ->capture_default_str();
-  app.add_option("--concurrency", options.concurrency, "How many at once, at most")
+  app.add_option("--concurrency", options.concurrency, "Maximum concurrent requests per client")
       ->check(CLI::Range(1, 512))
       ->capture_default_str();
-  app.add_option("--rate", options.rate, "How many arrive per second, busy or not")
+  app.add_option("--rate", options.rate,
+                 "Arrivals per second, 0.1 to 10000, whether or not earlier requests have ended")
       ->check(CheckRate)
       ->capture_default_str();
-  app.add_option("--seed", options.seed, "Of the server's misbehaviour")
+  app.add_option("--seed", options.seed, "Seed of the server's fault schedule")
       ->check(CLI::Range(std::int64_t{0}, std::numeric_limits<std::int64_t>::max()))
       ->capture_default_str();
-  app.add_option("--output", options.output, "Where to draw the timeline, as SVG")
+  app.add_option("--output", options.output, "File to write the timeline to (SVG)")
       ->check(CheckWritable)
       ->capture_default_str();
   app.failure_message(OneLine);

@@ -22,8 +22,8 @@ struct Options {
   std::string output = "holdfast-demo.svg";
 };
 
-// Reads `options` from the command line. A value is the exit status of a program that has nothing
-// more to do: help was asked for, or an argument was wrong and that has been said.
+// Reads `options` from the command line. Returns an exit status if the program is done: it has
+// printed help or what is wrong with an argument.
 std::optional<int> ParseOptions(int argc, char** argv, Options& options);
 
 }  // namespace demo

@@ -22,8 +22,8 @@ struct Window {
   bool Contains(holdfast::Duration elapsed) const { return begin <= elapsed && elapsed < end; }
 };
 
-// Deals a fate to each request in the order of their arrival: the same sequence for the same seed,
-// apart from the outage. Times are since the run began. Thread-safe.
+// Decides what happens to each request, in the order of arrival: the same sequence for the same
+// seed, apart from the outage. Times count from the start of the run. Thread-safe.
 class Script {
  public:
   // `span` is how long requests will keep arriving: the outage takes three seconds in its middle,

@@ -18,8 +18,8 @@ void Drop(httplib::Response& response) {
 
 }  // namespace
 
-// httplib listens with a backlog of five; a burst of connections beyond it would wait for a second
-// and more, which is no misbehaviour that the script asks for.
+// httplib listens with a backlog of five; a larger burst of connections would wait for a second
+// or more, which is not a fault of the script.
 void Server::HttpServer::RaiseBacklog() { ::listen(svr_sock_, 512); }
 
 Server::Server(Script& script, holdfast::TimePoint began, int connections)
@@ -32,7 +32,7 @@ Server::Server(Script& script, holdfast::TimePoint began, int connections)
   http_.Get(".*",
             [this](const httplib::Request&, httplib::Response& response) { Handle(response); });
   port_ = http_.bind_to_any_port("127.0.0.1");
-  if (port_ < 0) throw std::runtime_error("no port on 127.0.0.1 for the demo's server");
+  if (port_ < 0) throw std::runtime_error("the demo's server found no free port on 127.0.0.1");
   http_.RaiseBacklog();
   listener_ = std::thread([this] { http_.listen_after_bind(); });
   while (!http_.is_running()) std::this_thread::sleep_for(1ms);

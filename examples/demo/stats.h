@@ -33,8 +33,8 @@ struct Run {
   std::vector<CallRecord> calls;
   std::vector<holdfast::Duration> attempts;  // when each request to the server ended
   Tally failures;                            // calls by what became of them
-  Tally refused_attempts;                    // by the policy that refused; Retry may have gone on
-  Tally refused_calls;                       // by the policy whose refusal the caller got
+  Tally refused_attempts;                    // by the policy that rejected; Retry may have gone on
+  Tally refused_calls;                       // by the policy whose rejection the caller got
   std::vector<Change> changes;               // of the breaker
   std::int64_t seen = 0;                     // requests, by the server's count if it is scripted
   bool scripted = false;                     // the server

@@ -81,10 +81,9 @@ std::vector<std::string> Items(const std::vector<Change>& changes) {
 
 void PrintNotes(std::ostream& out, const Run& plain, const Run& resilient) {
   out << "\n"
-         "  Latency is of successes, from a request's arrival: what waited for the server to come\n"
-         "  back counts with all of its wait. A refused attempt never reached the server, and the\n"
-         "  call may have gone on to succeed. The limit and the bulkhead make attempts wait; they\n"
-         "  refuse only what would come too late.\n";
+         "  Latency is that of successes, from the request's arrival, and includes all waits. A\n"
+         "  rejected attempt never reaches the server, and its call may still succeed. The rate\n"
+         "  limit and the bulkhead make attempts wait; they reject what would wait too long.\n";
   PrintList(out, plain.client + ", failures", Items(plain.failures));
   PrintList(out, resilient.client + ", failures", Items(resilient.failures));
   PrintList(out, "breaker, at seconds", Items(resilient.changes));
@@ -105,11 +104,11 @@ void PrintTable(std::ostream& out, const Run& plain, const Run& resilient) {
             Milliseconds(Latency(resilient, 0.5)));
   table.Row("p99 latency", Milliseconds(Latency(plain, 0.99)),
             Milliseconds(Latency(resilient, 0.99)));
-  table.Row("attempts refused, by policy", "", count(Sum(resilient.refused_attempts)));
+  table.Row("attempts rejected, by policy", "", count(Sum(resilient.refused_attempts)));
   for (const char* policy : {"CircuitBreak", "RateLimit", "Bulkhead"}) {
     table.Row(std::string("  ") + policy, "", count(Get(resilient.refused_attempts, policy)));
   }
-  table.Row("calls refused for good", "", count(Sum(resilient.refused_calls)));
+  table.Row("calls rejected in the end", "", count(Sum(resilient.refused_calls)));
   table.Row("breaker transitions", "", count(resilient.changes.size()));
 
   PrintNotes(out, plain, resilient);

@@ -1,4 +1,4 @@
-"""Turns answers on their way through mitmproxy into 502.
+"""Replaces responses that pass through mitmproxy by 502 Bad Gateway.
 
     mitmdump -p 8888 -s break.py --set fail=first --set count=2
 """
@@ -14,11 +14,12 @@ class Break:
         self.random = None
 
     def load(self, loader):
-        loader.add_option("fail", str, "always", "Which answers: always, first, random or never.",
+        loader.add_option("fail", str, "always", "Responses to replace: always (all), first (the first `count`), "
+                          "random (`percent` of them) or never.",
                           choices=["always", "first", "random", "never"])
-        loader.add_option("count", int, 2, "With first: how many.")
-        loader.add_option("percent", int, 50, "With random: how many of a hundred.")
-        loader.add_option("seed", int, 1, "Of random.")
+        loader.add_option("count", int, 2, "With fail=first: number of responses to replace.")
+        loader.add_option("percent", int, 50, "With fail=random: percentage to replace, 0 to 100.")
+        loader.add_option("seed", int, 1, "With fail=random: seed of the choice.")
 
     def running(self):
         self.random = random.Random(ctx.options.seed)

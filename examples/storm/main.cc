@@ -1,5 +1,5 @@
-// The storms that take services down, and what holds them: each scenario in a simulated world, with
-// and without the policies that help, as a table and as pictures.
+// Runs each scenario in a simulated world, with and without the policies that help, and reports it
+// as a table and as SVGs.
 #include <absl/strings/str_format.h>
 
 #include <csignal>
@@ -21,7 +21,7 @@
 namespace storm {
 namespace {
 
-constexpr int kInterrupted = 130;  // as a shell reports SIGINT
+constexpr int kInterrupted = 130;  // the exit status that a shell reports after SIGINT
 
 ScenarioRun RunScenario(const Scenario& scenario, const Options& options,
                         const std::stop_token& stop) {
@@ -41,13 +41,13 @@ ScenarioRun RunScenario(const Scenario& scenario, const Options& options,
   return run;
 }
 
-// False where a picture could not be drawn, other than for want of gnuplot.
+// Returns false if a picture could not be drawn for a reason other than a missing gnuplot.
 bool DrawAll(const Options& options, const std::vector<ScenarioRun>& runs) {
   for (const ScenarioRun& run : runs) {
     const std::string path = options.output + "/" + run.scenario->name + ".svg";
     const absl::Status drawn = Draw(path, run);
     if (!drawn.ok()) {
-      std::cerr << "storm: no picture " << path << ": " << drawn.message() << '\n';
+      std::cerr << "storm: cannot draw " << path << ": " << drawn.message() << '\n';
       return absl::IsNotFound(drawn);
     }
     std::cout << "Picture: " << path << '\n';

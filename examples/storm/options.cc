@@ -14,7 +14,7 @@ namespace storm {
 namespace {
 
 std::string CheckScenario(const std::string& name) {
-  return Find(name) != nullptr ? "" : "'" + name + "' is no scenario; --list prints them";
+  return Find(name) != nullptr ? "" : "'" + name + "' is not a scenario; see --list";
 }
 
 void PrintList(std::ostream& out) {
@@ -23,14 +23,14 @@ void PrintList(std::ostream& out) {
   }
 }
 
-// Finds out before the run, rather than after it, that the pictures could not be written. Throws
-// CLI::ValidationError.
+// Checks before the run, rather than after it, whether the SVGs can be written. Throws
+// CLI::ValidationError if not.
 void MakeWritable(const std::string& directory) {
   std::error_code failed;
   std::filesystem::create_directories(directory, failed);
   const std::string probe = directory + "/.storm";
   const bool writable = !failed && std::ofstream(probe).is_open();
-  if (!writable) throw CLI::ValidationError("--output", "'" + directory + "' can't be written to");
+  if (!writable) throw CLI::ValidationError("--output", "'" + directory + "' is not writable");
   std::filesystem::remove(probe, failed);
 }
 
@@ -42,24 +42,26 @@ std::string OneLine(const CLI::App* app, const CLI::Error& error) {
 
 std::optional<int> ParseOptions(int argc, char** argv, Options& options) {
   CLI::App app(
-      "Simulates what goes wrong between services and their clients, with and without what helps:\n"
-      "real policies in virtual time. Prints a table and draws a picture of each scenario.",
+      "Simulates retry storms, thundering herds and other incidents in virtual time, with and\n"
+      "without policies. Prints a table and writes an SVG for each scenario.",
       "storm");
   std::vector<std::string> names;
   bool list = false;
-  app.add_option("--scenario", names, "Which; may be given more than once (default: all)")
+  app.add_option("--scenario", names, "Scenario to run (repeatable; default: all)")
       ->check(CheckScenario)
       ->expected(1)
       ->multi_option_policy(CLI::MultiOptionPolicy::TakeAll)
       ->type_name("NAME");
-  app.add_flag("--list", list, "Print the scenarios, and run none");
-  app.add_option("--clients", options.clients, "How many; the servers grow with them")
+  app.add_flag("--list", list, "Print the scenarios and exit");
+  app.add_option("--clients", options.clients,
+                 "Number of clients; the servers' capacity grows with it")
       ->check(CLI::Range(1, 1'000'000))
       ->capture_default_str();
-  app.add_option("--seed", options.seed, "Of all randomness: one seed, one table")
+  app.add_option("--seed", options.seed,
+                 "Seed of all randomness; the same seed gives the same table")
       ->check(CLI::Range(std::int64_t{0}, std::numeric_limits<std::int64_t>::max()))
       ->capture_default_str();
-  app.add_option("--output", options.output, "Directory for the pictures, as SVG")
+  app.add_option("--output", options.output, "Directory to write the SVGs to")
       ->type_name("DIR")
       ->capture_default_str();
   app.failure_message(OneLine);

@@ -1,4 +1,4 @@
-// The storm's command line.
+// The command line of storm.
 #ifndef HOLDFAST_EXAMPLES_STORM_OPTIONS_H_
 #define HOLDFAST_EXAMPLES_STORM_OPTIONS_H_
 
@@ -15,11 +15,11 @@ struct Options {
   std::vector<const Scenario*> scenarios;  // in the order of Scenarios()
   std::int64_t clients = Settings().clients;
   std::uint64_t seed = Settings().seed;
-  std::string output = "holdfast-storm";  // a directory that is there and can be written to
+  std::string output = "holdfast-storm";  // an existing, writable directory
 };
 
-// Reads `options` from the command line. A value is the exit status of a program that has nothing
-// more to do: help or the list was asked for, or an argument was wrong and that has been said.
+// Reads `options` from the command line. Returns an exit status if the program is done: it has
+// printed help, the list, or what is wrong with an argument.
 std::optional<int> ParseOptions(int argc, char** argv, Options& options);
 
 }  // namespace storm

@@ -94,10 +94,11 @@ void PrintTable(std::ostream& out, const std::vector<ScenarioRun>& runs) {
                              Seconds(run.scenario->length));
     }
   }
-  out << "\nLatencies are of calls, failed ones included. Peak: of the attempts that reach the "
-         "servers, and\nrecovered: until nine of ten calls succeed (of the herd: 99 of 100 are "
-         "connected; of the adaptive\nlimits: nine tenths of what succeeded before do), both from "
-         "when the fault is over.\n";
+  out << "\nLatencies: of all calls, failed ones included. Attempts: those that reach the servers. "
+         "Peak and recovered\ncount from the end of the fault. Recovered: nine of ten calls "
+         "succeed "
+         "(thundering-herd: 99 of 100\nclients are connected; adaptive-limits: successes per "
+         "second are nine tenths of those before).\n";
 }
 
 absl::Status Draw(const std::string& path, const ScenarioRun& run) {

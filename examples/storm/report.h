@@ -1,4 +1,4 @@
-// What the storms were like: a table of all, and a picture of each.
+// Reports the scenarios: one table of all, and an SVG of each.
 #ifndef HOLDFAST_EXAMPLES_STORM_REPORT_H_
 #define HOLDFAST_EXAMPLES_STORM_REPORT_H_
 
@@ -12,7 +12,7 @@
 
 namespace storm {
 
-// One scenario's, as far as it came.
+// The outcomes of one scenario, also of an interrupted one.
 struct ScenarioRun {
   const Scenario* scenario = nullptr;
   std::vector<Outcome> outcomes;

@@ -144,7 +144,7 @@ std::string LinesScript(const std::string& path, const std::string& of_what,
 }  // namespace
 
 absl::Status WriteSvg(const std::string& path, const std::vector<ChartPanel>& panels) {
-  if (panels.empty()) return absl::InvalidArgumentError("a chart has one panel or more");
+  if (panels.empty()) return absl::InvalidArgumentError("empty chart");
   return Draw(Script(path, panels));
 }
 
@@ -156,7 +156,7 @@ absl::Status WriteLinesSvg(const std::string& path, const std::string& of_what,
                        [](const ChartLine& line) { return line.points.empty(); });
   };
   if (panels.empty() || std::any_of(panels.begin(), panels.end(), has_none)) {
-    return absl::InvalidArgumentError("a chart has a panel, a panel a line, a line a point");
+    return absl::InvalidArgumentError("empty chart");
   }
   return Draw(LinesScript(path, of_what, panels));
 }

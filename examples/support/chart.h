@@ -34,7 +34,7 @@ struct ChartLine {
 
 struct LinesPanel {
   std::string title;
-  std::vector<ChartLine> lines;  // the first three are told apart by colour
+  std::vector<ChartLine> lines;  // the first three differ in color
 };
 
 // The same for lines, which panels that follow each other draw alike: the first one names them.

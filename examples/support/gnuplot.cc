@@ -45,7 +45,7 @@ absl::Status Draw(const std::string& script) {
     return absl::NotFoundError("gnuplot is not installed (Debian: gnuplot-nox)");
   }
   std::FILE* const gnuplot = popen("gnuplot -d >/dev/null 2>&1", "w");
-  if (gnuplot == nullptr) return absl::UnavailableError("gnuplot can't be started");
+  if (gnuplot == nullptr) return absl::UnavailableError("cannot start gnuplot");
   const bool written = std::fwrite(script.data(), 1, script.size(), gnuplot) == script.size();
   if (pclose(gnuplot) != 0 || !written) return absl::UnknownError("gnuplot failed");
   return absl::OkStatus();
