@@ -1,6 +1,5 @@
 #include "holdfast/http/standard_client.h"
 
-#include <algorithm>
 #include <initializer_list>
 #include <stdexcept>
 #include <utility>
@@ -57,18 +56,11 @@ StandardSettings SettingsOf(const StandardClientOptions& options, const Standard
           .attempt_timeout = Live(TimeoutOptions{options.attempt_timeout})};
 }
 
-// No longer than the call may take.
-RateLimitOptions RateWait(const StandardClientOptions& options) {
-  RateLimitOptions wait;
-  wait.max_wait = std::min<Duration>(wait.max_wait, options.total_timeout);
-  return wait;
-}
-
 auto MakeStack(const StandardClientOptions& options, const StandardObjects& objects,
                const StandardSettings& settings) {
   return Stack(Bulkhead(objects.semaphore, settings.bulkhead_queue),
                Timeout(settings.total_timeout), Retry(settings.retry, Check{options.retry_check}),
-               CircuitBreak(objects.breaker), RateLimit(objects.bucket, RateWait(options)),
+               CircuitBreak(objects.breaker), RateLimit(objects.bucket),
                Timeout(settings.attempt_timeout));
 }
 

@@ -61,7 +61,8 @@ PolicyInfo Pace::Info(const internal::Changes& changes) const {
   return {.settings = internal::JoinSettings(
               {internal::NameText(pacer_->name()), internal::RateText(rate),
                absl::StrCat("slack ", slack), internal::MaxWaitText(options.max_wait)}),
-          .max_wait = options.max_wait};
+          // The default gives way to a shorter Timeout outside, and so contradicts none.
+          .max_wait = options.max_wait == PaceOptions().max_wait ? TimeSpan{} : options.max_wait};
 }
 
 }  // namespace holdfast

@@ -4,6 +4,7 @@
 
 #include <algorithm>
 
+#include "holdfast/rate/rate_limit.h"
 #include "src/base/info_text.h"
 #include "src/rate/token_wait.h"
 
@@ -116,7 +117,10 @@ PolicyInfo RateLimitPlan::Info(const Changes& changes) const {
   return {.settings = JoinSettings({source_->Describe(changes), MaxWaitText(terms.max_wait),
                                     terms.refund_refused ? "refunds what is refused" : "",
                                     terms.dry_run ? "dry run" : ""}),
-          .max_wait = terms.dry_run ? Duration::zero() : terms.max_wait};
+          // The default gives way to a shorter Timeout outside, and so contradicts none.
+          .max_wait = terms.dry_run || terms.max_wait == RateLimitOptions().max_wait
+                          ? Duration::zero()
+                          : terms.max_wait};
 }
 
 }  // namespace holdfast::internal
