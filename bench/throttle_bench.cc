@@ -1,4 +1,4 @@
-// What a AdaptiveThrottler costs a call that it admits and that is accepted, beside the least that
+// What an AdaptiveThrottler costs a call that it admits and that is accepted, beside the least that
 // counts by priority in a window of buckets: one mutex around everything; and what a refusal costs.
 // Times are given, so that no clock is part of it. Each is the median of several short repetitions:
 // see rate_bench.cc.

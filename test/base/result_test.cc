@@ -1,4 +1,4 @@
-// Results that are read without a specialisation of the user's.
+// Results that are read without a specialization of the user's.
 #include "holdfast/base/result.h"
 
 #include <absl/status/status.h>

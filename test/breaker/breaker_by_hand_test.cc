@@ -225,7 +225,7 @@ BreakerSnapshot ThroughText(const BreakerSnapshot& snapshot) {
   return *parsed;
 }
 
-TEST_CASE_METHOD(Fixture, "an outage is not relearnt by the next process") {
+TEST_CASE_METHOD(Fixture, "an outage is not relearned by the next process") {
   Record(breaker, At(0s), Outcome::kFailure);
   const BreakerSnapshot snapshot = ThroughText(breaker.SnapshotAt(At(4s)));
   CHECK(snapshot == BreakerSnapshot{.state = kOpen, .openings = 1, .open_for = 6s});

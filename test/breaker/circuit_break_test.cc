@@ -263,7 +263,7 @@ TEST_CASE_METHOD(Fixture, "a breaker's refusal is no failure to the breakers aro
   CHECK(runs == 0);
 }
 
-TEST_CASE_METHOD(Fixture, "stacks that share a breaker share what it has learnt") {
+TEST_CASE_METHOD(Fixture, "stacks that share a breaker share what it has learned") {
   const auto first = Stack(CircuitBreak(breaker)).Around(Executor(), &clock);
   const auto second =
       Stack(CircuitBreak(breaker)).Around([] { return absl::StatusOr<int>(7); }, &clock);

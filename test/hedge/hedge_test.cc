@@ -185,9 +185,9 @@ TEST_CASE_METHOD(Fixture, "a loser is neutral to a breaker and no sample of late
   CHECK(counts.successes == 1);
   CHECK(counts.failures == 0);
   // What the call took from its first sending, not what the winner did.
-  const Duration learnt = options.latencies->Value().value();
-  CHECK(learnt > 14ms);
-  CHECK(learnt < 16ms);
+  const Duration learned = options.latencies->Value().value();
+  CHECK(learned > 14ms);
+  CHECK(learned < 16ms);
 }
 
 TEST_CASE_METHOD(Fixture, "the delay is the quantile of what was seen", "[hedge]") {
@@ -197,9 +197,9 @@ TEST_CASE_METHOD(Fixture, "the delay is the quantile of what was seen", "[hedge]
   const Hedge hedge(options);
   CHECK(hedge.NextBranch(clock.Now(), 1) == TimePoint(1h));
   options.latencies->Record(20ms);
-  const TimePoint learnt = hedge.NextBranch(clock.Now(), 1);
-  CHECK(learnt > TimePoint(19ms));
-  CHECK(learnt < TimePoint(21ms));
+  const TimePoint learned = hedge.NextBranch(clock.Now(), 1);
+  CHECK(learned > TimePoint(19ms));
+  CHECK(learned < TimePoint(21ms));
   CHECK(hedge.NextBranch(clock.Now(), 2) == TimePoint::max());
 }
 

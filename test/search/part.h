@@ -18,7 +18,7 @@
 
 namespace holdfast::search {
 
-// How long a policy keeps to what it has learnt of a fault once that is over: see StatedTime.
+// How long a policy keeps to what it has learned of a fault once that is over: see StatedTime.
 struct Memory {
   std::optional<CircuitBreaker::Options> breaker = {};
   Duration throttle_recovery{0};

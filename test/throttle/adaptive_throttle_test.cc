@@ -237,7 +237,7 @@ TEST_CASE_METHOD(Fixture, "a call that is not accepted counts when that is known
   CHECK(throttler->stats().requests == 0);
 }
 
-TEST_CASE_METHOD(Fixture, "stacks that share a throttler share what it has learnt") {
+TEST_CASE_METHOD(Fixture, "stacks that share a throttler share what it has learned") {
   throttler = Make({.min_requests = 10});
   const auto first = Stack(AdaptiveThrottle(throttler)).Around(Executor(), &clock);
   const auto second =

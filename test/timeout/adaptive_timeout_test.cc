@@ -52,7 +52,7 @@ class Service {
   FakeClock& clock_;
 };
 
-// A timeout that has learnt that the service takes 10 ms, so a limit of 20 ms.
+// A timeout that has learned that the service takes 10 ms, so a limit of 20 ms.
 struct Scene {
   explicit Scene(AdaptiveTimeoutOptions options = {}, LatencyQuantile::Options latency_options = {})
       : latencies(std::make_shared<LatencyQuantile>(latency_options)), timeout(latencies, options) {
@@ -62,7 +62,7 @@ struct Scene {
   absl::Status Run(const CallOptions& options = {}) {
     return Stack(timeout).Around(std::ref(service), &clock).With(options);
   }
-  // In learnt limits of 20 ms, which a bucket's width can make a little longer.
+  // In learned limits of 20 ms, which a bucket's width can make a little longer.
   double Limit() const {
     return static_cast<double>(timeout.LimitAt(clock.Now()).count()) / (20e6 * (1 + 1.0 / 64));
   }
@@ -76,7 +76,8 @@ struct Scene {
 // What Limit() is where it is `limits` but for a bucket's width.
 auto About(double limits) { return test::Approx(limits).epsilon(1.0 / 32); }
 
-TEST_CASE("AdaptiveTimeout gives max until it has learnt, then the quantile times the multiplier") {
+TEST_CASE(
+    "AdaptiveTimeout gives max until it has learned, then the quantile times the multiplier") {
   FakeClock clock;
   Service service(clock);
   const AdaptiveTimeout timeout({.quantile = 0.9, .min_samples = 100},
@@ -147,7 +148,7 @@ TEST_CASE("AdaptiveTimeout recovers when the service becomes ten times slower") 
   CHECK(scene.Limit() == About(1));
 }
 
-// Taking the learnt limit back with the first success that fits it would cut off the slow ones for
+// Taking the learned limit back with the first success that fits it would cut off the slow ones for
 // ever.
 TEST_CASE("AdaptiveTimeout recovers when only some answers become slower") {
   Scene scene;
@@ -226,7 +227,7 @@ TEST_CASE("an attempt that began under a raised limit does not raise it again on
 }
 
 TEST_CASE(
-    "attempts that run out of time before anything is learnt don't keep what is learnt waiting") {
+    "attempts that run out of time before anything is learned don't keep what is learned waiting") {
   FakeClock clock;
   Service service(clock);
   const AdaptiveTimeout timeout({.min_samples = 20});
@@ -289,7 +290,7 @@ TEST_CASE("a success that began before the limit was raised does not help to low
   scene.service.answer = absl::OkStatus();
   for (int i = 0; i < 4; ++i) CHECK(scene.Run().ok());
   leave.count_down();
-  early.join();  // by the clock, it took no longer than the learnt limit
+  early.join();  // by the clock, it took no longer than the learned limit
   CHECK(scene.Limit() == About(2));
   CHECK(scene.Run().ok());
   CHECK(scene.Limit() == About(1));
@@ -301,24 +302,24 @@ TEST_CASE("failures, refusals and cancelled calls teach AdaptiveTimeout nothing"
   const AdaptiveTimeout timeout(latencies);
   FakeClock clock;
   Service service(clock);
-  const auto nothing_learnt = [&] {
+  const auto nothing_learned = [&] {
     return !latencies->ValueAt(clock.Now()) && timeout.LimitAt(clock.Now()) == 10s;
   };
   service.answer = absl::UnavailableError("busy");
   CHECK_FALSE(Stack(timeout).Around(std::ref(service), &clock)().ok());
-  CHECK(nothing_learnt());
+  CHECK(nothing_learned());
 
   service.answer = absl::OkStatus();
   const auto refused =
       Stack(timeout, RateLimit(TokenBucket::Options{.rate = 0, .burst = 0}, {.max_wait = 0s}));
   CHECK_FALSE(refused.Around(std::ref(service), &clock)().ok());
-  CHECK(nothing_learnt());
+  CHECK(nothing_learned());
   // Nor does a success that stands in for a refusal.
   const auto instead =
       Stack(timeout, Fallback([](const absl::Status&) { return absl::OkStatus(); }),
             RateLimit(TokenBucket::Options{.rate = 0}, {.max_wait = 0s}));
   CHECK(instead.Around(std::ref(service), &clock)().ok());
-  CHECK(nothing_learnt());
+  CHECK(nothing_learned());
 
   std::stop_source stop;
   const auto stopping = Stack(timeout, Retry({.backoff = Backoff::Constant(1s)}))
@@ -329,7 +330,7 @@ TEST_CASE("failures, refusals and cancelled calls teach AdaptiveTimeout nothing"
                                 },
                                 &clock);
   CHECK(stopping.With({.stop = stop.get_token()}).code() == absl::StatusCode::kCancelled);
-  CHECK(nothing_learnt());
+  CHECK(nothing_learned());
 }
 
 TEST_CASE("what is not the limit's doing does not raise it") {
@@ -397,7 +398,7 @@ TEST_CASE("what runs out of time raises the limit, whatever it says") {
   CHECK_THROWS_AS(run(1ms, []() -> absl::Status { throw std::runtime_error("boom"); }),
                   std::runtime_error);
   CHECK(scene.Limit() == About(8));
-  // A success that comes too late is one, and is learnt from.
+  // A success that comes too late is one, and is learned from.
   CHECK(run(1s, [] { return absl::OkStatus(); }).ok());
   CHECK(scene.Limit() == About(8));
 }
