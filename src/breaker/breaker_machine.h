@@ -28,8 +28,7 @@ namespace holdfast::internal {
 //   kProbing  admits max_requests probes. Opens when a probe fails, is slow (where rules judge slow
 //             calls) or outlives its lease; goes on when max_requests probes have succeeded.
 //   kRamping  admits a growing share of the calls (BreakerRamp), then closes. Opens when a rule
-//   says
-//             so or the ramp fails.
+//             says so or the ramp fails.
 //
 // To its users kProbing and kRamping are half-open. Modes set by hand override these transitions:
 // while !Deciding() no rule is asked.
@@ -46,8 +45,7 @@ namespace holdfast::internal {
 //               the generation before, since the lane takes a success for the present era and the
 //               one before it.
 //   probe       a call admitted while probing. Its ticket carries a number of its own in place of
-//   an
-//               era, above the generation's first era, so that each probe's lease can be found.
+//               an era, above the generation's first era, so that each probe's lease can be found.
 //   lease       the time that a probe may take. A probe that is lost or hangs therefore never keeps
 //               its place for ever.
 //   opening     a passage to kOpen that the machine decided; openings_ counts them since it last

@@ -19,8 +19,7 @@ namespace holdfast::internal {
 //   rolling          by era: RollingWindow keeps the counts of each bucket, which is one era of the
 //                    breaker lane, and subtracts them from totals_ when the era leaves the window.
 //   last calls       by number: LastCalls remembers which of the last calls failed or were slow,
-//   and
-//                    Counts() derives the counts of the window from totals_.
+//                    and Counts() derives the counts of the window from totals_.
 //
 // The runs (consecutive_successes, consecutive_failures) are in no window: an outcome whose era has
 // left the window still lengthens or ends them. Eras are those of breaker_machine.h. Not

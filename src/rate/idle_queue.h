@@ -19,8 +19,7 @@
 // Invariants:
 //   - no key is full before the time under which it lies;
 //   - a row is a doubly linked list through KeyState::next and `previous`; the first one's
-//   `previous` is
-//     kHead + row, which no number of a key reaches;
+//     `previous` is kHead + row, which no number of a key reaches;
 //   - used_ has a bit for each row that holds a key; first_[row] is not after any time in it;
 //   - earliest_ is not after the time of any key.
 //

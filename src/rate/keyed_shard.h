@@ -24,13 +24,12 @@
 // Invariants, whenever the mutex is free:
 //   - every key of the table is in the IdleQueue once, under a time not after FullAt(key);
 //   - axes_[n].keys is the number of keys on it, and one more for default_axis_; an axis with none
-//   is in
-//     free_axes_, and only axes that are not outdated are in axis_of_;
+//     is in free_axes_, and only axes that are not outdated are in axis_of_;
 //   - keys_[k].waiting is kNone, and `spent` says everything, or it is the number of a schedule in
 //     waiting_ that names k;
 //   - forgiven_ counts the times at which debt was dropped, returned_ the tokens given back,
-//   axis_number_
-//     the conversions: a promise that was made at other counts has nothing, or less, to give back.
+//     axis_number_ the conversions: a promise that was made at other counts has nothing, or less,
+//     to give back.
 //
 // Memory orders. The mutex orders everything but two hints that are read without it, both relaxed:
 // earliest(), after which the reader takes the mutex or refuses a request that might as well have

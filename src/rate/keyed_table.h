@@ -9,8 +9,8 @@
 //
 // Invariants:
 //   - between a key's home and its slot no slot is empty: so Find may stop at the first empty one.
-//   Erase
-//     keeps it so by moving later keys up into the hole, and needs no mark for slots once used;
+//     Erase keeps it so by moving later keys up into the hole, and needs no mark for slots once
+//     used;
 //   - at most three quarters of the slots are used: the table grows by half at that point;
 //   - numbers of erased keys are in the list that begins at free_, linked by `next`.
 //

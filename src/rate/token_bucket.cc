@@ -27,31 +27,26 @@
 //   1. A value of the word does not come again with other fields, except after the whole circle.
 //   2. While the word is not held, the promises still to be kept are a queue that ends at `spent`.
 //   3. A promise for later is in the PromiseList before the compare-and-swap that grants it. So
-//   whoever
-//      holds the word finds every promise that was granted, and waits only for those whose makers
-//      have yet to mark them.
+//      whoever holds the word finds every promise that was granted, and waits only for those whose
+//      makers have yet to mark them.
 //   4. reached_ and the promises prove that some time has passed, also to a caller that read the
-//   clock
-//      long ago: nothing is granted twice for the same time.
+//      clock long ago: nothing is granted twice for the same time.
 //
 // Memory orders.
 //   - The fields of the axis are stored with release after kHeld was set, and loaded with acquire
-//   after
-//     the word was. A thread that reads a field of a newer epoch therefore also sees the word held
-//     or newer: its compare-and-swap, or Read's second look at the word, fails. A thread that reads
-//     the first word of an epoch (stored with release, LetGo) sees all fields of that epoch.
+//     after the word was. A thread that reads a field of a newer epoch therefore also sees the word
+//     held or newer: its compare-and-swap, or Read's second look at the word, fails. A thread that
+//     reads the first word of an epoch (stored with release, LetGo) sees all fields of that epoch.
 //     Together: a compare-and-swap that succeeds proves, by invariant 1, that word and fields
 //     belong together. Where a decision changes nothing, Replace reads the word again for the same
 //     proof.
 //   - The compare-and-swap is acq_rel. Release: a promise that was listed before is visible to
-//   whoever
-//     holds the word afterwards (fetch_or, acq_rel). Acquire: what a thread does next comes after
-//     the decision it builds on. A failure is relaxed: the word is read anew.
+//     whoever holds the word afterwards (fetch_or, acq_rel). Acquire: what a thread does next comes
+//     after the decision it builds on. A failure is relaxed: the word is read anew.
 //   - returned_ and axis_number_ change while the word is held and are read, with acquire, before
-//   it: so
-//     what is taken after the reading is later than all that they tell of. An older value lets a
-//     refund give back less, never more. forgiven_ is relaxed for the same reason: a promise with
-//     an older value has nothing to give back.
+//     it: so what is taken after the reading is later than all that they tell of. An older value
+//     lets a refund give back less, never more. forgiven_ is relaxed for the same reason: a promise
+//     with an older value has nothing to give back.
 //   - latest_ is a hint and relaxed: see Saw.
 #include "holdfast/rate/token_bucket.h"
 

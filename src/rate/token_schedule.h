@@ -26,11 +26,9 @@
 //   - promised_ is the sum of the units in the list, and the list is in the order of `end`;
 //   - a promise is `pending` exactly while it is in the list;
 //   - the level never exceeds the burst; before a promise of more units than the burst (the burst
-//   was
-//     larger when it was made) it may rise to that promise's units: CapBefore;
+//     was larger when it was made) it may rise to that promise's units: CapBefore;
 //   - at no position at which a promise is kept does the level fall below zero, unless tokens were
-//   taken
-//     at once and without a promise (Take, a debt);
+//     taken at once and without a promise (Take, a debt);
 //   - queue_ is never true of a list that is no queue. It may be false of one that is.
 //
 // Threads. One at a time: the mutex of the bucket or of the shard. The exception is Promise::state,

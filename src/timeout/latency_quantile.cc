@@ -5,9 +5,8 @@
 // that a reader takes two loads. Two events compute it again, both with the mutex held:
 //
 //   turn     the first thread that comes at or after `turns_at_` clears the older half, makes it
-//   the
-//            newer one, and moves `turns_at_` half a window on. After a pause of a half window or
-//            more it clears both, and counts halves from the present.
+//            the newer one, and moves `turns_at_` half a window on. After a pause of a half window
+//            or more it clears both, and counts halves from the present.
 //   refresh  the thread whose sample is number `compute_at_` sums the buckets and sets the next
 //            number: one sixteenth of the samples further on, 1 to 1024.
 //
@@ -21,8 +20,7 @@
 //     two turns may count in a half while that is cleared, which loses its sample or keeps it for
 //     too long by half a window: one sample, which changes no quantile of many.
 //   - `recorded_` never decreases, and counts each sample after its bucket does. It decides when
-//   the
-//     value is computed, not what it is.
+//     the value is computed, not what it is.
 //   - `value_` is kNoValue, or the quantile of at least min_samples samples.
 //
 // Memory orders. The counters in the buckets are added to with relaxed order, and `recorded_` after

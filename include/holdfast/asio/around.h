@@ -30,8 +30,7 @@ namespace holdfast {
 //
 // Executors. The executor is a callable that does one of the following:
 //   - It takes the call's arguments and a completion token, as any asynchronous operation of Asio.
-//   It
-//     completes with a type that has ResultTraits, with an error_code (which becomes an
+//     It completes with a type that has ResultTraits, with an error_code (which becomes an
 //     absl::Status), or with an error_code and values (absl::StatusOr).
 //   - It takes the arguments and returns asio::awaitable<R>, where R has ResultTraits.
 // Between the arguments and the token it may take a Call&. The callable that another AroundAsync

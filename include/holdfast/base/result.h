@@ -35,12 +35,10 @@ namespace holdfast {
 //               RetryDecision (retry_decision.h). Without it, holdfast::IsTransient decides by the
 //               status
 //   EffectOf    (optional) takes the call and the result: what the run that gave the result can
-//   have
-//               done, as an Effect (repeatability.h). Without it that is unknown
+//               have done, as an Effect (repeatability.h). Without it that is unknown
 //   IsConflict  (optional) takes the result: whether a success may only mean that another run of
-//   the
-//               same call is under way or came first. Hedge then prefers the result of the other
-//               run
+//               the same call is under way or came first. Hedge then prefers the result of the
+//               other run
 template <class R>
 struct ResultTraits;
 

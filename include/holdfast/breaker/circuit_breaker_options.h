@@ -49,8 +49,7 @@ struct CircuitBreakerOptions {
   TimeSpan bucket_period{0};
   // > 0: the window is the last so many calls that succeeded or failed, instead of a window of
   // time. BreakerCounts::requests counts those calls and the calls that have not ended.
-  // 0 to
-  // CircuitBreaker::kMaxLastCalls (100,000), of 8 bytes each; default 0: no such window.
+  // 0 to CircuitBreaker::kMaxLastCalls (100,000), of 8 bytes each; default 0: no such window.
   std::int64_t last_calls = 0;
 
   // How long the breaker stays open before it is half-open. Not a limit for a call. > 0; default

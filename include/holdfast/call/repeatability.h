@@ -44,8 +44,7 @@ struct Repeatability {
 // Without it, Retry decides by the failure alone, and Hedge requires the word of its user
 // (HedgeAll()).
 //   RepeatabilityOf  called only when a call is to run again or an attempt is to be abandoned; in
-//   the
-//                    thread that makes the call, possibly while an attempt is running
+//                    the thread that makes the call, possibly while an attempt is running
 template <class Request>
 struct RequestTraits;
 

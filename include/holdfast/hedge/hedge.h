@@ -112,9 +112,8 @@ struct HedgeAll {
 // After "The Tail at Scale" (Dean and Barroso, CACM 2013). A call's copies run side by side, each
 // through all policies below; policies outside see one call.
 // - The first success is the result. A failure while another copy runs waits for that one. A
-// failure
-//   of the last copy ends the call, and a Retry outside may try again. A rejection by a policy
-//   below is the result only if no copy has a better one.
+//   failure of the last copy ends the call, and a Retry outside may try again. A rejection by a
+//   policy below is the result only if no copy has a better one.
 // - The losers are asked to stop (by their stop token; the asynchronous driver cancels them) and
 //   nobody waits for them. They are neutral to a breaker and no sample of latency. The call's time,
 //   from its first copy on, is one sample, whichever copy won: so hedging does not make the service

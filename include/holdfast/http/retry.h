@@ -25,8 +25,7 @@ namespace holdfast::http {
 //                        RFC 9110, 15.6.4); TransportError::kConnect and kTls, where the request
 //                        never reached the server; and a rejection by a policy
 //   idempotent requests  also the other status codes from 500 up, except 501; kOutcomeUnknown; and
-//   any
-//                        transient status that carries no TransportError
+//                        any transient status that carries no TransportError
 //   no request           everything else: other responses, certificates, malformed URLs and
 //                        requests, redirects, cancellation, kPartialResponse
 //

@@ -75,12 +75,10 @@ class KeyedTokenBucket final : internal::Promiser {
   // What happens to a new key while `max_keys` other keys are in use.
   enum class WhenFull {
     // The request is refused. Nothing passes without a limit; but a client that keeps that many
-    // keys
-    // in use keeps new keys out. Keys in use are not affected.
+    // keys in use keeps new keys out. Keys in use are not affected.
     kRefuse,
     // All such keys share one more bucket, with Options::limits. What passes stays bounded; but in
-    // a
-    // flood of new keys each of them gets little.
+    // a flood of new keys each of them gets little.
     kShare,
     // The request is admitted. No new key is turned away; but a client that uses a new key for each
     // request is not limited at all.

@@ -41,15 +41,13 @@ namespace holdfast {
 //     is less than a nanosecond in 146 years. Only the resulting times are truncated to
 //     nanoseconds.
 //   - A schedule that starts again after an idle time counts from `now`, or from less than 2 ns
-//   after
-//     it where an interval is no whole number of nanoseconds.
+//     after it where an interval is no whole number of nanoseconds.
 //   - A `now` older than one already seen brings no slot back.
 //   - After an Update the schedule goes on: each slot is at least one interval behind the one
-//   before,
-//     by the interval that holds when the slot is taken. (An Update may move the schedule on by
-//     less than 2 ns where an interval is no whole number of nanoseconds.) So slots taken under the
-//     same options keep the first guarantee, and two events taken under different options are as
-//     far apart as the intervals of all slots between them, less the slack of the first.
+//     before, by the interval that holds when the slot is taken. (An Update may move the schedule
+//     on by less than 2 ns where an interval is no whole number of nanoseconds.) So slots taken
+//     under the same options keep the first guarantee, and two events taken under different options
+//     are as far apart as the intervals of all slots between them, less the slack of the first.
 // It takes no lock, except while another thread is changing the options.
 class Pacer {
  public:

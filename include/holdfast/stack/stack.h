@@ -108,9 +108,8 @@ auto AsPolicies(Stack<Parts...>&& stack) {
 //
 // Some orders of policies are wrong whatever the settings, and do not compile:
 //   - a policy that replaces a failure (Fallback) inside of one that repeats or counts calls
-//   (Retry,
-//     Hedge, CircuitBreak, KeyedCircuitBreak, AdaptiveThrottle, AdaptiveLimit): that one would take
-//     the substitute for a success of the service;
+//     (Retry, Hedge, CircuitBreak, KeyedCircuitBreak, AdaptiveThrottle, AdaptiveLimit):
+//     the outer policy would take the substitute for a success of the service;
 //   - a policy that may answer without a call (Cache) inside of one that counts or times calls
 //     (Hedge, CircuitBreak, KeyedCircuitBreak, AdaptiveThrottle, AdaptiveLimit);
 //   - a Retry inside of a Retry, unless the inner one is a NestedRetry.
@@ -179,13 +178,11 @@ class Stack {
 // the policies and says what to change. It refuses a stack in which
 //   - one attempt of a Retry may take as long as the Timeout around the Retry;
 //   - all attempts of a Retry, with the longest delays between them, may take longer than the
-//   Timeout
-//     around the Retry, unless its max_elapsed ends them earlier;
+//     Timeout around the Retry, unless its max_elapsed ends them earlier;
 //   - a Hedge sends its last attempt when the Timeout around the Hedge has expired;
 //   - the max_wait of a policy is longer than the Timeout around it, or both are missing;
 //   - a Retry waits for refusals and has no Timeout around it, or waits for a breaker that stays
-//   open
-//     for at least as long as that Timeout;
+//     open for at least as long as that Timeout;
 //   - the probe_lease of a breaker is shorter than a call below the breaker may take;
 //   - the window of a breaker is less than twice as long as a call below it may take: too many
 //     of the calls that time out would be forgotten before they end;
