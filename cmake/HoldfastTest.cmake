@@ -1,24 +1,36 @@
-if(NOT TARGET Catch2::Catch2WithMain)
-  find_package(Catch2 REQUIRED)
-elseif(Catch2_SOURCE_DIR)
-  list(APPEND CMAKE_MODULE_PATH "${Catch2_SOURCE_DIR}/extras")  # of a parent that builds Catch2
-endif()
+find_package(Catch2 REQUIRED)
 include(Catch)
 
-# What makes a test one of threads: all that ThreadSanitizer need see.
+# What makes a file one of threads, which is all that ThreadSanitizer need see, and what makes it one
+# that simulates for long.
 set(HOLDFAST_THREADS_IN_TESTS
     "std::j?thread|support/threads\\.h|ThreadPool|std::async|httplib::(SSL)?Server|_server\\.h")
+set(HOLDFAST_SLOW_TESTS "(world|storm|metastability)_test")
 
 # holdfast_test(<name> SOURCES ... LIBS ...) adds the program holdfast_<name>_tests, and each test
-# case in it to ctest under the label <name>. With ThreadSanitizer it has only the files that start
-# threads.
+# case in it to ctest under the label <name>; those of files that start threads under `threads` too,
+# and those that simulate for long under `slow`. With ThreadSanitizer it has only those of threads.
 function(holdfast_test name)
   cmake_parse_arguments(PARSE_ARGV 1 arg "" "" "SOURCES;LIBS")
   set(sources)
+  set(slow)
+  set(threads)
+  set(others)
   foreach(source IN LISTS arg_SOURCES)
-    file(STRINGS "${source}" threads REGEX "${HOLDFAST_THREADS_IN_TESTS}" LIMIT_COUNT 1)
-    if(threads OR NOT CMAKE_CXX_FLAGS MATCHES "-fsanitize=thread")
-      list(APPEND sources "${source}")
+    file(STRINGS "${source}" starts_threads REGEX "${HOLDFAST_THREADS_IN_TESTS}" LIMIT_COUNT 1)
+    if(CMAKE_CXX_FLAGS MATCHES "-fsanitize=thread" AND NOT starts_threads)
+      continue()
+    endif()
+    list(APPEND sources "${source}")
+    cmake_path(GET source STEM stem)
+    if(NOT stem MATCHES "_test$")
+      continue()
+    elseif(stem MATCHES "${HOLDFAST_SLOW_TESTS}")
+      list(APPEND slow "[#${stem}]")
+    elseif(starts_threads)
+      list(APPEND threads "[#${stem}]")
+    else()
+      list(APPEND others "[#${stem}]")
     endif()
   endforeach()
   if(NOT sources)
@@ -36,6 +48,23 @@ function(holdfast_test name)
     list(FILTER simulations INCLUDE REGEX "(world|model|property|population|simulate|metastability|threads)_test")
     set_source_files_properties(${simulations} PROPERTIES COMPILE_OPTIONS -O1)
   endif()
-  # For what is stuck; the slowest takes 45 s where nothing else runs.
-  catch_discover_tests(${target} TEST_PREFIX "${name}/" PROPERTIES TIMEOUT 300 LABELS ${name})
+  # The timeouts are for what is stuck: where nothing else runs the slowest takes 45 s.
+  foreach(kind IN ITEMS slow threads others)
+    if(${kind})
+      list(JOIN ${kind} "," files)
+      catch_discover_tests(${target} TEST_SPEC "-#" "${files}" TEST_PREFIX "${name}/"
+                           TEST_LIST ${target}_${kind} PROPERTIES TIMEOUT 300 LABELS ${name})
+      if(NOT kind STREQUAL "others")
+        set(timeout 300)
+        if(kind STREQUAL "slow")
+          set(timeout 900)
+        endif()
+        set(labels "${CMAKE_CURRENT_BINARY_DIR}/${target}_${kind}.cmake")
+        file(WRITE "${labels}"
+             "set_tests_properties(\${${target}_${kind}}\n"
+             "                     PROPERTIES TIMEOUT ${timeout} LABELS \"${name};${kind}\")\n")
+        set_property(DIRECTORY APPEND PROPERTY TEST_INCLUDE_FILES "${labels}")
+      endif()
+    endif()
+  endforeach()
 endfunction()
