@@ -363,10 +363,10 @@ TEST_CASE("UpdateAll changes all or none, as Validate says of the whole") {
 
 TEST_CASE("UpdateAll finds what each policy has") {
   const auto timeout = Make(TimeoutOptions{.limit = 10s});
-  const auto bulkhead = Make(BulkheadOptions{.max_wait = 1s});
-  const auto rate = Make(RateLimitOptions{.max_wait = 1s});
-  const auto keyed_rate = Make(KeyedRateLimitOptions{.max_wait = 1s});
-  const auto pace = Make(PaceOptions{.max_wait = 1s});
+  const auto bulkhead = Make(BulkheadOptions{.max_wait = 900ms});
+  const auto rate = Make(RateLimitOptions{.max_wait = 900ms});
+  const auto keyed_rate = Make(KeyedRateLimitOptions{.max_wait = 900ms});
+  const auto pace = Make(PaceOptions{.max_wait = 900ms});
   const auto hedge =
       Make(HedgeOptions{.latencies = std::make_shared<LatencyQuantile>(LatencyQuantile::Options{}),
                         .pool = std::make_shared<ThreadPool>(ThreadPool::Options{})});

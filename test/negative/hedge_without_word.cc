@@ -1,5 +1,5 @@
 // refused: Hedge may run this call twice at once, and nothing says that it may: give it your word,
-// Hedge(options, HedgeAll()) or a function of the call, or specialise RequestTraits for the call's
+// Hedge(options, HedgeAll()) or a function of the call, or specialize RequestTraits for the call's
 // first argument (holdfast/repeatability.h)
 #include "holdfast/hedge/hedge.h"
 #include "holdfast/stack/stack.h"

@@ -1,4 +1,4 @@
-// refused: specialise holdfast::ResultTraits for what the executor returns (result.h), or put the
+// refused: specialize holdfast::ResultTraits for what the executor returns (result.h), or put the
 // executor in holdfast::Catching (catching.h), to which what does not throw is a success
 #include "holdfast/retry/retry.h"
 #include "holdfast/stack/catching.h"

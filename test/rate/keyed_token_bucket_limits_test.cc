@@ -198,7 +198,9 @@ TEST_CASE("from a function back to limits for all") {
   CHECK(buckets.TokensAt(At(0s), "a") == 0);
   CHECK(buckets.TokensAt(At(0s), "ccc") == 2);
   CHECK(buckets.AllowAt(At(500ms), "a"));
-  buckets.SetLimitsAt(At(1s), [](std::string_view) { return Limits{}; }, TokenCarryOver::kReset);
+  buckets.SetLimitsAt(
+      At(1s), [](std::string_view) { return Limits{.rate = 0, .burst = 0}; },
+      TokenCarryOver::kReset);
   CHECK(buckets.size() == 0);
   CHECK_FALSE(buckets.AllowAt(At(1s), "a"));
 }

@@ -168,7 +168,7 @@ void CheckQueue(const Policy& policy) {
   const auto call = Stack(policy).Around(kSucceed, &clock);
   Report report;
   CHECK(call.With({.report = &report}).ok());
-  CHECK(policy.Info().max_wait == 1s);
+  CHECK(policy.Info().max_wait == 0s);  // it contradicts no Timeout
   Duration longest{0};
   for (int i = 0; i < 20; ++i) {
     if (call.With({.report = &report}).ok()) longest = std::max(longest, report.waited);
