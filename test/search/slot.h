@@ -30,7 +30,7 @@ class Slot {
     virtual Verdict Before(Call& call, void* state) = 0;
     virtual Next After(Call& call, void* state, absl::Status& result) = 0;
     virtual void OnAbandon(Call& call, void* state) = 0;
-    virtual absl::Status Answer(Call& call, void* state) = 0;
+    virtual absl::Status Result(Call& call, void* state) = 0;
     virtual void Bound(TimePoint now, TimeBelow& below) const = 0;
   };
 
@@ -70,8 +70,8 @@ class Slot {
     if (state.model_ != nullptr) model_->OnAbandon(call, state.bytes_);
   }
   template <class R>
-  R Answer(Call& call, State& state) const {
-    return model_->Answer(call, state.bytes_);
+  R Result(Call& call, State& state) const {
+    return model_->Result(call, state.bytes_);
   }
 
  private:
@@ -93,7 +93,7 @@ class Slot {
       if constexpr (requires(S& s) { policy.OnAbandon(call, s); })
         policy.OnAbandon(call, In(state));
     }
-    absl::Status Answer(Call& call, void* state) override {
+    absl::Status Result(Call& call, void* state) override {
       if constexpr (requires(S& s) { policy.template Result<absl::Status>(call, s); }) {
         return policy.template Result<absl::Status>(call, In(state));
       } else {

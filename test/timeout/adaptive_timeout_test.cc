@@ -310,14 +310,16 @@ TEST_CASE("failures, refusals and cancelled calls teach AdaptiveTimeout nothing"
   CHECK(nothing_learned());
 
   service.answer = absl::OkStatus();
-  const auto refused =
-      Stack(timeout, RateLimit(TokenBucket::Options{.rate = 0, .burst = 0}, {.max_wait = 0s}));
+  const auto empty = std::make_shared<TokenBucket>(
+      TokenBucket::Options{.rate = 1e-6, .burst = 1, .clock = &clock});
+  CHECK(empty->Allow());
+  const auto refused = Stack(timeout, RateLimit(empty, {.max_wait = 0s}));
   CHECK_FALSE(refused.Around(std::ref(service), &clock)().ok());
   CHECK(nothing_learned());
   // Nor does a success that stands in for a refusal.
   const auto instead =
       Stack(timeout, Fallback([](const absl::Status&) { return absl::OkStatus(); }),
-            RateLimit(TokenBucket::Options{.rate = 0}, {.max_wait = 0s}));
+            RateLimit(empty, {.max_wait = 0s}));
   CHECK(instead.Around(std::ref(service), &clock)().ok());
   CHECK(nothing_learned());
 
