@@ -64,12 +64,15 @@ class Scene {
     return Stack(Timeout(total), Retry(retrying), CircuitBreak(breaker), RateLimit(bucket, limit),
                  Bulkhead(semaphore, queue), Timeout(2s));
   }
-  // What the call found goes with the call.
+  // A call keeps the options that a policy had when the call came to it.
   void Change() {
     CHECK(total->Update({.limit = 1ms}).ok());
-    CHECK(retrying->Update({.max_attempts = 1, .budget = RetryBudget::Unlimited()}).ok());
-    CHECK(limit->Update({.max_wait = 0s}).ok());
-    CHECK(queue->Update({.max_wait = 0s, .max_queue = 0}).ok());
+    RetryOptions once = retrying->options();
+    once.max_attempts = 1;
+    once.on_retry = nullptr;
+    CHECK(retrying->Update(std::move(once)).ok());
+    CHECK(limit->Update({.max_wait = 40s}).ok());
+    CHECK(queue->Update({.max_wait = 40s}).ok());
   }
 
   template <class S>
