@@ -8,6 +8,7 @@
 #include <utility>
 
 #include "holdfast/retry/retry.h"
+#include "holdfast/stack/catching.h"
 #include "holdfast/stack/stack.h"
 #include "holdfast/timeout/timeout.h"
 #include "test/support/catch.h"
@@ -61,7 +62,7 @@ TEST_CASE("an executor that can't be called without the call gets it") {
   CHECK(attempt == 1);
 }
 
-TEST_CASE("an executor that can be called both ways is called with the arguments alone") {
+TEST_CASE("an executor that can be called both ways gets the call if it says so") {
   struct Both {
     absl::Status operator()(int) const { return absl::OkStatus(); }
     absl::Status operator()(int, Call&) const { return absl::UnknownError("with the call"); }
@@ -69,6 +70,15 @@ TEST_CASE("an executor that can be called both ways is called with the arguments
   CHECK(Stack(Timeout(1s)).Around(Both())(1).ok());
   const std::function<absl::Status(int)> function = Both();
   CHECK(Stack(Timeout(1s)).Around(function)(1).ok());
+
+  struct BothWithCall : Both {
+    static constexpr bool kTakesCall = true;
+  };
+  const BothWithCall both;
+  CHECK(absl::IsUnknown(Stack(Timeout(1s)).Around(both)(1)));
+  CHECK(absl::IsUnknown(Stack(Timeout(1s)).Around(std::ref(both))(1)));
+  CHECK(absl::IsUnknown(Stack(Retry({})).Around(Stack(Timeout(1s)).Around(both))(1)));
+  CHECK(absl::IsUnknown(Stack(Timeout(1s)).Around(Catching(both))(1)));
 }
 
 TEST_CASE("a stack in a stack is told apart from an executor that takes other arguments") {

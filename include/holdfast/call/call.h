@@ -48,6 +48,10 @@ class Branches;
 
 [[noreturn]] void ThrowNoRequest();
 
+// An executor that can be called with a Call& as well as without, and wants it.
+template <class Executor>
+concept TakesCall = requires { requires std::unwrap_reference_t<Executor>::kTakesCall; };
+
 }  // namespace internal
 
 // The caller's options for one call. Objects that they point to must outlive the call. (A member

@@ -128,6 +128,7 @@ class Transport {
   // for invalid options.
   explicit Transport(std::string_view origin, TransportOptions options = {});
 
+  static constexpr bool kTakesCall = true;  // a stack calls the first of these two: see stack.h
   absl::StatusOr<httplib::Response> operator()(const httplib::Request& request, Call& call) const;
 
   // Without a deadline.

@@ -123,6 +123,8 @@ struct RetryOn {
 template <class Executor, class... Classify>
 class Catching {
  public:
+  static constexpr bool kTakesCall = internal::TakesCall<Executor>;
+
   explicit Catching(Executor executor, Classify... classify)
       : executor_(std::move(executor)), classify_(std::move(classify)...) {}
 

@@ -127,8 +127,8 @@ class Stack {
 
   // Returns the executor with this stack around it, callable with the executor's own arguments. The
   // executor is any callable that takes those arguments, or those arguments and a Call& at the end,
-  // and returns a type with ResultTraits. One that can be called both ways, such as a lambda that
-  // takes (auto&&... args), does not get the Call. The executor is copied; std::ref avoids that.
+  // and returns a type with ResultTraits. One that can be called both ways gets the Call only if it
+  // has a `static constexpr bool kTakesCall = true`. The executor is copied; std::ref avoids that.
   //
   // `clock`: null means SteadyClock(). The clock must outlive the returned callable and any
   // abandoned attempt. Policy objects of this stack that have no clock take this one and keep it,

@@ -250,11 +250,11 @@ template <class Executor, class... Args>
 consteval AsyncKind KindOf() {
   if constexpr (requires(Executor& e, CallOptions o, Args... a) { e.With(o, a..., Probe{}); }) {
     return AsyncKind::kStack;
-  } else if constexpr (std::is_invocable_v<Executor&, Args..., Probe>) {
+  } else if constexpr (!TakesCall<Executor> && std::is_invocable_v<Executor&, Args..., Probe>) {
     return AsyncKind::kOperation;
   } else if constexpr (std::is_invocable_v<Executor&, Args..., Call&, Probe>) {
     return AsyncKind::kOperationOfCall;
-  } else if constexpr (std::is_invocable_v<Executor&, Args...>) {
+  } else if constexpr (!TakesCall<Executor> && std::is_invocable_v<Executor&, Args...>) {
     return AsyncKind::kCoroutine;
   } else if constexpr (std::is_invocable_v<Executor&, Args..., Call&>) {
     return AsyncKind::kCoroutineOfCall;

@@ -50,7 +50,8 @@ concept CallableWith =
     std::is_invocable_v<Executor&, Args...> && IsResult<std::invoke_result_t<Executor&, Args...>>;
 
 // An executor that can be called with the arguments alone is called so, and is not even asked
-// whether it takes a Call& as well: the body of a variadic lambda need not compile with one.
+// whether it takes a Call& as well: the body of a variadic lambda need not compile with one. One
+// that has a kTakesCall gets the Call.
 template <class Executor, class... Args>
 concept ExecutesItself = TakesOptions<Executor, Args...> || CallableWith<Executor, Args...> ||
                          CallableWith<Executor, Args..., Call&>;
@@ -102,7 +103,7 @@ decltype(auto) Attempt(Executor& executor, Call& call, Args... args) {
     } else {
       return executor.With(options, args...);
     }
-  } else if constexpr (CallableWith<Executor, Args...>) {
+  } else if constexpr (!TakesCall<Executor> && CallableWith<Executor, Args...>) {
     return std::invoke(executor, args...);
   } else {
     return std::invoke(executor, args..., call);
