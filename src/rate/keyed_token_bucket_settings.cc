@@ -76,13 +76,13 @@ absl::Status Validate(const KeyedTokenBucket::Options& options) {
   return UsesLimits(options) ? internal::CheckOptions(limits) : internal::CheckRange(limits);
 }
 
-void KeyedTokenBucket::SetLimitsAt(TimePoint now, const Limits& given, TokenCarryOver carry_over) {
-  const Limits limits = CheckedLimits(given, name_);
+void KeyedTokenBucket::SetLimitsAt(TimePoint now, const Limits& limits, TokenCarryOver carry_over) {
+  const Limits checked = CheckedLimits(limits, name_);
   KeyedShard::LimitsFor replaced;
   const std::lock_guard setting(setting_);
   replaced =
-      SetLimitsOfAll(now, [&](KeyedShard& shard) { return shard.SetLimits(limits, carry_over); });
-  shared_->SetLimitsAt(now, limits.rate, limits.burst, carry_over);
+      SetLimitsOfAll(now, [&](KeyedShard& shard) { return shard.SetLimits(checked, carry_over); });
+  shared_->SetLimitsAt(now, checked.rate, checked.burst, carry_over);
 }
 
 void KeyedTokenBucket::SetLimitsAt(TimePoint now, LimitsFor limits_for, TokenCarryOver carry_over) {
