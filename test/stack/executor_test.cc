@@ -62,18 +62,20 @@ TEST_CASE("an executor that can't be called without the call gets it") {
   CHECK(attempt == 1);
 }
 
+struct Both {
+  absl::Status operator()(int) const { return absl::OkStatus(); }
+  absl::Status operator()(int, Call&) const { return absl::UnknownError("with the call"); }
+};
+
+struct BothWithCall : Both {
+  static constexpr bool kTakesCall = true;
+};
+
 TEST_CASE("an executor that can be called both ways gets the call if it says so") {
-  struct Both {
-    absl::Status operator()(int) const { return absl::OkStatus(); }
-    absl::Status operator()(int, Call&) const { return absl::UnknownError("with the call"); }
-  };
   CHECK(Stack(Timeout(1s)).Around(Both())(1).ok());
   const std::function<absl::Status(int)> function = Both();
   CHECK(Stack(Timeout(1s)).Around(function)(1).ok());
 
-  struct BothWithCall : Both {
-    static constexpr bool kTakesCall = true;
-  };
   const BothWithCall both;
   CHECK(absl::IsUnknown(Stack(Timeout(1s)).Around(both)(1)));
   CHECK(absl::IsUnknown(Stack(Timeout(1s)).Around(std::ref(both))(1)));
