@@ -174,7 +174,7 @@ TEST_CASE("what one option sets leaves the others of its policy as they were") {
   CHECK(options.breaker.timeout == 5s);
   CHECK(options.breaker.rules.size() == 2);
   CHECK(options.rate_limit.rate == kInfiniteRate);
-  CHECK(options.rate_limit.burst == 1);
+  CHECK(options.rate_limit.burst == kBurstOfOneSecond);
 
   FakeClock clock;
   int ran = 0;
