@@ -50,7 +50,8 @@ class Branches;
 
 // An executor that can be called with a Call& as well as without, and wants it.
 template <class Executor>
-concept TakesCall = requires { requires std::unwrap_reference_t<Executor>::kTakesCall; };
+concept TakesCall =
+    requires { requires std::remove_reference_t<std::unwrap_reference_t<Executor>>::kTakesCall; };
 
 }  // namespace internal
 
