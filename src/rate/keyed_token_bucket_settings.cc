@@ -22,14 +22,14 @@ using internal::InTokens;
 using internal::KeyedShard;
 using internal::KeyTable;
 
-constexpr double kMaxRate = 1e9;
+constexpr double kMaxKeyedRate = 1e9;
 
 internal::BucketLimits LimitsOf(const KeyedTokenBucket::Limits& limits, const std::string& name) {
   return {.type = "KeyedTokenBucket",
           .name = name,
           .rate = limits.rate,
           .burst = limits.burst,
-          .max_rate = kMaxRate};
+          .max_rate = kMaxKeyedRate};
 }
 
 // Whether any key goes by Options::limits.
