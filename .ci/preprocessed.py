@@ -1,7 +1,8 @@
 #!/usr/bin/env python3
-"""Prints, for each source that a build's compile_commands.json has and that standard input names, a
-hash of all that clang-tidy makes its verdict of, and the source: its preprocessed text without
-line numbers, its flags, and .clang-tidy.
+"""Prints, for each source that standard input names, a hash and the source. The hash is of nearly
+all that clang-tidy makes its verdict of: the preprocessed text without line numbers, the flags, and
+.clang-tidy. Comments, and so NOLINT, are not in it. A source that the build's compile_commands.json
+does not have has no hash, but "unknown".
 
     preprocessed.py BUILD_DIRECTORY <NAMES_RELATIVE_TO_THE_PROJECT
 """
@@ -45,8 +46,10 @@ def main(build):
     with open(".clang-tidy", "rb") as file:
         rules = file.read()
     with concurrent.futures.ThreadPoolExecutor(os.cpu_count()) as pool:
-        known = [path for path in sorted(wanted) if path in entries]
-        for path, result in zip(known, pool.map(lambda p: digest(root, entries[p], rules), known)):
+        paths = sorted(wanted)
+        hashes = pool.map(
+            lambda p: digest(root, entries[p], rules) if p in entries else "unknown", paths)
+        for path, result in zip(paths, hashes):
             print(result, wanted[path])
 
 
