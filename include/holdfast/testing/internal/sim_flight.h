@@ -46,7 +46,7 @@ class SimTimer : public Event, public Waker {
   }
 
  protected:
-  ~SimTimer() = default;
+  ~SimTimer() override = default;
 
   void SetTimer(TimePoint at) {
     wanted_ = at;
