@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """Prints, for each source that standard input names, a hash and the source. The hash is of nearly
 all that clang-tidy makes its verdict of: the preprocessed text without line numbers, the flags, and
-.clang-tidy. Comments, and so NOLINT, are not in it. A source that the build's compile_commands.json
+the .clang-tidy of its folder and those above. Comments, and so NOLINT, are not in it. A source that the build's compile_commands.json
 does not have has no hash, but "unknown".
 
     preprocessed.py BUILD_DIRECTORY <NAMES_RELATIVE_TO_THE_PROJECT
@@ -29,12 +29,23 @@ def arguments(entry):
     return kept
 
 
-def digest(root, entry, rules):
+def rules_for(path, root):
+    text = b""
+    while len(path) > len(root):
+        path = os.path.dirname(path)
+        if os.path.exists(f"{path}/.clang-tidy"):
+            with open(f"{path}/.clang-tidy", "rb") as file:
+                text += file.read()
+    return text
+
+
+def digest(root, entry):
     flags = arguments(entry)
     text = subprocess.run(
         [*flags, f"-fmacro-prefix-map={root}/=", "-w", "-E", "-P", entry["file"]],
         cwd=entry["directory"], capture_output=True, check=True).stdout
     relative = " ".join(flags[1:]).replace(root, "")
+    rules = rules_for(entry["file"], root)
     return hashlib.sha256(rules + relative.encode() + text).hexdigest()
 
 
@@ -43,12 +54,10 @@ def main(build):
     wanted = {os.path.join(root, line.strip()): line.strip() for line in sys.stdin}
     with open(os.path.join(build, "compile_commands.json")) as file:
         entries = {entry["file"]: entry for entry in json.load(file)}
-    with open(".clang-tidy", "rb") as file:
-        rules = file.read()
     with concurrent.futures.ThreadPoolExecutor(os.cpu_count()) as pool:
         paths = sorted(wanted)
         hashes = pool.map(
-            lambda p: digest(root, entries[p], rules) if p in entries else "unknown", paths)
+            lambda p: digest(root, entries[p]) if p in entries else "unknown", paths)
         for path, result in zip(paths, hashes):
             print(result, wanted[path])
 

@@ -25,6 +25,6 @@ say "Building"
 cmake --build --preset dev ${families[0]+--target $(printf 'holdfast_%s_tests ' "${families[@]}")}
 say "Testing"
 if ((${#families[@]} > 0)); then
-  set -- -L "^($(IFS='|'; echo "${families[*]}"))\$" "$@"
+  set -- -L "^($(IFS='|'; echo "${families[*]}"))(_|\$)" "$@"
 fi
 ctest --preset dev "$@"

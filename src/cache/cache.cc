@@ -6,6 +6,7 @@
 #include <string>
 
 #include "holdfast/base/rejection.h"
+#include "holdfast/call/internal/patience.h"
 #include "src/base/info_text.h"
 
 namespace holdfast {
@@ -34,9 +35,10 @@ Verdict AskCache(CacheTable& table, const CacheOptions& options, const Refusals&
   }
   if (found == CacheTable::Found::kAnswer) return Verdict::ShortCircuit();
   if (found == CacheTable::Found::kAsk) return Verdict::Proceed();
-  const TimePoint until = std::min(call.deadline(), SaturatingAdd(place.came(), options.max_wait));
-  if (until == TimePoint::max() || call.now() < until) return Verdict::Wait(until);
-  return Verdict::Reject(until == call.deadline() ? refusals.deadline : refusals.exhausted);
+  const Patience patience{.give_up_at = SaturatingAdd(place.came(), options.max_wait),
+                          .too_late_at = call.deadline()};
+  if (!patience.EndedBy(call.now())) return Verdict::Wait(patience.until());
+  return Verdict::Reject(patience.Refusal(refusals));
 }
 
 CacheTable::For WhoseFailure(Call& call, const absl::Status& outcome) {

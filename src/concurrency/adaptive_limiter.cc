@@ -160,18 +160,22 @@ void AdaptiveLimiter::MeasureLocked(TimePoint now, internal::LimitSample& sample
   const std::uint64_t window = old ? 0 : loop_->sampler.Join(now, in_use);
   Publish();
   if (window == 0) return;
-  sample.limiter_ = this;
-  sample.window_ = window;
-  sample.began_ = now;
+  sample.limiter_.get_deleter() = {.window = window, .began = now};
+  sample.limiter_.reset(this);
 }
 
 void internal::LimitSample::SettleMeasured(TimePoint now, Outcome outcome) noexcept {
-  std::exchange(limiter_, nullptr)->Settle(*this, now, outcome);
+  limiter_.release()->Settle(limiter_.get_deleter(), now, outcome);
 }
 
-void AdaptiveLimiter::Settle(const internal::LimitSample& sample, TimePoint now, Outcome outcome) {
+void internal::LimitWindowOf::operator()(AdaptiveLimiter* limiter) const noexcept {
+  limiter->Settle(*this, TimePoint::min(), Outcome::kIgnored);
+}
+
+void AdaptiveLimiter::Settle(const internal::LimitWindowOf& sample, TimePoint now,
+                             Outcome outcome) {
   const std::lock_guard lock(mutex_);
-  loop_->sampler.End(sample.window_, SaturatingSub(now, sample.began_), outcome);
+  loop_->sampler.End(sample.window, SaturatingSub(now, sample.began), outcome);
   if (outcome != Outcome::kIgnored) AdaptIfReady(now);
   Publish();
 }

@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <string>
 
+#include "holdfast/call/internal/patience.h"
 #include "src/base/info_text.h"
 
 namespace holdfast {
@@ -46,10 +47,10 @@ Verdict Bulkhead::Queue(Call& call, State& state) const {
     state.attempt_ = call.attempt();
     return Verdict::Proceed();
   }
-  const TimePoint until = std::min(*state.give_up_at_, *state.too_late_at_);
-  if (until == TimePoint::max() || call.now() < until) return Verdict::Wait(until);
-  return Verdict::Reject(*state.too_late_at_ <= *state.give_up_at_ ? refusals.deadline
-                                                                   : refusals.exhausted);
+  const internal::Patience patience{.give_up_at = *state.give_up_at_,
+                                    .too_late_at = *state.too_late_at_};
+  if (!patience.EndedBy(call.now())) return Verdict::Wait(patience.until());
+  return Verdict::Reject(patience.Refusal(refusals));
 }
 
 Verdict Bulkhead::RefuseWithoutQueue(Call& call) const {

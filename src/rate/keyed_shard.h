@@ -27,9 +27,8 @@
 //     is in free_axes_, and only axes that are not outdated are in axis_of_;
 //   - keys_[k].waiting is kNone, and `spent` says everything, or it is the number of a schedule in
 //     waiting_ that names k;
-//   - forgiven_ counts the times at which debt was dropped, returned_ the tokens given back,
-//     axis_number_ the conversions: a promise that was made at other counts has nothing, or less,
-//     to give back.
+//   - tally_ is of all keys: a promise that was made at other counts has nothing, or less, to give
+//     back.
 //
 // Memory orders. The mutex orders everything but two hints that are read without it, both relaxed:
 // earliest(), after which the reader takes the mutex or refuses a request that might as well have
@@ -39,6 +38,7 @@
 
 #include <absl/container/flat_hash_map.h>
 
+#include <algorithm>
 #include <cstddef>
 #include <cstdint>
 #include <memory>
@@ -48,6 +48,7 @@
 #include <vector>
 
 #include "holdfast/rate/keyed_token_bucket.h"
+#include "src/rate/bucket_core.h"
 #include "src/rate/idle_queue.h"
 #include "src/rate/keyed_table.h"
 #include "src/rate/token_axis.h"
@@ -116,23 +117,25 @@ class alignas(64) KeyedShard {
 
   // As TokenBucket's.
   bool Allow(std::uint32_t key, std::int64_t n);
-  void Charge(std::uint32_t key, std::int64_t n);
+  void Charge(std::uint32_t key, std::int64_t n) { Core(key).Charge(n); }
   void Refund(std::uint32_t key, std::int64_t n);
   void Cancel(std::uint32_t key, Promise& promise);  // of Take's
   double Tokens(std::uint32_t key, TimePoint now) const;
-  bool Impossible(std::uint32_t key, std::int64_t n) const;
+  bool Impossible(std::uint32_t key, std::int64_t n) { return Core(key).Impossible(n); }
 
   // When `n` tokens come; TimePoint::max() for never. And takes them then, which can be cancelled;
   // or now, if that is when they come, which can't.
   TimePoint EarliestFor(std::uint32_t key, std::int64_t n) { return EarliestFor(key, n, now_); }
-  TimePoint EarliestFor(std::uint32_t key, std::int64_t n, TimePoint from);
+  TimePoint EarliestFor(std::uint32_t key, std::int64_t n, TimePoint from) {
+    return Core(key).EarliestFor(n, std::max(from, now_));
+  }
   // Of a call that waits for this bucket alone, the promise moves.
   std::shared_ptr<Promise> Take(std::uint32_t key, std::int64_t n, TimePoint ready_at, bool moves);
-  void TakeNow(std::uint32_t key, std::int64_t n);
+  void TakeNow(std::uint32_t key, std::int64_t n) { Core(key).Take(n); }
 
   // As TokenHold's.
   void TakeBack(std::uint32_t key, Promise& promise);
-  bool Lift(std::uint32_t key, Promise& promise);
+  bool Lift(std::uint32_t key, Promise& promise) { return Core(key).Lift(promise); }
   void Put(std::uint32_t key, const std::shared_ptr<Promise>& promise,
            std::optional<TimePoint> ready_at);
 
@@ -165,16 +168,18 @@ class alignas(64) KeyedShard {
   std::size_t ForgetIdle();
   bool AnyMoves(std::uint32_t key) const;
 
-  std::int64_t Balance(const KeyState& state, const TokenAxis& axis) const;
-  std::int64_t SpentWith(const KeyState& state, const TokenAxis& axis, std::int64_t units) const;
+  BucketCore CoreOn(KeyState& state, const TokenAxis& axis) {
+    return {axis, now_, tally_, ScheduleOf(state, axis), &state.spent};
+  }
+  BucketCore Core(std::uint32_t key) {
+    KeyState& state = keys_[key];
+    return CoreOn(state, Present(state.limits));
+  }
   TimePoint FullAt(std::uint32_t key);
-  void Return(KeyState& state, const TokenAxis& axis, std::int64_t units);
-  void TakeFor(std::uint32_t key, const std::shared_ptr<Promise>& promise, TimePoint ready_at);
-  void MoveUp(TokenSchedule& schedule, const TokenAxis& axis) const;
-  void Stamp(Promise& promise) const;
+  void Keep(std::uint32_t key, const std::shared_ptr<Promise>& promise, TimePoint ready_at);
 
   TokenSchedule* ScheduleOf(KeyState& state, const TokenAxis& axis);
-  TokenSchedule& BeginWaiting(std::uint32_t key, const TokenAxis& axis);
+  BucketCore BeginWaiting(std::uint32_t key);
   void StopWaiting(KeyState& state);
   void LookAtWaiting();
 
@@ -196,11 +201,7 @@ class alignas(64) KeyedShard {
   LimitsFor limits_for_;  // null: limits_
   TokenCarryOver inheritance_ = TokenCarryOver::kAsIs;
   std::uint64_t settings_ = 0;
-  std::uint32_t forgiven_ = 0;  // how often anybody's debt was
-  // As a TokenBucket's, of all keys: tokens that were given back, and how often anybody's axis
-  // changed.
-  std::uint64_t returned_ = 0;
-  std::uint32_t axis_number_ = 1;
+  BucketTally tally_;  // of all keys
 };
 
 }  // namespace holdfast::internal

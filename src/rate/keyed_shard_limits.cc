@@ -7,14 +7,6 @@
 #include "src/rate/keyed_shard.h"
 
 namespace holdfast::internal {
-namespace {
-
-// To the fraction of a unit.
-void Continue(const TokenAxis& from, TokenAxis& to) {
-  if (to.SameScale(from) && !from.infinite()) to.carry = from.Fraction(to.begin);
-}
-
-}  // namespace
 
 // Without a function all keys have the same limits, and their axis stays.
 std::uint32_t KeyedShard::Intern(const Limits& limits) {
@@ -55,7 +47,7 @@ void KeyedShard::Leave(std::uint32_t number) {
 void KeyedShard::BeginAnew(std::uint32_t number) {
   TokenAxis& axis = axes_[number].axis;
   TokenAxis next = AxisFor(limits_of_[number].rate, limits_of_[number].burst, now_);
-  Continue(axis, next);
+  next.Continue(axis);
   keys_.ForEach([&](std::uint32_t key) {
     if (keys_[key].limits == number) Convert(keys_[key], axis, next, TokenCarryOver::kAsIs);
   });
@@ -66,27 +58,9 @@ void KeyedShard::BeginAnew(std::uint32_t number) {
 // waits.
 void KeyedShard::Convert(KeyState& state, const TokenAxis& from, const TokenAxis& to,
                          TokenCarryOver carry_over) {
-  ++axis_number_;
-  if (from.infinite() && now_ > from.begin) ++forgiven_;
-  if (TokenSchedule* const schedule = ScheduleOf(state, from)) {
-    const bool reset = carry_over == TokenCarryOver::kReset;
-    const std::int64_t kept = Inherited(schedule->balance(), from, to, carry_over);
-    if (from.infinite() || to.infinite()) {
-      schedule->ForEach([this](Promise& promise) { promise.BringForward(now_); });
-      schedule->Forget();
-    } else if (reset) {
-      schedule->ForgetFixed();
-      schedule->ForEach([this](Promise& promise) { promise.forgiven = forgiven_; });
-    }
-    schedule->Rescale(to.burst_units(), kept, from.units_per_token, to.units_per_token);
-    if (reset) schedule->Fill();
-    MoveUp(*schedule, to);
-    schedule->ForEach([](const Promise& promise) {
-      if (!promise.moves && promise.waker != nullptr) promise.waker->Wake();
-    });
-  } else {
-    state.spent = to.Position(now_) - Inherited(Balance(state, from), from, to, carry_over);
-  }
+  tally_.NextAxis();
+  if (from.infinite() && now_ > from.begin) tally_.Forgive();
+  CoreOn(state, from).MoveTo(to, carry_over);
 }
 
 void KeyedShard::Move(KeyState& state, std::uint32_t number, TokenCarryOver carry_over) {
@@ -115,7 +89,7 @@ std::size_t KeyedShard::SetLimits(const Limits& limits, TokenCarryOver carry_ove
   const std::uint32_t old = std::exchange(default_axis_, NewAxis(limits));
   Axis& next = axes_[default_axis_];
   next.keys = 1;
-  if (old != kNone) Continue(axes_[old].axis, next.axis);
+  if (old != kNone) next.axis.Continue(axes_[old].axis);
   idle_.Clear();
   keys_.ForEach([&](std::uint32_t key) {
     Move(keys_[key], default_axis_, carry_over);
@@ -151,7 +125,7 @@ bool KeyedShard::AnyMoves(std::uint32_t key) const {
 // waits.
 std::size_t KeyedShard::ForgetIdle() {
   const std::size_t size = keys_.size();
-  ++forgiven_;
+  tally_.Forgive();
   std::vector<std::uint32_t> idle;
   if (std::ranges::any_of(waiting_, [](const auto& w) { return w->schedule.AnyMoves(); })) {
     keys_.ForEach([&](std::uint32_t key) {

@@ -4,6 +4,7 @@
 
 #include <algorithm>
 
+#include "holdfast/call/internal/patience.h"
 #include "src/base/info_text.h"
 
 namespace holdfast {
@@ -26,12 +27,14 @@ Verdict Pace::Before(Call& call, State& state) const {
   const TimePoint now = call.now();
   if (state.pacer_ == nullptr) {
     const auto options = options_.Read();
-    const Duration left = SaturatingSub(call.latest_start(), now);
-    const Pacer::Place place = pacer_->Claim(now, std::min<Duration>(options->max_wait, left));
+    const internal::Patience patience{.give_up_at = SaturatingAdd(now, options->max_wait),
+                                      .too_late_at = call.latest_start()};
+    const Pacer::Place place = pacer_->Claim(now, SaturatingSub(patience.until(), now));
     if (!place.taken) {
-      const bool late = place.ready_at != TimePoint::max() && left < options->max_wait;
       const internal::Refusals& refusals = pacer_->refusals();
-      return Verdict::Reject(late ? refusals.deadline : refusals.exhausted, place.ready_at);
+      const bool never = place.ready_at == TimePoint::max();
+      return Verdict::Reject(never ? refusals.exhausted : patience.Refusal(refusals),
+                             place.ready_at);
     }
     if (place.ready_at <= now && !options->refund_refused) return Verdict::Proceed();
     state.place_ = place;

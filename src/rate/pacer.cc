@@ -6,12 +6,14 @@
 #include <algorithm>
 #include <cmath>
 
+#include "holdfast/base/internal/int128.h"
 #include "holdfast/base/internal/validate.h"
 
 namespace holdfast {
 namespace {
 
-__extension__ using Int128 = __int128;
+using internal::FloorDiv;
+using internal::Int128;
 
 constexpr double kNanosPerSecond = 1e9;
 constexpr std::int64_t kForever = std::numeric_limits<std::int64_t>::max();
@@ -21,13 +23,8 @@ constexpr std::int64_t kForever = std::numeric_limits<std::int64_t>::max();
 constexpr int kSpanBits = 33;
 constexpr Int128 kSpan = Int128{1'000'000'000} << kSpanBits;
 
-Int128 Floor(Int128 dividend, Int128 divisor) {
-  const Int128 floor = dividend / divisor;
-  return floor * divisor > dividend ? floor - 1 : floor;
-}
-
-std::int64_t FloorDiv(Int128 dividend, Int128 divisor) {
-  return static_cast<std::int64_t>(std::min<Int128>(Floor(dividend, divisor), kForever));
+std::int64_t Quotient(Int128 dividend, Int128 divisor) {
+  return static_cast<std::int64_t>(std::min<Int128>(FloorDiv(dividend, divisor), kForever));
 }
 
 struct Scale {
@@ -94,7 +91,7 @@ Pacer::Row::Row(Row&& other) noexcept
 void Pacer::Row::Begin(const Row& before, std::int64_t place) const {
   std::int64_t here = kUnused;
   if (place != kUnused) {  // rounded up
-    const Int128 units = -Floor(-Int128{place} * span_units, before.span_units);
+    const Int128 units = -FloorDiv(-Int128{place} * span_units, before.span_units);
     here = static_cast<std::int64_t>(std::min<Int128>(units, kClosed - 1));
   }
   const bool none_since = place == before.fresh || before.interval == 0;
@@ -103,11 +100,11 @@ void Pacer::Row::Begin(const Row& before, std::int64_t place) const {
 }
 
 std::int64_t Pacer::Row::UnitsAt(TimePoint now) const {
-  return -FloorDiv(-Int128{now.time_since_epoch().count()} * span_units, kSpan);
+  return -Quotient(-Int128{now.time_since_epoch().count()} * span_units, kSpan);
 }
 
 TimePoint Pacer::Row::TimeOf(std::int64_t units) const {
-  return TimePoint(Duration(FloorDiv(units * kSpan, span_units)));
+  return TimePoint(Duration(Quotient(units * kSpan, span_units)));
 }
 
 std::int64_t Pacer::Row::After(std::int64_t place) const {

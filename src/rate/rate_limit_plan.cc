@@ -72,15 +72,16 @@ bool RateLimitPlan::LetsThrough(Call& call, const RateLimitTerms& terms) const {
 Verdict RateLimitPlan::Take(Call& call, State& state) const {
   const RateLimitTerms& terms = *state.terms_;
   const TimePoint now = call.now();
-  const Duration time_left = SaturatingSub(call.latest_start(), now);
+  const Patience patience{.give_up_at = SaturatingAdd(now, terms.max_wait),
+                          .too_late_at = call.latest_start()};
   state.cost_ = terms.cost == nullptr ? 1 : terms.cost(std::as_const(call));
   state.key_ = terms.key(call);
   state.refundable_ = terms.refund_refused;
   state.call_ = &call;
   const TokenSource::Answer answer =
-      source_->Take(state.key_, now, state.cost_, std::min(terms.max_wait, time_left),
+      source_->Take(state.key_, now, state.cost_, SaturatingSub(patience.until(), now),
                     state.refundable_, state.taken_);
-  if (answer.refused != nullptr) return Refuse(call, state, answer, time_left);
+  if (answer.refused != nullptr) return Refuse(call, state, answer, patience);
   state.ready_at_ = answer.at;
   if (terms.dry_run && answer.at > now) {
     call.NoteDryRun(policy_, absl::OkStatus(), answer.at);
@@ -90,16 +91,16 @@ Verdict RateLimitPlan::Take(Call& call, State& state) const {
 }
 
 Verdict RateLimitPlan::Refuse(Call& call, State& state, const TokenSource::Answer& answer,
-                              Duration time_left) const {
+                              const Patience& patience) const {
   const RateLimitTerms& terms = *state.terms_;
   const Refusals& refusals = *answer.refused;
-  const bool late = answer.at != TimePoint::max() && time_left < terms.max_wait;
+  const bool never = answer.at == TimePoint::max();
   const absl::Status& refusal = answer.impossible ? refusals.impossible
-                                : late            ? refusals.deadline
-                                                  : refusals.exhausted;
+                                : never           ? refusals.exhausted
+                                                  : patience.Refusal(refusals);
   // One that comes later may wait for the same tokens.
   const bool too_long = SaturatingSub(answer.at, call.now()) > terms.max_wait;
-  const bool waits = answer.waiting_helps && too_long && !late && answer.at != TimePoint::max();
+  const bool waits = answer.waiting_helps && too_long && !never && !patience.late();
   const TimePoint retry_at = waits ? answer.at - terms.max_wait : answer.at;
   if (!terms.dry_run) return Verdict::Reject(refusal, retry_at);
   call.NoteDryRun(policy_, refusal, retry_at);

@@ -8,9 +8,9 @@
 #include <cstring>
 #include <string_view>
 
-namespace holdfast::internal {
+#include "holdfast/base/internal/int128.h"
 
-__extension__ using HashProduct = unsigned __int128;
+namespace holdfast::internal {
 
 // After wyhash (Wang Yi, in the public domain), with constants that are all secret, as the maps of
 // Go have it: each sixteen bytes are masked, and one half is multiplied with the other and with
@@ -28,7 +28,7 @@ class SecretHash {
           Fold(Product(Read<std::uint64_t>(at) ^ secret[1], Read<std::uint64_t>(at + 8) ^ state));
     }
     const auto [first, last] = Ends(at, left);
-    const HashProduct product = Product(first ^ secret[1], last ^ state);
+    const Uint128 product = Product(first ^ secret[1], last ^ state);
     return Fold(Product(static_cast<std::uint64_t>(product) ^ secret[2] ^ text.size(),
                         static_cast<std::uint64_t>(product >> 64) ^ secret[3]));
   }
@@ -39,8 +39,8 @@ class SecretHash {
     std::uint64_t last;
   };
 
-  static HashProduct Product(std::uint64_t a, std::uint64_t b) { return HashProduct{a} * b; }
-  static std::uint64_t Fold(HashProduct product) {
+  static Uint128 Product(std::uint64_t a, std::uint64_t b) { return Uint128{a} * b; }
+  static std::uint64_t Fold(Uint128 product) {
     return static_cast<std::uint64_t>(product) ^ static_cast<std::uint64_t>(product >> 64);
   }
 

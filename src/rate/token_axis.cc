@@ -63,10 +63,9 @@ TokenScale FineScale(double rate, std::int64_t burst) {
   return {units_per_token, static_cast<std::uint64_t>(product), shift};
 }
 
-std::int64_t FloorDiv(Int128 dividend, std::int64_t divisor) {
-  const Int128 quotient = dividend / divisor;
-  const Int128 floor = quotient - ((dividend % divisor != 0) && (dividend < 0) ? 1 : 0);
-  return static_cast<std::int64_t>(std::clamp<Int128>(floor, -kMaxDebtUnits, kMaxBurstUnits));
+std::int64_t Units(Int128 product, std::int64_t divisor) {
+  return static_cast<std::int64_t>(
+      std::clamp<Int128>(FloorDiv(product, divisor), -kMaxDebtUnits, kMaxBurstUnits));
 }
 
 }  // namespace
@@ -107,9 +106,9 @@ std::int64_t Inherited(std::int64_t balance, const TokenAxis& from, const TokenA
   // Any time at an infinite rate fills the bucket.
   if (from.infinite() && to.begin > from.begin) balance = from.burst_units();
   if (carry_over == TokenCarryOver::kProportional && balance > 0) {
-    return FloorDiv(Int128{balance} * to.burst_units(), from.burst_units());
+    return Units(Int128{balance} * to.burst_units(), from.burst_units());
   }
-  const std::int64_t kept = FloorDiv(Int128{balance} * to.units_per_token, from.units_per_token);
+  const std::int64_t kept = Units(Int128{balance} * to.units_per_token, from.units_per_token);
   const std::int64_t growth = std::max<std::int64_t>(to.burst - from.burst, 0);
   const std::int64_t added =
       carry_over == TokenCarryOver::kAdditive ? growth * to.units_per_token : 0;

@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <cstdint>
 
+#include "holdfast/base/internal/int128.h"
 #include "holdfast/base/time.h"
 
 namespace holdfast {
@@ -12,9 +13,6 @@ namespace holdfast {
 enum class TokenCarryOver;
 
 namespace internal {
-
-__extension__ using Int128 = __int128;
-__extension__ using Uint128 = unsigned __int128;
 
 // Bounds on positions, in units, such that differences are unambiguous on a circle of 2^63.
 constexpr std::int64_t kMaxBurstUnits = std::int64_t{1} << 58;
@@ -63,6 +61,10 @@ struct TokenAxis {
   std::int64_t Position(TimePoint now) const {
     if (infinite()) return 0;
     return static_cast<std::int64_t>(std::min<Uint128>(Refill(now) >> shift, kMaxPosition));
+  }
+  // Goes on to the fraction of a unit where `from` ends, if that counts in the same units.
+  void Continue(const TokenAxis& from) {
+    if (SameScale(from) && !from.infinite()) carry = from.Fraction(begin);
   }
   std::uint64_t Fraction(TimePoint now) const {
     return static_cast<std::uint64_t>(Refill(now) & ((Uint128{1} << shift) - 1));

@@ -43,10 +43,10 @@
 //   - The compare-and-swap is acq_rel. Release: a promise that was listed before is visible to
 //     whoever holds the word afterwards (fetch_or, acq_rel). Acquire: what a thread does next comes
 //     after the decision it builds on. A failure is relaxed: the word is read anew.
-//   - returned_ and axis_number_ change while the word is held and are read, with acquire, before
-//     it: so what is taken after the reading is later than all that they tell of. An older value
-//     lets a refund give back less, never more. forgiven_ is relaxed for the same reason: a promise
-//     with an older value has nothing to give back.
+//   - The tally's `returned` and `axis` change while the word is held and are read, with acquire,
+//     before it: so what is taken after the reading is later than all that they tell of. An older
+//     value lets a refund give back less, never more. `forgiven` is relaxed for the same reason: a
+//     promise with an older value has nothing to give back once it was kept.
 //   - latest_ is a hint and relaxed: see Saw.
 #include "holdfast/rate/token_bucket.h"
 
@@ -115,7 +115,6 @@ TokenBucket::TokenBucket(Options options)
   // The first epoch began so long ago that the bucket is full, whatever clock the first `now` is
   // of.
   SetAxis(internal::AxisFor(options.rate, burst(), TimePoint::min()), 0);
-  axis_number_.store(1, std::memory_order_relaxed);
   known_spent_ = -ReadAxis().burst_units();
   high_water_ = Word(known_spent_);
   LetGo(known_spent_);
@@ -280,9 +279,7 @@ Reservation TokenBucket::Reserve(TimePoint now, std::int64_t n, Duration max_wai
 }
 
 TokenBucket::Mark TokenBucket::ReadMark() const {
-  return {.forgiven = forgiven(),
-          .returned = returned_.load(std::memory_order_acquire),
-          .axis = axis_number_.load(std::memory_order_acquire)};
+  return {.forgiven = tally_.forgiven(), .returned = tally_.returned(), .axis = tally_.axis()};
 }
 
 // Of tokens that are taken already, after which all was spent up to `spent`, if that is known.
@@ -340,7 +337,7 @@ void TokenBucket::BeginEpoch(const TokenAxis& axis, double new_rate) {
   const auto burst = static_cast<std::uint64_t>(axis.burst_units());
   SetAxis(axis, high_water_ + 2 * (burst + 1));
   rate_.store(new_rate, std::memory_order_release);
-  axis_number_.fetch_add(1, std::memory_order_acq_rel);
+  tally_.NextAxis();
 }
 
 double TokenBucket::TokensAt(TimePoint now) const {

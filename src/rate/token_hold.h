@@ -19,11 +19,13 @@
 #ifndef HOLDFAST_SRC_RATE_TOKEN_HOLD_H_
 #define HOLDFAST_SRC_RATE_TOKEN_HOLD_H_
 
+#include <algorithm>
 #include <cstdint>
 #include <mutex>
 #include <optional>
 
 #include "holdfast/rate/token_bucket.h"
+#include "src/rate/bucket_core.h"
 #include "src/rate/token_axis.h"
 #include "src/rate/token_schedule.h"
 
@@ -38,7 +40,7 @@ class TokenHold {
   ~TokenHold();
 
   // When `n` tokens come, not before `from`, which is now or later; TimePoint::max() for never.
-  TimePoint EarliestFor(std::int64_t n, TimePoint from);
+  TimePoint EarliestFor(std::int64_t n, TimePoint from) { return Core().EarliestFor(n, from); }
   // Takes them then; the promise of a call that waits for this bucket alone moves.
   Reservation Take(std::int64_t n, TimePoint ready_at, bool moves = false);
   Reservation Reserve(std::int64_t n, Duration max_wait, bool moves = false);
@@ -46,23 +48,21 @@ class TokenHold {
   // For one that is decided anew: takes its promise out, unless the time of that has come; and puts
   // it in again, to be acted on at another time or, for none, as it was. What was forgiven is taken
   // anew.
-  bool Gave(const Reservation& reservation) const;
+  bool Gave(const Reservation& reservation) const { return reservation.from_ == &bucket_; }
   bool Lift(Reservation& reservation);
   void Put(Reservation& reservation, std::optional<TimePoint> ready_at);
 
   // As TokenBucket's.
   void Cancel(Promise& promise, TimePoint ready_at);
-  void TakeBack(Promise& promise);
-  void Charge(std::int64_t n);
-  void Refund(std::int64_t n);
+  void TakeBack(Promise& promise) { Core().TakeBack(promise); }
+  void Charge(std::int64_t n) { Core().Charge(n); }
+  void Refund(std::int64_t n) { Core().Refund(n); }
   void Settle(double rate, std::int64_t burst, TokenCarryOver carry_over);
 
  private:
-  void ForgetFor(const TokenAxis& next, bool reset);
-  void MoveUp();
-  void Stamp(Promise& promise) const;
-  void TakeNow(Promise& promise);
-  void Returned(std::int64_t units);
+  BucketCore Core() {
+    return {axis_, std::max(seen_, axis_.begin), bucket_.tally_, &schedule_, nullptr};
+  }
 
   TokenBucket& bucket_;
   const std::lock_guard<std::mutex> lock_;

@@ -7,12 +7,13 @@
 #include <limits>
 #include <utility>
 
+#include "holdfast/base/internal/int128.h"
 #include "holdfast/base/internal/validate.h"
 
 namespace holdfast {
 namespace {
 
-__extension__ using Uint128 = unsigned __int128;
+using internal::Uint128;
 
 constexpr std::int64_t kSecond = 1'000'000'000;  // in nanoseconds
 

@@ -3,7 +3,6 @@
 #include <absl/strings/str_format.h>
 
 #include <algorithm>
-#include <bit>
 #include <iterator>
 #include <ostream>
 
@@ -20,17 +19,9 @@ double Share(std::int64_t part, std::int64_t whole) {
 }  // namespace
 
 void Latencies::Record(TimeSpan latency) {
-  const auto nanos =
-      static_cast<std::uint64_t>(std::max<Duration>(latency, Duration::zero()).count());
-  constexpr std::uint64_t kLinear = std::uint64_t{1} << kBits;
-  std::size_t index = nanos;
-  if (nanos >= kLinear) {
-    const int shift = std::bit_width(nanos) - 1 - kBits;
-    index = (static_cast<std::size_t>(shift + 1) << kBits) + ((nanos >> shift) & (kLinear - 1));
-  }
-  ++counts_[index];
+  ++counts_[Buckets::BucketOf(latency)];
   ++count_;
-  sum_ += static_cast<double>(nanos);
+  sum_ += static_cast<double>(std::max<Duration>(latency, Duration::zero()).count());
 }
 
 Duration Latencies::Mean() const {
@@ -44,11 +35,7 @@ Duration Latencies::Percentile(double share) const {
   for (std::size_t i = 0; i < counts_.size(); ++i) {
     seen += counts_[i];
     if (counts_[i] == 0 || static_cast<double>(seen) < rank) continue;
-    const std::size_t row = i >> kBits;
-    if (row == 0) return Duration(static_cast<Duration::rep>(i));
-    constexpr std::size_t kLinear = std::size_t{1} << kBits;
-    const std::size_t begin = (kLinear + (i & (kLinear - 1))) << (row - 1);
-    return Duration(static_cast<Duration::rep>(begin + ((std::size_t{1} << (row - 1)) >> 1)));
+    return Buckets::Begin(i) + Buckets::Width(i) / 2;
   }
   return Duration::zero();
 }

@@ -98,13 +98,6 @@ void LatencyQuantile::Change(Options options) {
   if (half_began_) TurnAt(SaturatingAdd(*half_began_, half_window()));
 }
 
-Duration LatencyQuantile::UpperEnd(std::size_t bucket) {
-  if (bucket < 2 * kPerDoubling) return Duration(static_cast<Duration::rep>(bucket));
-  const std::size_t shift = bucket / kPerDoubling - 1;
-  const std::uint64_t leading = bucket % kPerDoubling + kPerDoubling;
-  return Duration(static_cast<Duration::rep>(((leading + 1) << shift) - 1));
-}
-
 // Begins a new half window, unless another thread has.
 void LatencyQuantile::Turn(TimePoint now) {
   const std::lock_guard lock(mutex_);
@@ -138,7 +131,7 @@ void LatencyQuantile::ComputeIfDue() {
 void LatencyQuantile::Compute() {
   const std::uint64_t recorded = recorded_.load(std::memory_order_acquire);
   std::uint64_t total = 0;
-  for (std::size_t bucket = 0; bucket < kBuckets; ++bucket) total += CountIn(bucket);
+  for (std::size_t bucket = 0; bucket < Buckets::kBuckets; ++bucket) total += CountIn(bucket);
   const auto min_samples = static_cast<std::uint64_t>(options_.min_samples);
   if (total < min_samples) {
     value_.store(kNoValue.count(), std::memory_order_relaxed);
@@ -150,8 +143,10 @@ void LatencyQuantile::Compute() {
       std::max(std::ceil(std::nextafter(options_.quantile, 0.0) * static_cast<double>(total)), 1.0);
   std::size_t bucket = 0;
   std::uint64_t seen = CountIn(0);
-  while (static_cast<double>(seen) < rank && bucket + 1 < kBuckets) seen += CountIn(++bucket);
-  value_.store(UpperEnd(bucket).count(), std::memory_order_relaxed);
+  while (static_cast<double>(seen) < rank && bucket + 1 < Buckets::kBuckets)
+    seen += CountIn(++bucket);
+  const Duration last = Buckets::Begin(bucket) + Buckets::Width(bucket) - Duration(1);
+  value_.store(last.count(), std::memory_order_relaxed);
   const std::uint64_t lag = std::clamp<std::uint64_t>(total / kLagShare, 1, kMaxLag);
   compute_at_.store(recorded + lag, std::memory_order_relaxed);
 }

@@ -1,6 +1,6 @@
 // refused: Hedge may run this call twice at once, and nothing says that it may: give it your word,
 // Hedge(options, HedgeAll()) or a function of the call, or specialize RequestTraits for the call's
-// first argument (holdfast/repeatability.h)
+// first argument (holdfast/call/repeatability.h)
 #include "holdfast/hedge/hedge.h"
 #include "holdfast/stack/stack.h"
 

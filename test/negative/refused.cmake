@@ -1,5 +1,7 @@
 # cmake -D COMPILER=<c++> -D "OPTIONS=<of the compiler>" -D SOURCE=<file.cc> -P refused.cmake
 #
+# Where the options include a precompiled header, precompile.cmake makes it first.
+#
 # The source compiles as it is; with WRONG_ORDER defined it does not, and the compiler says what the
 # comment that the source opens with has after "refused: ".
 

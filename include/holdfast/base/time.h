@@ -11,6 +11,7 @@
 #include <stop_token>
 #include <type_traits>
 
+#include "holdfast/base/internal/int128.h"
 #include "holdfast/base/stop_token.h"
 
 namespace holdfast {
@@ -33,15 +34,14 @@ class TimeSpan : public Duration {
       : Duration(Saturated(d)) {}
 
  private:
-  __extension__ using Wide = __int128;
-
   template <class Rep, class Period>
   static constexpr Duration Saturated(const std::chrono::duration<Rep, Period>& d) {
     using Nanoseconds = std::ratio_divide<Period, std::nano>;
     if constexpr (std::is_same_v<std::chrono::duration<Rep, Period>, Duration>) {
       return d;
     } else if constexpr (std::is_integral_v<Rep>) {
-      const Wide count = Wide{d.count()} * Nanoseconds::num / Nanoseconds::den;
+      const internal::Int128 count =
+          internal::Int128{d.count()} * Nanoseconds::num / Nanoseconds::den;
       if (count > max().count()) return max();
       return count < min().count() ? min() : Duration(static_cast<rep>(count));
     } else {

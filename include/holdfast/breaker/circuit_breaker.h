@@ -4,9 +4,12 @@
 //   absl::StatusOr<Order> order = breaker.Execute([&] { return client.GetOrder(id); });
 //
 // Closed, it admits every call and counts outcomes; it opens when a rule says so. Open, it rejects
-// every call for `timeout`. Half-open, it admits up to `max_requests` probes: it closes when that
-// many have succeeded, and opens again when one fails or takes too long. Most callers want
-// CircuitBreak (circuit_break.h) in a stack.
+// every call for `timeout`, or as long as `open_time` says. Half-open, it admits a few calls as
+// probes, at most `max_requests` of them together with those that have succeeded. When that many
+// have succeeded it closes, or first admits a growing share of the calls, where a `ramp` is set. It
+// opens again when a probe fails, is slow (where a rule counts slow calls), or outlives
+// `probe_lease`. The options are explained in circuit_breaker_options.h, the modes in
+// breaker_state.h. Most callers want CircuitBreak (circuit_break.h) in a stack.
 #ifndef HOLDFAST_BREAKER_CIRCUIT_BREAKER_H_
 #define HOLDFAST_BREAKER_CIRCUIT_BREAKER_H_
 
@@ -52,21 +55,22 @@ struct BreakerPlan;
 struct BreakerAdmission {
   void operator()(CircuitBreaker* breaker) const noexcept;
 
-  std::uint64_t era = 0;  // see BreakerLane; the number of a probe
+  std::uint64_t era = 0;  // in which the call was admitted (BreakerLane); of a probe its number
   TimePoint at = {};
 };
 }  // namespace internal
 
 // Proof that a breaker admitted a call; move-only. Report the call's outcome with Done; only the
 // first Done counts. A ticket that is destroyed or overwritten without Done counts its call as
-// ignored and frees the probe's place. The breaker must outlive its tickets.
+// ignored; if the call was a probe, another may take its place. The breaker must outlive its
+// tickets.
 class [[nodiscard]] Ticket {
  public:
   Ticket() = default;  // of no breaker
 
-  // Reports the outcome to the generation that admitted the call. If the breaker is in a later
-  // generation, the outcome is ignored. If counting it fails for want of memory, the breaker treats
-  // the call as one that never ended.
+  // Reports the outcome. It is ignored if the breaker has changed its state, or begun another fixed
+  // window, since it admitted the call. If there is no memory to count it, the call stays among the
+  // requests as one that has not ended; a probe then opens the breaker when its lease ends.
   void Done(Outcome outcome) noexcept;
   void DoneAt(TimePoint now, Outcome outcome) noexcept;
 
@@ -82,18 +86,21 @@ class [[nodiscard]] Ticket {
   std::unique_ptr<CircuitBreaker, internal::BreakerAdmission> breaker_;
 };
 
-// The state machine of gobreaker v2. Transitions are lazy: a breaker changes its state at the first
-// call, outcome or query after the time of the change; there is no timer. Each change of state and
-// each reset of a fixed window begins a generation. Outcomes of calls from an earlier generation
-// are ignored.
+// Closed, open and half-open follow gobreaker v2 (Go); windows over time, the ramp and the modes
+// are additions. Transitions are lazy: a breaker changes its state at the first call, outcome or
+// query after the time of the change; there is no timer. Each change of state and each reset of a
+// fixed window begins a generation. Outcomes of calls from an earlier generation are ignored.
+//
+// Functions whose names end in At take the time from the caller, the others from the clock.
 //
 // Thread-safe. While the breaker is closed, a call that is admitted and succeeds takes no lock,
-// whatever the window. The exceptions are the first call in each fixed window or bucket; with a
-// rule that needs slow_call, the first one or two in each slow_call; calls that end more than a
-// bucket, or such a slow_call, after the one in which they began; and slow calls. A rejection while
-// open takes no lock either. Everything else holds a mutex for some nanoseconds: amortized O(1) per
-// call, whatever the window. Callbacks run outside of every lock, may call back into the breaker,
-// and may throw.
+// whatever the window. The exceptions: the first call in each fixed window or bucket; slow calls;
+// calls that end more than one bucket after the one in which they began. With a rule that counts
+// slow calls, time is also cut into pieces as long as `slow_call`: the first call or two in each
+// piece, and calls that end more than one piece after their own, take the lock too. A rejection
+// while open takes none. Every other call and outcome takes a mutex for some nanoseconds: amortized
+// O(1), whatever the window. Callbacks run outside of every lock, may call back into the breaker,
+// and may throw; each option says what then happens.
 class CircuitBreaker {
  public:
   using Options = CircuitBreakerOptions;
@@ -106,15 +113,15 @@ class CircuitBreaker {
   CircuitBreaker& operator=(const CircuitBreaker&) = delete;
   ~CircuitBreaker();
 
-  // Replaces all options while calls run. State, mode, counts and the run of failures continue. The
-  // new rules apply from the next outcome, and the new times and numbers from the next opening,
-  // probe or step of the ramp: an open breaker stays open until the time already set, and probes in
-  // flight keep their leases.
+  // Replaces all options while calls run. State, mode and counts continue. The new rules apply from
+  // the next outcome, and the new times and numbers from the next opening, probe or step of the
+  // ramp: an open breaker stays open until the time already set, and probes in flight keep their
+  // leases.
   //
   // If the way of counting changes (interval, bucket_period, last_calls, slow_call, or whether a
-  // rule needs slow_call), the breaker drops what it has counted, except the run of failures of a
-  // closed breaker, and ignores the outcomes of calls in flight; a half-open breaker begins to
-  // probe again.
+  // rule needs slow_call), the breaker drops what it has counted, except how many failures came in
+  // a row while it was closed, and ignores the outcomes of calls in flight; a half-open breaker
+  // starts again with its probes, also from the ramp.
   //
   // Name and clock cannot change: leave them out, or pass the present ones. kInvalidArgument, with
   // nothing changed, for another name or clock and for options that Validate refuses.
@@ -123,27 +130,29 @@ class CircuitBreaker {
   }
   // The present options. To change one option, change a copy of these.
   Options options() const;
-  // For UpdateAll: see internal/changes.h.
+  // Called by UpdateAll (stack/update_all.h).
   absl::StatusOr<internal::Commit> PrepareUpdate(Options options);
 
-  // Runs f() if the breaker admits the call, and counts the outcome by `classify`. A rejection is
-  // returned as f's result type (ResultTraits::FromStatus). An exception of f counts as a failure
-  // and passes to the caller.
+  // Runs f() if the breaker admits the call, and counts the outcome as the option `classify` says.
+  // A rejection is returned as f's result type (ResultTraits::FromStatus). An exception of f counts
+  // as a failure and passes to the caller.
   template <class F>
   auto Execute(F&& f) -> std::invoke_result_t<F>;
 
   // The same in two steps: the caller runs the call and reports to the ticket. kUnavailable if the
-  // breaker is open, or half-open without a free place for a probe. retry_at() says when an open
-  // breaker admits a call again.
+  // breaker is open, or half-open without a place for this call; RejectionOf(status)->kind says
+  // which. retry_at() says when an open breaker admits a call again.
   [[nodiscard]] absl::StatusOr<Ticket> Admit() { return AdmitAt(Now()); }
   [[nodiscard]] absl::StatusOr<Ticket> AdmitAt(TimePoint now);
 
   BreakerState state() { return StateAt(Now()); }
   BreakerState StateAt(TimePoint now);
-  BreakerCounts counts() { return CountsAt(Now()); }  // of the present generation and window
+  // Since the last change of state; while closed, of the window.
+  BreakerCounts counts() { return CountsAt(Now()); }
   BreakerCounts CountsAt(TimePoint now);
 
-  // The first moment at which an open breaker admits a probe. TimePoint::max() if it is open by
+  // The first moment at which an open breaker admits a probe; it may be past, since the breaker
+  // changes its state only when it is next used. TimePoint::max() if it is open by
   // SetMode(kForcedOpen); TimePoint::min() if it is not open, or is in kMetricsOnly.
   TimePoint retry_at() const { return lane_.retry_at(); }
 
@@ -151,9 +160,9 @@ class CircuitBreaker {
   // restored.
   std::optional<Trip> last_trip() const;
 
-  // Overrides the breaker by hand, or ends that: see BreakerMode. A breaker that leaves kForcedOpen
-  // for another mode than kForcedClosed is half-open, so that probes decide. A closed breaker that
-  // enters or leaves kForcedClosed keeps its counts.
+  // Overrides the breaker by hand, or ends that: see BreakerMode. From kForcedOpen to kAutomatic or
+  // kMetricsOnly the breaker becomes half-open, so that probes decide. kForcedClosed closes it; one
+  // that was closed keeps its counts, then and when it leaves that mode.
   void SetMode(BreakerMode mode) { SetModeAt(Now(), mode); }
   void SetModeAt(TimePoint now, BreakerMode mode);
   BreakerMode mode() const;
@@ -162,10 +171,11 @@ class CircuitBreaker {
   void Reset() { ResetAt(Now()); }
   void ResetAt(TimePoint now);
 
-  // Carries the state to the next process. `elapsed` is the time since the snapshot was taken, by
-  // the wall clock. An open breaker stays open for the rest of its time, at most `timeout`, or at
-  // most a day with `open_time`; a half-open breaker begins to probe again. kInvalidArgument, with
-  // nothing changed, for a snapshot that Validate refuses.
+  // Carries state, mode and the number of openings, but no counts, to the next process. `elapsed`
+  // is the time since the snapshot was taken, by the wall clock. An open breaker stays open for the
+  // rest of its time, at most `timeout`, or at most a day with `open_time`; a half-open breaker
+  // begins to probe again. kInvalidArgument, with nothing changed, for a snapshot that Validate
+  // refuses.
   BreakerSnapshot Snapshot() { return SnapshotAt(Now()); }
   BreakerSnapshot SnapshotAt(TimePoint now);
   absl::Status Restore(const BreakerSnapshot& snapshot, TimeSpan elapsed = Duration::zero()) {
@@ -178,7 +188,7 @@ class CircuitBreaker {
   Outcome Classify(const absl::Status& status) const;
 
   const std::string& name() const { return name_; }
-  // Describes a CircuitBreak with this breaker, as it is after `changes`.
+  // For Stack::Describe, Validate and UpdateAll: a CircuitBreak with this breaker.
   PolicyInfo Info(const internal::Changes& changes = {}) const;
 
   // For stacks: see internal/object_clock.h.

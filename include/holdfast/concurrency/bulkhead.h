@@ -3,6 +3,9 @@
 //
 //   auto fetch = holdfast::Stack(holdfast::Timeout(2s), holdfast::Bulkhead({.limit = 100}))
 //                    .Around(transport);
+//
+// `limit` is an option of the bulkhead's Semaphore (semaphore.h); a second argument says how calls
+// wait, Bulkhead({.limit = 100}, {.max_wait = 50ms}).
 #ifndef HOLDFAST_CONCURRENCY_BULKHEAD_H_
 #define HOLDFAST_CONCURRENCY_BULKHEAD_H_
 
@@ -29,81 +32,90 @@
 
 namespace holdfast {
 
-// The order in which waiting calls of one priority get permits.
+// The order in which waiting calls of one priority (CallOptions::priority) get permits.
 enum class QueueOrder {
   kOldestFirst,  // FIFO
-  // LIFO ("adaptive LIFO" of "Fail at Scale", see ControlledDelay). When the queue is full, the
-  // call that has waited longest is rejected: its caller is the first to give up anyway.
+  // LIFO, always; "Fail at Scale" (see ControlledDelay) switches to it only under load. When the
+  // queue is full, the call of the lowest priority that has waited longest is rejected: its caller
+  // is the first to give up anyway.
   kNewestFirst,
 };
 
 // CoDel, "controlled delay" (RFC 8289), as "Fail at Scale" applies it to requests (B. Maurer, ACM
 // Queue 13(8), 2015). A queue that a burst left behind drains and does no harm; a standing queue
-// only adds latency. The queue is standing if it has not been empty for longer than `interval`:
-// then a call that enters it waits for `target` at most. Otherwise a call waits for max_wait; the
-// article sets that to `interval` too.
+// only adds latency. The queue is standing if at least one call has waited at every moment of the
+// last `interval`: then a call that enters it waits for `target` or max_wait, whichever is shorter.
+// Otherwise it waits for max_wait at most; to follow the article, set that to `interval`.
 struct ControlledDelay {
   TimeSpan target = std::chrono::milliseconds(5);      // > 0
   TimeSpan interval = std::chrono::milliseconds(100);  // > 0
 };
 
 // The defaults bound what an outage can pile up. When the service hangs, permits stop coming back
-// and every new call enters the queue: without bounds, a fleet would hold a thread (or a coroutine)
-// and a request for each of them, and after the outage it would first send requests that nobody
+// and every new call enters the queue. Without bounds, each waiting call would hold a thread (or a
+// coroutine) and a request, and after the outage the client would first send requests that nobody
 // waits for any more. With the defaults a call hears within one second that there is no permit, and
-// a bulkhead holds at most 1000 waiting calls and one second of stale work. That still
-// lets a burst of 1000 calls through a limit of 10, if each takes 10 ms.
+// a bulkhead holds at most 1000 waiting calls and one second of stale work. A limit of 10 still
+// serves 1000 calls that come at once, if each takes 10 ms: the last gets its permit within a
+// second.
 //
 // For comparison: resilience4j's bulkhead and Polly's concurrency limiter do not queue unless told
 // to; Envoy queues up to 1024 requests, for as long as the route's timeout (15 s) allows.
 struct BulkheadOptions {
-  // The longest time to wait for a permit, >= 0. Zero: reject at once. Duration::max(): wait until
-  // the deadline; without any deadline Validate(stack) refuses that.
+  // The longest time to wait for a permit, >= 0. Zero: a call that finds no free permit is rejected
+  // at once. Duration::max(): wait until the deadline; Validate(stack) refuses that where no
+  // Timeout is outside of the bulkhead.
   TimeSpan max_wait = std::chrono::seconds(1);
-  std::int64_t max_queue = 1000;  // the most calls that wait at once, >= 0; 0: reject at once
+  std::int64_t max_queue = 1000;  // the most calls that wait at once, >= 0; 0: as max_wait zero
   QueueOrder order = QueueOrder::kOldestFirst;
   std::optional<ControlledDelay> controlled_delay = std::nullopt;  // nullopt: no CoDel
 };
 
 absl::Status Validate(const BulkheadOptions& options);
 
-// Holds one permit of a semaphore for each call below it. The permit is returned when the result
-// has passed the bulkhead or the call has ended in any other way. If a Timeout with a thread pool
-// abandons an attempt below, the permit is returned when that attempt has really ended.
+// Holds one permit of a semaphore for each call that passes it to what is inside: inside of a Retry
+// that is each attempt. The permit is returned when the result has passed the bulkhead or the call
+// has ended in any other way. If a Timeout with a thread pool (timeout.h) gives up an attempt
+// inside, the permit is returned when that attempt has really ended.
 //
 // Waiting. A call waits for a permit until the earlier of
 //   - `max_wait`, and then it is rejected with kResourceExhausted;
-//   - its latest useful start, which is the deadline minus what the Timeouts below give an attempt,
-//     but never before half of the time that the call has left is over (the deadline itself where
-//     there is no Timeout below). Then it is rejected with kDeadlineExceeded: the permit would be
-//     of no use to it, and another call may still have time.
-// A call that finds the queue full is rejected at once with kResourceExhausted.
+//   - its latest useful start: the deadline or, with Timeouts inside, the deadline minus what they
+//     give an attempt, but not before half of the time that the call has left is over. Then it is
+//     rejected with kDeadlineExceeded: the permit would be of no use to it, and another call may
+//     still have time.
+// A call that is stopped while it waits ends with kCancelled. If the queue is full, one call is
+// rejected at once with kResourceExhausted: the last in line of the lowest priority that waits, if
+// the new call has a higher one or, with kNewestFirst, the same; else the new call.
 //
-// Priorities. Waiting calls of a higher priority are served first. When the queue is full, a new
-// call takes the place of the last waiting call of the lowest priority, if that is lower than its
-// own. If no call may wait (max_wait or max_queue is zero), permits are reserved instead (trunk
-// reservation): each rejected call reserves some free permits against lower priorities, half of
-// which are released every second. While no call is rejected, every priority may use every permit.
+// Priorities. Waiting calls of a higher priority are served first. If no call may wait (max_wait or
+// max_queue is zero), permits are reserved instead (trunk reservation): each rejected call reserves
+// a sixteenth of the limit, at least one permit, against lower priorities; half of what is reserved
+// is released every second. While no call is rejected, every priority may use every permit.
 //
-// Thread-safe. While permits are free, a call takes no lock.
+// Thread-safe. A call that finds a free permit takes no lock, unless calls wait or permits are
+// reserved against it.
 class Bulkhead {
  public:
   static constexpr std::string_view kName = "Bulkhead";
 
   // All three throw std::invalid_argument for options that Validate refuses, and for a null
-  // semaphore or null settings. The first shares a semaphore. A template, so that Bulkhead({})
-  // means Semaphore::Options, which then says that its limit is missing.
+  // semaphore or null settings.
+  //
+  // Shares a semaphore. (A template, so that Bulkhead({}) is not a null semaphore but the options
+  // of one, and reports that the limit is missing.)
   template <std::same_as<Semaphore> T>
   explicit Bulkhead(std::shared_ptr<T> semaphore, BulkheadOptions options = {})
       : Bulkhead(std::move(semaphore), internal::Live<BulkheadOptions>(options)) {}
   // With a semaphore of its own.
   explicit Bulkhead(Semaphore::Options semaphore, BulkheadOptions options = {})
       : Bulkhead(std::make_shared<Semaphore>(std::move(semaphore)), options) {}
-  // With options that can change while calls run (settings.h).
+  // Shares a semaphore, with options that can change while calls run (settings.h).
   template <std::same_as<Semaphore> T, std::same_as<Settings<BulkheadOptions>> S>
   Bulkhead(std::shared_ptr<T> semaphore, std::shared_ptr<S> settings)
       : Bulkhead(std::move(semaphore), internal::Live<BulkheadOptions>(std::move(settings))) {}
 
+  // What follows is for Stack: see holdfast/call/policy.h.
   class State {
    public:
     State() {}  // NOLINT(modernize-use-equals-default): see UnsetTime
@@ -124,8 +136,7 @@ class Bulkhead {
     }
     state.attempt_ = call.attempt();
     // Written in place: to move a Permit here would cost as much as to take one.
-    state.permit_.semaphore_ = semaphore_.get();
-    state.permit_.n_ = 1;
+    state.permit_.Fill(semaphore_.get(), 1);
     return Verdict::Proceed();
   }
 
@@ -134,7 +145,7 @@ class Bulkhead {
     return Next::Done();
   }
 
-  // Hands the permit to the abandoned attempt, which still runs.
+  // Hands the permit to the attempt that was given up and still runs.
   void OnAbandon(Call& call, State& state) const;
 
   PolicyInfo Info(const internal::Changes& changes = {}) const;

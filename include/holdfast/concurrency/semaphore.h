@@ -15,6 +15,7 @@
 #include <atomic>
 #include <cstdint>
 #include <limits>
+#include <memory>
 #include <mutex>
 #include <optional>
 #include <string>
@@ -33,32 +34,34 @@ namespace holdfast {
 
 class Semaphore;
 
+namespace internal {
+// As a deleter, it returns the permits.
+struct PermitReturn {
+  void operator()(Semaphore* semaphore) const noexcept;
+
+  std::int64_t n = 0;
+};
+}  // namespace internal
+
 // Proof of admission; move-only. Its permits are returned once: by Release, or when it is
 // destroyed. The semaphore must outlive it. Used by one thread at a time.
 class [[nodiscard]] Permit {
  public:
   Permit() = default;  // holds no permit
-  Permit(Permit&& other) noexcept
-      : semaphore_(std::exchange(other.semaphore_, nullptr)), n_(other.n_) {}
-  Permit& operator=(Permit&& other) noexcept {
-    if (this != &other) {
-      Release();
-      semaphore_ = std::exchange(other.semaphore_, nullptr);
-      n_ = other.n_;
-    }
-    return *this;
-  }
-  ~Permit() { Release(); }
 
-  void Release();
+  void Release() { semaphore_.reset(); }
 
  private:
   friend class Bulkhead;
   friend class Semaphore;
-  Permit(Semaphore* semaphore, std::int64_t n) : semaphore_(semaphore), n_(n) {}
+  Permit(Semaphore* semaphore, std::int64_t n) { Fill(semaphore, n); }
+  // Of an empty one.
+  void Fill(Semaphore* semaphore, std::int64_t n) {
+    semaphore_.get_deleter().n = n;
+    semaphore_.reset(semaphore);
+  }
 
-  Semaphore* semaphore_ = nullptr;
-  std::int64_t n_ = 0;
+  std::unique_ptr<Semaphore, internal::PermitReturn> semaphore_;
 };
 
 // Waiters are served in FIFO order: a request never overtakes a waiter, however few permits it asks
@@ -135,7 +138,7 @@ class Semaphore {
  private:
   friend class AdaptiveLimiter;
   friend class Bulkhead;
-  friend class Permit;
+  friend struct internal::PermitReturn;
 
   // For the refusals of a policy of another name.
   Semaphore(Options options, std::string_view policy);
@@ -205,8 +208,8 @@ class Semaphore {
 
 absl::Status Validate(const Semaphore::Options& options);
 
-inline void Permit::Release() {
-  if (Semaphore* semaphore = std::exchange(semaphore_, nullptr)) semaphore->GiveBack(n_);
+inline void internal::PermitReturn::operator()(Semaphore* semaphore) const noexcept {
+  semaphore->GiveBack(n);
 }
 
 // A position in a semaphore's queue, for a driver that waits in its own way: TryEnter, wait for the

@@ -117,7 +117,7 @@ consteval bool CheckWord() {
     static_assert(kSaysRepeatability<Args...>,
                   "Hedge may run this call twice at once, and nothing says that it may: give it "
                   "your word, Hedge(options, HedgeAll()) or a function of the call, or specialize "
-                  "RequestTraits for the call's first argument (holdfast/repeatability.h)");
+                  "RequestTraits for the call's first argument (holdfast/call/repeatability.h)");
   }
   return true;
 }

@@ -26,6 +26,7 @@
 #include "holdfast/base/internal/object_clock.h"
 #include "holdfast/base/internal/refusals.h"
 #include "holdfast/base/time.h"
+#include "holdfast/rate/internal/bucket_tally.h"
 #include "holdfast/rate/reservation.h"
 
 namespace holdfast {
@@ -245,18 +246,12 @@ class TokenBucket final : internal::Promiser {
   }
   TimePoint Latest() const { return TimePoint(Duration(latest_.load(std::memory_order_relaxed))); }
 
-  std::uint32_t forgiven() const { return forgiven_.load(std::memory_order_relaxed); }
-  void Forgive() { forgiven_.fetch_add(1, std::memory_order_relaxed); }
-
   std::atomic<std::uint64_t> spent_{kHeld};
   std::atomic<TimePoint::rep> latest_{TimePoint::min().time_since_epoch().count()};
 
-  std::atomic<std::uint32_t> forgiven_{0};  // how often debt was
-  // What was ever given back, in units, and the number of the axis, from 1. They change with the
-  // word held, and are read before it, with acquire: so what is taken afterwards is later than all
-  // that they tell of.
-  std::atomic<std::uint64_t> returned_{0};
-  std::atomic<std::uint32_t> axis_number_{0};
+  // It changes with the word held, and is read before it: so what is taken afterwards is later than
+  // all that it tells of.
+  internal::BucketTally tally_;
 
   mutable std::mutex mutex_;                               // of whoever holds the word, or prunes
   const std::unique_ptr<internal::PromiseList> promises_;  // made since the word was last held

@@ -9,6 +9,8 @@
 #include <cstdint>
 #include <limits>
 
+#include "holdfast/base/internal/int128.h"
+
 namespace holdfast::testing {
 
 // SplitMix64 (Steele, Lea and Flood, OOPSLA 2014). It has eight bytes of state; every seed is good,
@@ -29,7 +31,7 @@ class Random {
 
   // Uniform in [0, n), n > 0; the bias is less than n / 2^64.
   std::uint64_t Below(std::uint64_t n) {
-    return static_cast<std::uint64_t>((static_cast<Wide>((*this)()) * n) >> 64);
+    return static_cast<std::uint64_t>((internal::Uint128{(*this)()} * n) >> 64);
   }
 
   // Exponential with mean 1.
@@ -39,7 +41,6 @@ class Random {
   double Normal();
 
  private:
-  __extension__ using Wide = unsigned __int128;
   static constexpr std::uint64_t kGamma = 0x9e37'79b9'7f4a'7c15;
 
   static constexpr std::uint64_t Mix(std::uint64_t z) {

@@ -18,6 +18,7 @@
 #include <string>
 #include <vector>
 
+#include "holdfast/base/internal/log_linear.h"
 #include "holdfast/base/time.h"
 #include "holdfast/testing/server.h"
 
@@ -38,9 +39,9 @@ class Latencies {
   void Add(const Latencies& other);
 
  private:
-  static constexpr int kBits = 6;
+  using Buckets = internal::LogLinear<6>;
 
-  std::array<std::int64_t, (64 - kBits) << kBits> counts_ = {};
+  std::array<std::int64_t, Buckets::kBuckets> counts_ = {};
   std::int64_t count_ = 0;
   double sum_ = 0;
 };

@@ -49,12 +49,11 @@ class ThrottleAdmission {
       return Verdict::Reject(*throttler.refused_);
     }
     call_ = &call;
-    ticket_.throttler_ = &throttler;
-    ticket_.priority_ = call.priority();
+    ticket_.Fill(&throttler, call.priority());
     return Verdict::Proceed();
   }
 
-  AdaptiveThrottler* judge() const { return ticket_.throttler_; }  // null without a ticket
+  AdaptiveThrottler* judge() const { return ticket_.throttler_.get(); }  // null without a ticket
   SuccessTimes& success_times() const { return ticket_.throttler_->success_times_; }
 
   ABSL_ATTRIBUTE_ALWAYS_INLINE void Settle(Outcome outcome) {

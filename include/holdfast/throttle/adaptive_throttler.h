@@ -43,9 +43,18 @@
 
 namespace holdfast {
 
+class AdaptiveThrottler;
+
 namespace internal {
 class ThrottleAdmission;
-}
+
+// As a deleter, it leaves the call uncounted.
+struct ThrottledCall {
+  void operator()(AdaptiveThrottler*) const noexcept {}
+
+  Priority priority = Priority::kNormal;
+};
+}  // namespace internal
 
 // The counts of a throttler's window. Requests that were neither accepted nor refused are those
 // that the backend did not accept.
@@ -130,15 +139,6 @@ class AdaptiveThrottler {
   class [[nodiscard]] Ticket {
    public:
     Ticket() = default;  // its Done does nothing
-    Ticket(Ticket&& other) noexcept
-        : throttler_(std::exchange(other.throttler_, nullptr)), priority_(other.priority_) {}
-    Ticket& operator=(Ticket&& other) noexcept {
-      throttler_ = std::exchange(other.throttler_, nullptr);
-      priority_ = other.priority_;
-      return *this;
-    }
-    ~Ticket() = default;
-
     // Done reads no clock for a success: it counts in the present bucket.
     void Done(Outcome outcome) noexcept;
     void DoneAt(TimePoint now, Outcome outcome) noexcept;
@@ -147,8 +147,13 @@ class AdaptiveThrottler {
     friend class AdaptiveThrottler;
     friend class internal::ThrottleAdmission;
 
-    AdaptiveThrottler* throttler_ = nullptr;
-    Priority priority_ = Priority::kNormal;
+    // Of an empty ticket.
+    void Fill(AdaptiveThrottler* throttler, Priority priority) {
+      throttler_.get_deleter().priority = priority;
+      throttler_.reset(throttler);
+    }
+
+    std::unique_ptr<AdaptiveThrottler, internal::ThrottledCall> throttler_;
   };
 
   // Throws std::invalid_argument with the text of Validate.
@@ -243,19 +248,18 @@ inline absl::StatusOr<AdaptiveThrottler::Ticket> AdaptiveThrottler::AdmitAt(Time
                                                                             Priority priority) {
   if (!CalmAt(now) && Refuses(priority)) return *refused_;
   absl::StatusOr<Ticket> ticket{Ticket()};
-  ticket->throttler_ = this;
-  ticket->priority_ = priority;
+  ticket->Fill(this, priority);
   return ticket;
 }
 
 inline void AdaptiveThrottler::Ticket::DoneAt(TimePoint now, Outcome outcome) noexcept {
-  AdaptiveThrottler* const throttler = std::exchange(throttler_, nullptr);
+  AdaptiveThrottler* const throttler = throttler_.release();
   if (throttler == nullptr || outcome == Outcome::kIgnored) return;
   throttler->window_.AdvanceTo(now);
   if (outcome == Outcome::kSuccess) {
-    throttler->window_.Accept(priority_);
+    throttler->window_.Accept(throttler_.get_deleter().priority);
   } else {
-    throttler->window_.Fail(priority_);
+    throttler->window_.Fail(throttler_.get_deleter().priority);
   }
 }
 

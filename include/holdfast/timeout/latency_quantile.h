@@ -16,7 +16,6 @@
 #include <algorithm>
 #include <array>
 #include <atomic>
-#include <bit>
 #include <chrono>
 #include <cstddef>
 #include <cstdint>
@@ -26,6 +25,7 @@
 #include <utility>
 
 #include "holdfast/base/internal/changes.h"
+#include "holdfast/base/internal/log_linear.h"
 #include "holdfast/base/internal/object_clock.h"
 #include "holdfast/base/time.h"
 
@@ -70,7 +70,7 @@ class LatencyQuantile {
   void Record(TimeSpan latency) { RecordAt(Now(), latency); }
   void RecordAt(TimePoint now, TimeSpan latency) {
     if (now >= turns_at()) Turn(now);
-    halves_[newer_.load(std::memory_order_relaxed)][BucketOf(latency)].fetch_add(
+    halves_[newer_.load(std::memory_order_relaxed)][Buckets::BucketOf(latency)].fetch_add(
         1, std::memory_order_relaxed);
     const std::uint64_t recorded = recorded_.fetch_add(1, std::memory_order_acq_rel) + 1;
     if (recorded >= compute_at_.load(std::memory_order_relaxed)) ComputeIfDue();
@@ -108,21 +108,10 @@ class LatencyQuantile {
  private:
   friend class internal::LearnedLimit;
 
-  // Values below 2^6 have a bucket each. Above that, a bucket holds the values with the same
-  // highest bit and the same five bits after it.
-  static constexpr int kBitsAfterHighest = 5;
-  static constexpr std::size_t kPerDoubling = std::size_t{1} << kBitsAfterHighest;
-  static constexpr std::size_t kBuckets = (63 - kBitsAfterHighest + 1) * kPerDoubling;
+  using Buckets = internal::LogLinear<5>;
   static constexpr Duration kNoValue{-1};
 
-  using Histogram = std::array<std::atomic<std::uint64_t>, kBuckets>;
-
-  static std::size_t BucketOf(Duration latency) {
-    const auto value = static_cast<std::uint64_t>(std::max<Duration::rep>(latency.count(), 0));
-    const int shift = std::max(63 - kBitsAfterHighest - std::countl_zero(value), 0);
-    return static_cast<std::size_t>(shift) * kPerDoubling + (value >> shift);
-  }
-  static Duration UpperEnd(std::size_t bucket);
+  using Histogram = std::array<std::atomic<std::uint64_t>, Buckets::kBuckets>;
 
   TimePoint Now() const { return clock_.Now(); }
   TimePoint turns_at() const {

@@ -22,6 +22,7 @@
 #include "holdfast/base/settings.h"
 #include "holdfast/base/time.h"
 #include "holdfast/call/call.h"
+#include "holdfast/call/internal/patience.h"
 #include "holdfast/call/key_function.h"
 #include "holdfast/call/policy_info.h"
 #include "holdfast/call/verdict.h"
@@ -160,7 +161,7 @@ class RateLimitPlan {
   bool LetsThrough(Call& call, const RateLimitTerms& terms) const;
   Verdict Take(Call& call, State& state) const;
   Verdict Refuse(Call& call, State& state, const TokenSource::Answer& answer,
-                 Duration time_left) const;
+                 const Patience& patience) const;
 
   std::string_view policy_;
   std::shared_ptr<TokenSource> source_;
