@@ -144,18 +144,24 @@ KeyedCore::KeyedCore(std::int64_t max_keys, Functions functions)
 
 KeyedCore::~KeyedCore() = default;
 
+std::shared_ptr<void> KeyedCore::Get(std::string_view key, std::optional<TimePoint> now) {
+  Lock lock(table_->mutex);
+  if (auto known = UseKnown(key, lock)) return known;
+  return GetNew(key, std::move(lock), now);
+}
+
 // One step at a time. A step that calls a function releases the mutex meanwhile, and the next step
 // begins with a fresh look at the table, because other threads or the function may have changed it.
-std::shared_ptr<void> KeyedCore::Get(std::string_view key, std::optional<TimePoint> now) {
+std::shared_ptr<void> KeyedCore::GetNew(std::string_view key, Lock held,
+                                        std::optional<TimePoint> now) {
   // Destroyed with nothing locked, because they may hold functions of the user's.
   Table::Entries made;
   Table::Candidate candidate;
-  Lock lock(table_->mutex);
+  Lock lock = std::move(held);
   const auto most_keys = [this] { return static_cast<std::size_t>(max_keys()); };
   const std::size_t most_looks = std::min(kMostLooks, std::max(table_->size(), most_keys()));
   std::size_t looks = 0;
   while (true) {
-    if (auto known = UseKnown(key, lock)) return known;
     const bool full = table_->size() >= most_keys();
     if (full && !Table::MayBeForgotten(candidate)) {
       if (looks == most_looks) return nullptr;
@@ -172,6 +178,7 @@ std::shared_ptr<void> KeyedCore::Get(std::string_view key, std::optional<TimePoi
       ForgetMore(lock, most_looks - looks, now);
       return object;
     }
+    if (auto known = UseKnown(key, lock)) return known;
   }
 }
 

@@ -45,6 +45,14 @@ struct Lamp {
   std::function<void()> at_end;
 };
 
+// Calls `f` when it is called first.
+template <class F>
+auto Once(F f) {
+  return [f, called = false](const auto&...) mutable {
+    if (!std::exchange(called, true)) f();
+  };
+}
+
 // Refuses less than none.
 absl::StatusOr<Commit> PrepareLamp(Lamp& lamp, int watts) {
   if (watts < 0) return absl::InvalidArgumentError("watts must be >= 0");
@@ -145,6 +153,12 @@ TEST_CASE("an object that is busy or that somebody holds does not give way") {
     for (int i = 0; i < 100; ++i) CHECK(lamps.Get(Key(i)) != nullptr);
     CHECK(lamps.SortedKeys() == Keys{"busy", "held", Key(99)});
   }
+  SECTION("nor is one examined that somebody holds") {
+    const auto busy = lamps.Get("busy");
+    const auto third = weak.lock();
+    CHECK(lamps.Get("new") == nullptr);
+    CHECK(lamps.examined == 0);
+  }
   SECTION("nor does one that somebody gets while it is examined") {
     std::shared_ptr<Lamp> again;
     lamps.at_idle = [&](Lamp& lamp, std::optional<TimePoint>) {
@@ -183,6 +197,20 @@ TEST_CASE("a new key without room examines eight keys, and the next one those th
   CHECK(lamps.Get("new") != nullptr);
   CHECK(lamps.examined <= 8 * 3);
   CHECK_FALSE(lamps.Has("idle"));
+}
+
+TEST_CASE("an object that was busy when it was examined gives way soon after it is idle") {
+  constexpr int kBusy = 10;
+  Lamps lamps(30);
+  for (int i = 0; i < kBusy; ++i) lamps.Switch(Key(i), true);
+  int next = 100;
+  const int last = 200 + GENERATE(range(0, 30));
+  while (next < last) lamps.Get(Key(next++));
+  REQUIRE(lamps.table.Find(Key(3))->on);
+  lamps.table.Find(Key(3))->on = false;
+  for (int i = 0; i <= kBusy; ++i) lamps.Get(Key(next++));
+  CHECK_FALSE(lamps.Has(Key(3)));
+  CHECK(lamps.Has(Key(next - 20)));  // the others are the last used
 }
 
 TEST_CASE("an object is examined at the time that Get was given") {
@@ -229,11 +257,10 @@ TEST_CASE("what a function throws passes, and the keys stay as they are") {
 TEST_CASE("make may use the table, even for the key that it makes an object for") {
   Lamps lamps(2);
   std::shared_ptr<Lamp> inner;
-  lamps.at_make = [&](std::string_view key) {
-    if (lamps.made > 1) return;
+  lamps.at_make = Once([&] {
     lamps.Get("parent");
-    inner = lamps.Get(key);
-  };
+    inner = lamps.Get("child");
+  });
   CHECK(lamps.Get("child") == inner);
   CHECK(lamps.made == 3);
   CHECK(lamps.SortedKeys() == Keys{"child", "parent"});
@@ -281,20 +308,14 @@ TEST_CASE("a key that comes while an update is prepared is updated when it is ne
     CHECK(lamps.Get("late")->watts == 60);
   }
   SECTION("and again if the options change meanwhile") {
-    lamps.at_update = [&](std::string_view) {
-      lamps.at_update = nullptr;
-      REQUIRE(lamps.Update(100).ok());
-    };
+    lamps.at_update = Once([&] { REQUIRE(lamps.Update(100).ok()); });
     CHECK(lamps.Get("late")->watts == 100);
   }
 }
 
 TEST_CASE("an object that is made while the options change has the new ones") {
   Lamps lamps(10);
-  lamps.at_make = [&](std::string_view) {
-    lamps.at_make = nullptr;
-    REQUIRE(lamps.Update(60).ok());
-  };
+  lamps.at_make = Once([&] { REQUIRE(lamps.Update(60).ok()); });
   CHECK(lamps.Get("a")->watts == 60);
   CHECK(lamps.made == 2);
 }
@@ -308,6 +329,38 @@ TEST_CASE("of two updates of the table the one that is made last holds") {
   REQUIRE(lamps.Update(100).ok());
   std::move (*first)();
   for (const char* key : {"a", "b", "c"}) CHECK(lamps.Get(key)->watts == 60);
+}
+
+TEST_CASE("an update does not undo one that is made meanwhile") {
+  Lamps lamps(10);
+  for (const char* key : {"a", "b"}) lamps.Get(key);
+  auto ends = std::make_shared<Lamp>(0);  // with the first commit
+  ends->at_end = [&] { CHECK(lamps.Update(100).ok()); };
+  const auto prepare = [&](std::string_view) {
+    return [&](Lamp& lamp) -> absl::StatusOr<Commit> {
+      return Commit([&lamp, held = std::exchange(ends, nullptr)] { lamp.watts = 60; });
+    };
+  };
+  REQUIRE(CommitNow(lamps.table.PrepareUpdate(10, prepare, [&] { lamps.watts = 60; })).ok());
+  for (const char* key : {"a", "b"}) CHECK(lamps.table.Find(key)->watts == 100);
+}
+
+TEST_CASE("an update for an object that gives way is none for the next one of its key") {
+  Lamps lamps(4);
+  for (const char* key : {"a", "b", "c", "d"}) lamps.Get(key);
+  REQUIRE(lamps.Update(1, 3).ok());
+  auto update = lamps.PrepareUpdate(60, 3);
+  auto update_now = Once([&] {
+    lamps.Get("a");  // whose former object has not ended yet
+    std::move (*update)();
+  });
+  lamps.at_idle = [&](Lamp&, std::optional<TimePoint>) {
+    const Keys keys = lamps.table.keys();
+    if (std::ranges::find(keys, "a") == keys.end()) update_now();
+  };
+  lamps.Get("new");
+  REQUIRE(lamps.watts == 60);
+  CHECK(lamps.Get("a")->watts == 60);
 }
 
 TEST_CASE("an update of the table keeps no key from being forgotten while it is prepared") {
@@ -370,18 +423,12 @@ TEST_CASE("objects end with nothing locked") {
     CHECK(ended == 8);
   }
   SECTION("made for a key that got another one meanwhile") {
-    lamps.at_make = [&](std::string_view key) {
-      lamps.at_make = nullptr;
-      lamps.Get(key);
-    };
+    lamps.at_make = Once([&] { lamps.Get("a"); });
     lamps.Get("a");
     CHECK(ended == 1);
   }
   SECTION("made with options that were replaced meanwhile") {
-    lamps.at_make = [&](std::string_view) {
-      lamps.at_make = nullptr;
-      REQUIRE(lamps.Update(60).ok());
-    };
+    lamps.at_make = Once([&] { REQUIRE(lamps.Update(60).ok()); });
     lamps.Get("a");
     CHECK(ended == 1);
   }

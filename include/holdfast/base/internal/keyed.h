@@ -54,6 +54,7 @@ class KeyedCore {
   using Lock = std::unique_lock<std::mutex>;  // of the table
 
   std::shared_ptr<void> UseKnown(std::string_view key, Lock& lock);
+  std::shared_ptr<void> GetNew(std::string_view key, Lock held, std::optional<TimePoint> now);
   void UpdateKey(std::string_view key, void* object, std::uint64_t version);
   void ForgetMore(Lock& lock, std::size_t looks, std::optional<TimePoint> now);
   void Apply(std::int64_t max_keys, absl::AnyInvocable<void()>& replace,
@@ -65,9 +66,11 @@ class KeyedCore {
 };
 
 // At most `max_keys` keys are remembered, each with an object. A key is forgotten only to make room
-// for a new one, and only while its object is idle and nobody holds it. Which of those goes, and
-// when a new key finds no room, is as KeyedCircuitBreaker says: the least recently used, and when
-// none of the eight keys that are examined may be forgotten.
+// for a new one, and only while its object is idle and nobody holds it. A new key that needs room
+// examines up to eight keys and takes the place of the first that may be forgotten: one key that
+// was set aside, in turn, then the others, the least recently used first, then further set-aside
+// ones. A key that may not be forgotten is set aside until its next use. If none of the eight may
+// be, there is no room.
 //
 // Thread-safe. One mutex is held while a key is looked up, and never while one of the functions
 // runs, or the destructor of an object or of options.
@@ -115,8 +118,8 @@ class Keyed {
   std::int64_t size() const { return core_.size(); }
   std::int64_t max_keys() const { return core_.max_keys(); }
 
-  // Calls `prepare(key)` for each remembered key, with nobody holding the object, and then, if the
-  // key is still remembered, calls the function of T& that `prepare` returned, which prepares the
+  // Calls `prepare(key)` for each remembered key, without holding its object, and then, if the key
+  // is still remembered, calls the function of T& that `prepare` returned, which prepares the
   // object's update. The first error or exception passes to the caller, with nothing changed.
   //
   // The result, which must not outlive the table, calls `replace`, which replaces the present
