@@ -15,7 +15,6 @@
 #include <cstdint>
 #include <functional>
 #include <memory>
-#include <mutex>
 #include <optional>
 #include <string>
 #include <string_view>
@@ -24,6 +23,7 @@
 #include <vector>
 
 #include "holdfast/base/internal/changes.h"
+#include "holdfast/base/internal/keyed.h"
 #include "holdfast/base/internal/object_clock.h"
 #include "holdfast/base/internal/versions.h"
 #include "holdfast/base/result.h"
@@ -141,13 +141,13 @@ class KeyedCircuitBreaker {
   }
 
   // The breaker of a remembered key; null for any other key. Does not count as a use of the key.
-  std::shared_ptr<CircuitBreaker> Find(std::string_view key) const;
+  std::shared_ptr<CircuitBreaker> Find(std::string_view key) const { return breakers_.Find(key); }
 
   // The remembered keys, in no particular order, and their number.
-  std::vector<std::string> keys() const;
-  std::int64_t size() const;
+  std::vector<std::string> keys() const { return breakers_.keys(); }
+  std::int64_t size() const { return breakers_.size(); }
 
-  std::int64_t max_keys() const { return max_keys_.load(std::memory_order_relaxed); }
+  std::int64_t max_keys() const { return breakers_.max_keys(); }
   const std::string& name() const { return name_; }
   // Describes a KeyedCircuitBreak with this object, as it is after `changes`.
   PolicyInfo Info(const internal::Changes& changes = {}) const;
@@ -158,20 +158,12 @@ class KeyedCircuitBreaker {
  private:
   friend class internal::KeyedCircuitBreakAdmission;
 
-  class Table;
-
-  struct KeyUpdate;
-  using Lock = std::unique_lock<std::mutex>;  // of the table
-
-  std::shared_ptr<CircuitBreaker> GetOrMake(std::string_view key, std::optional<TimePoint> now);
-  std::shared_ptr<CircuitBreaker> UseKnown(std::string_view key, Lock& lock);
-  void ForgetMore(Lock& lock, std::size_t looks, std::optional<TimePoint> now);
+  std::shared_ptr<CircuitBreaker> GetOrMake(std::string_view key, std::optional<TimePoint> now) {
+    return key.size() > kMaxKeyBytes ? nullptr : breakers_.Get(key, now);
+  }
   std::shared_ptr<CircuitBreaker> Make(std::string_view key) const;
 
   absl::Status KeepNameAndClock(Options& next) const;
-  void UpdateKey(std::string_view key, CircuitBreaker& breaker, std::uint64_t version);
-  void Apply(internal::Versions<Options>::Next next, internal::Versions<Options>::Pin& before,
-             std::vector<KeyUpdate>& known);
 
   // The rejection of a call for whose key there is no room; null if the call proceeds.
   const absl::Status* no_room() const {
@@ -180,13 +172,11 @@ class KeyedCircuitBreaker {
   }
 
   const std::string name_;
-  internal::Versions<Options> options_;  // replaced with the table's mutex held
-  // Copies of two options. Relaxed: no other data depends on them.
-  std::atomic<std::int64_t> max_keys_;
-  std::atomic<WhenFull> when_full_;
+  internal::Versions<Options> options_;  // replaced by an update of breakers_
+  std::atomic<WhenFull> when_full_;      // a copy; relaxed: no other data depends on it
   internal::ObjectClock clock_;
   const absl::Status no_room_;
-  const std::unique_ptr<Table> table_;
+  internal::Keyed<CircuitBreaker> breakers_;
 };
 
 // OK, or kInvalidArgument with a text that names the option that is out of its range.
