@@ -7,7 +7,6 @@
 #include "holdfast/base/internal/string_view.h"
 
 namespace holdfast::internal {
-namespace {
 
 absl::Status Refusal(absl::StatusCode code, RejectionKind kind, std::string_view policy,
                      std::string_view name, std::string_view text) {
@@ -15,8 +14,6 @@ absl::Status Refusal(absl::StatusCode code, RejectionKind kind, std::string_view
       code, {.kind = kind, .policy = std::string(policy), .name = std::string(name)},
       absl::StrCat(ToAbsl(policy), name.empty() ? "" : " ", ToAbsl(name), ": ", ToAbsl(text)));
 }
-
-}  // namespace
 
 Refusals::Refusals(RejectionKind exhausted_kind, std::string_view policy, std::string_view name,
                    std::string_view what)

@@ -13,9 +13,9 @@
 #include <vector>
 
 #include "holdfast/base/internal/process.h"
+#include "holdfast/base/internal/refusals.h"
 #include "holdfast/base/internal/thread.h"
 #include "holdfast/base/internal/validate.h"
-#include "holdfast/base/rejection.h"
 
 namespace holdfast {
 
@@ -118,11 +118,8 @@ void ThreadPool::Shared::Work() {
 
 ThreadPool::ThreadPool(Options options)
     : name_(options.name),
-      refusal_(MakeRejection(
-          absl::StatusCode::kResourceExhausted,
-          {.kind = RejectionKind::kBulkheadFull, .policy = "ThreadPool", .name = options.name},
-          absl::StrCat("ThreadPool", options.name.empty() ? "" : " ", options.name,
-                       ": no thread for the task"))),
+      refusal_(internal::Refusal(absl::StatusCode::kResourceExhausted, RejectionKind::kBulkheadFull,
+                                 "ThreadPool", options.name, "no thread for the task")),
       shared_(std::make_unique<internal::PerProcess<Shared>>(MakeShared(std::move(options)))) {}
 
 std::shared_ptr<ThreadPool::Shared> ThreadPool::MakeShared(Options options) {

@@ -9,9 +9,9 @@
 #include <list>
 #include <mutex>
 
+#include "holdfast/base/internal/refusals.h"
 #include "holdfast/base/internal/string_view.h"
 #include "holdfast/base/internal/validate.h"
-#include "holdfast/base/rejection.h"
 
 namespace holdfast {
 namespace {
@@ -21,10 +21,8 @@ constexpr std::int64_t kMostKeys = std::int64_t{1} << 30;
 constexpr std::size_t kMostLooks = 8;
 
 absl::Status NoRoom(const std::string& name) {
-  return MakeRejection(
-      absl::StatusCode::kUnavailable,
-      {.kind = RejectionKind::kOther, .policy = kPolicy, .name = name},
-      absl::StrCat(kPolicy, name.empty() ? "" : " ", name, ": no room for a new key"));
+  return internal::Refusal(absl::StatusCode::kUnavailable, RejectionKind::kOther, kPolicy, name,
+                           "no room for a new key");
 }
 
 // Called with nothing locked, because it may call functions of the user's.

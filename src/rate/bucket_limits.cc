@@ -6,7 +6,6 @@
 #include <cmath>
 
 #include "holdfast/base/internal/string_view.h"
-#include "holdfast/base/rejection.h"
 #include "holdfast/rate/token_bucket.h"
 
 namespace holdfast::internal {
@@ -67,12 +66,8 @@ absl::Status CheckChange(const BucketLimits& limits) {
 
 Refusals TokenRefusals(std::string_view policy, std::string_view name) {
   Refusals refusals(RejectionKind::kRateLimited, policy, name, "token");
-  refusals.impossible = MakeRejection(
-      absl::StatusCode::kInvalidArgument,
-      {.kind = RejectionKind::kExceedsCapacity,
-       .policy = std::string(policy),
-       .name = std::string(name)},
-      absl::StrCat(Titled(policy, name), "the cost is negative or more than the burst"));
+  refusals.impossible = Refusal(absl::StatusCode::kInvalidArgument, RejectionKind::kExceedsCapacity,
+                                policy, name, "the cost is negative or more than the burst");
   return refusals;
 }
 

@@ -9,20 +9,12 @@
 #include <random>
 
 #include "holdfast/base/internal/random.h"
+#include "holdfast/base/internal/refusals.h"
 #include "holdfast/base/internal/validate.h"
-#include "holdfast/base/rejection.h"
 #include "src/base/info_text.h"
 
 namespace holdfast {
 namespace {
-
-absl::Status Refusal(const std::string& name) {
-  return MakeRejection(
-      absl::StatusCode::kUnavailable,
-      {.kind = RejectionKind::kThrottled, .policy = "AdaptiveThrottle", .name = name},
-      absl::StrCat("AdaptiveThrottle", name.empty() ? "" : " ", name,
-                   ": rejected locally, since the backend rejects too many calls"));
-}
 
 Duration Period(const AdaptiveThrottler::Options& options) {
   const Duration period = options.window / options.buckets;
@@ -88,7 +80,11 @@ AdaptiveThrottler::AdaptiveThrottler(Options options)
     : name_(options.name),
       options_(internal::Validated(std::move(options))),
       classifies_(options_.Read()->classify != nullptr),
-      refused_([this] { return Refusal(name_); }),
+      refused_([this] {
+        return internal::Refusal(absl::StatusCode::kUnavailable, RejectionKind::kThrottled,
+                                 "AdaptiveThrottle", name_,
+                                 "rejected locally, since the backend rejects too many calls");
+      }),
       random_(std::make_unique<Random>(options_.Read()->seed)),
       window_(RuleOf(*options_.Read()), Period(*options_.Read()), options_.Read()->buckets),
       clock_(options_.Read()->clock) {}
