@@ -5,14 +5,15 @@
 #include <string>
 
 #include "holdfast/base/internal/string_view.h"
+#include "src/base/info_text.h"
 
 namespace holdfast::internal {
 
 absl::Status Refusal(absl::StatusCode code, RejectionKind kind, std::string_view policy,
                      std::string_view name, std::string_view text) {
-  return MakeRejection(
-      code, {.kind = kind, .policy = std::string(policy), .name = std::string(name)},
-      absl::StrCat(ToAbsl(policy), name.empty() ? "" : " ", ToAbsl(name), ": ", ToAbsl(text)));
+  return MakeRejection(code,
+                       {.kind = kind, .policy = std::string(policy), .name = std::string(name)},
+                       TitledText(policy, name, text));
 }
 
 Refusals::Refusals(RejectionKind exhausted_kind, std::string_view policy, std::string_view name,
