@@ -9,6 +9,7 @@
 #include <list>
 #include <mutex>
 
+#include "holdfast/base/internal/options_checker.h"
 #include "holdfast/base/internal/refusals.h"
 #include "holdfast/base/internal/string_view.h"
 #include "holdfast/base/internal/validate.h"
@@ -46,17 +47,14 @@ Clock* ClockOf(const KeyedCircuitBreaker::Options& options) {
 }  // namespace
 
 absl::Status Validate(const KeyedCircuitBreaker::Options& options) {
-  if (options.max_keys < 1 || options.max_keys > kMostKeys) {
-    return absl::InvalidArgumentError(absl::StrCat("KeyedCircuitBreaker ", options.name,
-                                                   ": max_keys must be in [1, 2^30], not ",
-                                                   options.max_keys));
-  }
-  if (options.options_for == nullptr && options.clock != nullptr &&
-      options.breaker.clock != nullptr && options.clock != options.breaker.clock) {
-    return absl::InvalidArgumentError(absl::StrCat(
-        "KeyedCircuitBreaker ", options.name, ": clock and breaker.clock must be the same clock"));
-  }
-  return Validate(options.breaker);
+  internal::OptionsChecker check("KeyedCircuitBreaker", options.name);
+  check(options.max_keys >= 1 && options.max_keys <= kMostKeys,
+        "max_keys must be in [1, 2^30], not ", options.max_keys);
+  check(options.options_for != nullptr || options.clock == nullptr ||
+            options.breaker.clock == nullptr || options.clock == options.breaker.clock,
+        "clock and breaker.clock must be the same clock");
+  check(Validate(options.breaker));
+  return check.status();
 }
 
 // The remembered keys. Every function needs the mutex.
