@@ -6,21 +6,18 @@
 #include <cmath>
 #include <utility>
 
+#include "holdfast/base/internal/options_checker.h"
 #include "holdfast/base/internal/validate.h"
 
 namespace holdfast {
 
 absl::Status Validate(const Backoff::Options& options) {
-  if (options.initial < Duration::zero()) {
-    return absl::InvalidArgumentError("Backoff: initial (or step) must be >= 0");
-  }
-  if (options.max < options.initial) {
-    return absl::InvalidArgumentError("Backoff: max must be >= initial (or step)");
-  }
-  if (!std::isfinite(options.multiplier) || options.multiplier < 1) {
-    return absl::InvalidArgumentError("Backoff: multiplier must be finite and >= 1");
-  }
-  return absl::OkStatus();
+  internal::OptionsChecker check("Backoff");
+  check(options.initial >= Duration::zero(), "initial (or step) must be >= 0");
+  check(options.max >= options.initial, "max must be >= initial (or step)");
+  check(std::isfinite(options.multiplier) && options.multiplier >= 1,
+        "multiplier must be finite and >= 1");
+  return check.status();
 }
 
 Backoff::Backoff() : Backoff(Options{}, Duration::zero()) {}

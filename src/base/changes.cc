@@ -4,18 +4,16 @@
 
 #include <algorithm>
 
-#include "holdfast/base/internal/string_view.h"
+#include "holdfast/base/internal/options_checker.h"
 
 namespace holdfast::internal {
 
 absl::Status CheckSame(std::string_view object, const std::string& name,
                        const std::string& next_name, const Clock* clock, const Clock* next_clock) {
-  const auto wrong = [&](absl::string_view what) {
-    return absl::InvalidArgumentError(absl::StrCat(ToAbsl(object), " ", name, ": ", what));
-  };
-  if (!next_name.empty() && next_name != name) return wrong("its name can't change");
-  if (next_clock != nullptr && next_clock != clock) return wrong("its clock can't change");
-  return absl::OkStatus();
+  OptionsChecker check(object, name);
+  check(next_name.empty() || next_name == name, "its name can't change");
+  check(next_clock == nullptr || next_clock == clock, "its clock can't change");
+  return check.status();
 }
 
 const Changes::Change* Changes::Find(const void* object, const void* type) const {

@@ -17,6 +17,10 @@ std::string JoinSettings(std::initializer_list<std::string> settings) {
   return joined;
 }
 
+std::string TitledText(std::string_view type, std::string_view name, std::string_view text) {
+  return absl::StrCat(ToAbsl(type), name.empty() ? "" : " ", ToAbsl(name), ": ", ToAbsl(text));
+}
+
 std::string DurationText(Duration d) { return absl::FormatDuration(absl::FromChrono(d)); }
 
 std::string NameText(const std::string& name) {

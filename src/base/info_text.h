@@ -1,4 +1,4 @@
-// The words of PolicyInfo::settings.
+// The words of PolicyInfo::settings, and how messages begin.
 #ifndef HOLDFAST_SRC_BASE_INFO_TEXT_H_
 #define HOLDFAST_SRC_BASE_INFO_TEXT_H_
 
@@ -13,6 +13,9 @@ namespace holdfast::internal {
 
 // Those that are not empty.
 std::string JoinSettings(std::initializer_list<std::string> settings);
+
+// "<type> <name>: <text>", without the name if that is empty.
+std::string TitledText(std::string_view type, std::string_view name, std::string_view text);
 
 std::string DurationText(Duration d);                             // 1.5s
 std::string NameText(const std::string& name);                    // "orders", in quotes

@@ -5,18 +5,16 @@
 #include <string>
 
 #include "holdfast/base/internal/string_view.h"
+#include "src/base/info_text.h"
 
 namespace holdfast::internal {
-namespace {
 
 absl::Status Refusal(absl::StatusCode code, RejectionKind kind, std::string_view policy,
                      std::string_view name, std::string_view text) {
-  return MakeRejection(
-      code, {.kind = kind, .policy = std::string(policy), .name = std::string(name)},
-      absl::StrCat(ToAbsl(policy), name.empty() ? "" : " ", ToAbsl(name), ": ", ToAbsl(text)));
+  return MakeRejection(code,
+                       {.kind = kind, .policy = std::string(policy), .name = std::string(name)},
+                       TitledText(policy, name, text));
 }
-
-}  // namespace
 
 Refusals::Refusals(RejectionKind exhausted_kind, std::string_view policy, std::string_view name,
                    std::string_view what)

@@ -1,7 +1,5 @@
 #include "holdfast/base/thread_pool.h"
 
-#include <absl/strings/str_cat.h>
-
 #include <algorithm>
 #include <condition_variable>
 #include <deque>
@@ -12,23 +10,20 @@
 #include <utility>
 #include <vector>
 
+#include "holdfast/base/internal/options_checker.h"
 #include "holdfast/base/internal/process.h"
+#include "holdfast/base/internal/refusals.h"
 #include "holdfast/base/internal/thread.h"
 #include "holdfast/base/internal/validate.h"
-#include "holdfast/base/rejection.h"
 
 namespace holdfast {
 
 absl::Status Validate(const ThreadPool::Options& options) {
-  const auto invalid = [&options](const auto&... text) {
-    return absl::InvalidArgumentError(absl::StrCat("ThreadPool ", options.name, ": ", text...));
-  };
-  if (options.max_threads < 1 || options.max_threads > ThreadPool::kMaxThreads) {
-    return invalid("max_threads must be in [1, ", ThreadPool::kMaxThreads, "], not ",
-                   options.max_threads);
-  }
-  if (options.max_queue < 0) return invalid("max_queue must be >= 0, not ", options.max_queue);
-  return absl::OkStatus();
+  internal::OptionsChecker check("ThreadPool", options.name);
+  check(options.max_threads >= 1 && options.max_threads <= ThreadPool::kMaxThreads,
+        "max_threads must be in [1, ", ThreadPool::kMaxThreads, "], not ", options.max_threads);
+  check(options.max_queue >= 0, "max_queue must be >= 0, not ", options.max_queue);
+  return check.status();
 }
 
 struct ThreadPool::Shared {
@@ -118,17 +113,10 @@ void ThreadPool::Shared::Work() {
 
 ThreadPool::ThreadPool(Options options)
     : name_(options.name),
-      refusal_(MakeRejection(
-          absl::StatusCode::kResourceExhausted,
-          {.kind = RejectionKind::kBulkheadFull, .policy = "ThreadPool", .name = options.name},
-          absl::StrCat("ThreadPool", options.name.empty() ? "" : " ", options.name,
-                       ": no thread for the task"))),
-      shared_(std::make_unique<internal::PerProcess<Shared>>(MakeShared(std::move(options)))) {}
-
-std::shared_ptr<ThreadPool::Shared> ThreadPool::MakeShared(Options options) {
-  internal::ThrowIfInvalid(Validate(options));
-  return std::make_shared<Shared>(options.max_threads, options.max_queue);
-}
+      refusal_(internal::Refusal(absl::StatusCode::kResourceExhausted, RejectionKind::kBulkheadFull,
+                                 "ThreadPool", options.name, "no thread for the task")),
+      shared_(std::make_unique<internal::PerProcess<Shared>>(
+          std::make_shared<Shared>(internal::Validated(options).max_threads, options.max_queue))) {}
 
 ThreadPool::~ThreadPool() {
   Shared* const shared = shared_->IfOurs();

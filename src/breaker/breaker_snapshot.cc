@@ -7,6 +7,7 @@
 #include <optional>
 #include <vector>
 
+#include "holdfast/base/internal/options_checker.h"
 #include "holdfast/base/internal/string_view.h"
 
 namespace holdfast {
@@ -15,27 +16,6 @@ namespace {
 using internal::ToAbsl;
 
 constexpr absl::string_view kKind = "holdfast-breaker";
-
-std::string WhatIsWrong(const BreakerSnapshot& snapshot) {
-  if (snapshot.version != BreakerSnapshot::kVersion) {
-    return absl::StrCat("version must be ", BreakerSnapshot::kVersion, ", not ", snapshot.version);
-  }
-  if (ToString(snapshot.state).empty() || ToString(snapshot.mode).empty())
-    return "unknown state or mode";
-  const bool open = snapshot.state == BreakerState::kOpen;
-  const bool closed = snapshot.state == BreakerState::kClosed;
-  if (snapshot.mode == BreakerMode::kForcedOpen && !open)
-    return "in mode forced-open, state must be open";
-  if (snapshot.mode == BreakerMode::kForcedClosed && !closed)
-    return "in mode forced-closed, state must be closed";
-  if (snapshot.open_for < Duration::zero()) return "open_for must be >= 0";
-  if (snapshot.open_for > Duration::zero() && !open)
-    return "open_for must be 0 unless state is open";
-  if (snapshot.openings > 0 && closed) return "openings must be 0 if state is closed";
-  if (snapshot.openings > BreakerSnapshot::kMaxOpenings)
-    return absl::StrCat("openings must be at most ", BreakerSnapshot::kMaxOpenings);
-  return "";
-}
 
 // The enumerator from 0 to `last` that has this name.
 template <class E>
@@ -49,9 +29,23 @@ std::optional<E> Named(absl::string_view name, E last) {
 }  // namespace
 
 absl::Status Validate(const BreakerSnapshot& snapshot) {
-  const std::string wrong = WhatIsWrong(snapshot);
-  if (wrong.empty()) return absl::OkStatus();
-  return absl::InvalidArgumentError(absl::StrCat("BreakerSnapshot: ", wrong));
+  const bool open = snapshot.state == BreakerState::kOpen;
+  const bool closed = snapshot.state == BreakerState::kClosed;
+  internal::OptionsChecker check("BreakerSnapshot");
+  check(snapshot.version == BreakerSnapshot::kVersion, "version must be ",
+        BreakerSnapshot::kVersion, ", not ", snapshot.version);
+  check(!ToString(snapshot.state).empty() && !ToString(snapshot.mode).empty(),
+        "unknown state or mode");
+  check(snapshot.mode != BreakerMode::kForcedOpen || open,
+        "in mode forced-open, state must be open");
+  check(snapshot.mode != BreakerMode::kForcedClosed || closed,
+        "in mode forced-closed, state must be closed");
+  check(snapshot.open_for >= Duration::zero(), "open_for must be >= 0");
+  check(snapshot.open_for == Duration::zero() || open, "open_for must be 0 unless state is open");
+  check(snapshot.openings == 0 || !closed, "openings must be 0 if state is closed");
+  check(snapshot.openings <= BreakerSnapshot::kMaxOpenings, "openings must be at most ",
+        BreakerSnapshot::kMaxOpenings);
+  return check.status();
 }
 
 std::string ToString(const BreakerSnapshot& snapshot) {

@@ -1,19 +1,16 @@
 #include "holdfast/breaker/circuit_breaker.h"
 
-#include <absl/strings/str_cat.h>
-
 #include <algorithm>
 
+#include "holdfast/base/internal/refusals.h"
 #include "holdfast/base/internal/validate.h"
 #include "src/breaker/breaker_machine.h"
 
 namespace holdfast {
 namespace {
 
-absl::Status Refused(RejectionKind kind, const std::string& name, absl::string_view text) {
-  return MakeRejection(absl::StatusCode::kUnavailable,
-                       {.kind = kind, .policy = "CircuitBreak", .name = name},
-                       absl::StrCat("CircuitBreak", name.empty() ? "" : " ", name, ": ", text));
+absl::Status Refused(RejectionKind kind, std::string_view name, std::string_view text) {
+  return internal::Refusal(absl::StatusCode::kUnavailable, kind, "CircuitBreak", name, text);
 }
 
 // The lease of a probe whose call may take `longest`.

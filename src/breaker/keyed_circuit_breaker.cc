@@ -2,9 +2,10 @@
 
 #include <absl/strings/str_cat.h>
 
+#include "holdfast/base/internal/options_checker.h"
+#include "holdfast/base/internal/refusals.h"
 #include "holdfast/base/internal/string_view.h"
 #include "holdfast/base/internal/validate.h"
-#include "holdfast/base/rejection.h"
 
 namespace holdfast {
 namespace {
@@ -13,10 +14,8 @@ constexpr char kPolicy[] = "KeyedCircuitBreak";
 constexpr std::int64_t kMostKeys = std::int64_t{1} << 30;
 
 absl::Status NoRoom(const std::string& name) {
-  return MakeRejection(
-      absl::StatusCode::kUnavailable,
-      {.kind = RejectionKind::kOther, .policy = kPolicy, .name = name},
-      absl::StrCat(kPolicy, name.empty() ? "" : " ", name, ": no room for a new key"));
+  return internal::Refusal(absl::StatusCode::kUnavailable, RejectionKind::kOther, kPolicy, name,
+                           "no room for a new key");
 }
 
 // Called with nothing locked, because it may call functions of the user's.
@@ -40,17 +39,14 @@ Clock* ClockOf(const KeyedCircuitBreaker::Options& options) {
 }  // namespace
 
 absl::Status Validate(const KeyedCircuitBreaker::Options& options) {
-  if (options.max_keys < 1 || options.max_keys > kMostKeys) {
-    return absl::InvalidArgumentError(absl::StrCat("KeyedCircuitBreaker ", options.name,
-                                                   ": max_keys must be in [1, 2^30], not ",
-                                                   options.max_keys));
-  }
-  if (options.options_for == nullptr && options.clock != nullptr &&
-      options.breaker.clock != nullptr && options.clock != options.breaker.clock) {
-    return absl::InvalidArgumentError(absl::StrCat(
-        "KeyedCircuitBreaker ", options.name, ": clock and breaker.clock must be the same clock"));
-  }
-  return Validate(options.breaker);
+  internal::OptionsChecker check("KeyedCircuitBreaker", options.name);
+  check(options.max_keys >= 1 && options.max_keys <= kMostKeys,
+        "max_keys must be in [1, 2^30], not ", options.max_keys);
+  check(options.options_for != nullptr || options.clock == nullptr ||
+            options.breaker.clock == nullptr || options.clock == options.breaker.clock,
+        "clock and breaker.clock must be the same clock");
+  check(Validate(options.breaker));
+  return check.status();
 }
 
 KeyedCircuitBreaker::KeyedCircuitBreaker(Options options)

@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <string>
 
+#include "holdfast/base/internal/options_checker.h"
 #include "holdfast/base/rejection.h"
 #include "holdfast/call/internal/patience.h"
 #include "src/base/info_text.h"
@@ -12,8 +13,9 @@
 namespace holdfast {
 
 absl::Status Validate(const CacheOptions& options) {
-  if (options.max_wait >= Duration::zero()) return absl::OkStatus();
-  return absl::InvalidArgumentError("Cache: max_wait must be >= 0");
+  internal::OptionsChecker check("Cache");
+  check(options.max_wait >= Duration::zero(), "max_wait must be >= 0");
+  return check.status();
 }
 
 namespace internal {

@@ -49,30 +49,26 @@
 // a Dropped, which is destroyed afterwards.
 #include "holdfast/cache/internal/cache_table.h"
 
-#include <absl/strings/str_cat.h>
-
 #include <algorithm>
 #include <new>
 #include <string>
 #include <utility>
 
+#include "holdfast/base/internal/options_checker.h"
 #include "holdfast/base/internal/string_view.h"
 
 namespace holdfast::internal {
 
 absl::Status Validate(const CacheTerms& terms) {
-  const auto wrong = [&](absl::string_view what) {
-    return absl::InvalidArgumentError(
-        absl::StrCat("ResultCache", terms.name.empty() ? "" : " ", ToAbsl(terms.name), ": ", what));
-  };
   constexpr Duration kZero = Duration::zero();
-  if (terms.ttl <= kZero) return wrong("ttl must be > 0; it has no default");
-  if (terms.negative_ttl < kZero) return wrong("negative_ttl must be >= 0");
-  if (terms.stale_while_revalidate < kZero) return wrong("stale_while_revalidate must be >= 0");
-  if (terms.stale_if_error < kZero) return wrong("stale_if_error must be >= 0");
-  if (terms.max_entries < 1) return wrong("max_entries must be >= 1");
-  if (terms.max_bytes < 0) return wrong("max_bytes must be >= 0");
-  return absl::OkStatus();
+  OptionsChecker check("ResultCache", terms.name);
+  check(terms.ttl > kZero, "ttl must be > 0; it has no default");
+  check(terms.negative_ttl >= kZero, "negative_ttl must be >= 0");
+  check(terms.stale_while_revalidate >= kZero, "stale_while_revalidate must be >= 0");
+  check(terms.stale_if_error >= kZero, "stale_if_error must be >= 0");
+  check(terms.max_entries >= 1, "max_entries must be >= 1");
+  check(terms.max_bytes >= 0, "max_bytes must be >= 0");
+  return check.status();
 }
 
 // The calls that are at a key.

@@ -7,6 +7,7 @@
 #include <utility>
 #include <variant>
 
+#include "holdfast/base/internal/options_checker.h"
 #include "holdfast/base/internal/string_view.h"
 #include "holdfast/base/internal/validate.h"
 #include "holdfast/base/rejection.h"
@@ -49,33 +50,24 @@ std::string SettingsText(const AdaptiveLimiter::Options& options, const LimitBou
                       " to ", bounds.maximum);
 }
 
-absl::Status Error(const AdaptiveLimiter::Options& options, absl::string_view what) {
-  return absl::InvalidArgumentError(
-      absl::StrCat("AdaptiveLimiter", options.name.empty() ? "" : " ", options.name, ": ", what));
-}
-
 }  // namespace
 
 absl::Status Validate(const AdaptiveLimiter::Options& options) {
-  if (absl::Status status = Validate(options.algorithm); !status.ok()) return status;
   const LimitBounds bounds = BoundsOf(options);
-  if (bounds.minimum < 1) return Error(options, "minimum must be >= 1");
-  if (bounds.maximum > Semaphore::kMaxLimit) return Error(options, "maximum must be < 2^31");
-  if (bounds.initial < bounds.minimum || bounds.initial > bounds.maximum) {
-    return Error(options, "initial must be between minimum and maximum");
-  }
-  if (options.queue_size.value_or(1) < 1) return Error(options, "queue_size must be >= 1");
-  if (options.queue_size && std::holds_alternative<Aimd>(options.algorithm)) {
-    return Error(options, "queue_size must not be given with Aimd");
-  }
-  if (options.window <= Duration::zero()) return Error(options, "window must be > 0");
-  if (options.min_samples < 1 || options.min_samples > 1000) {
-    return Error(options, "min_samples must be in [1, 1000]");
-  }
-  if (!(options.drop_share >= 0 && options.drop_share < 1)) {
-    return Error(options, "drop_share must be in [0, 1)");
-  }
-  return absl::OkStatus();
+  internal::OptionsChecker check("AdaptiveLimiter", options.name);
+  check(Validate(options.algorithm));
+  check(bounds.minimum >= 1, "minimum must be >= 1");
+  check(bounds.maximum <= Semaphore::kMaxLimit, "maximum must be < 2^31");
+  check(bounds.initial >= bounds.minimum && bounds.initial <= bounds.maximum,
+        "initial must be between minimum and maximum");
+  check(options.queue_size.value_or(1) >= 1, "queue_size must be >= 1");
+  check(!options.queue_size || !std::holds_alternative<Aimd>(options.algorithm),
+        "queue_size must not be given with Aimd");
+  check(options.window > Duration::zero(), "window must be > 0");
+  check(options.min_samples >= 1 && options.min_samples <= 1000,
+        "min_samples must be in [1, 1000]");
+  check(options.drop_share >= 0 && options.drop_share < 1, "drop_share must be in [0, 1)");
+  return check.status();
 }
 
 // The loop of control: windows of calls come from the sampler, the estimator makes a limit of each.

@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <string>
 
+#include "holdfast/base/internal/options_checker.h"
 #include "holdfast/call/internal/patience.h"
 #include "src/base/info_text.h"
 
@@ -21,16 +22,14 @@ std::string WaitText(const BulkheadOptions& options) {
 }  // namespace
 
 absl::Status Validate(const BulkheadOptions& options) {
-  const auto wrong = [](absl::string_view what) {
-    return absl::InvalidArgumentError(absl::StrCat("Bulkhead: ", what));
-  };
-  if (options.max_wait < Duration::zero()) return wrong("max_wait must be >= 0");
-  if (options.max_queue < 0) return wrong("max_queue must be >= 0");
+  internal::OptionsChecker check("Bulkhead");
+  check(options.max_wait >= Duration::zero(), "max_wait must be >= 0");
+  check(options.max_queue >= 0, "max_queue must be >= 0");
   if (const auto& delay = options.controlled_delay) {
-    if (delay->target <= Duration::zero()) return wrong("controlled_delay.target must be > 0");
-    if (delay->interval <= Duration::zero()) return wrong("controlled_delay.interval must be > 0");
+    check(delay->target > Duration::zero(), "controlled_delay.target must be > 0");
+    check(delay->interval > Duration::zero(), "controlled_delay.interval must be > 0");
   }
-  return absl::OkStatus();
+  return check.status();
 }
 
 Verdict Bulkhead::Queue(Call& call, State& state) const {

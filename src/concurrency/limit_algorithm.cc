@@ -2,46 +2,37 @@
 
 #include <cmath>
 
+#include "holdfast/base/internal/options_checker.h"
+
 namespace holdfast {
 namespace {
 
+using internal::OptionsChecker;
+
 absl::Status Check(const Aimd& aimd) {
-  if (!(aimd.backoff_ratio >= 0.5 && aimd.backoff_ratio < 1)) {
-    return absl::InvalidArgumentError("Aimd: backoff_ratio must be in [0.5, 1)");
-  }
-  if (aimd.timeout <= Duration::zero()) {
-    return absl::InvalidArgumentError("Aimd: timeout must be > 0");
-  }
-  return absl::OkStatus();
+  OptionsChecker check("Aimd");
+  check(aimd.backoff_ratio >= 0.5 && aimd.backoff_ratio < 1, "backoff_ratio must be in [0.5, 1)");
+  check(aimd.timeout > Duration::zero(), "timeout must be > 0");
+  return check.status();
 }
 
 absl::Status Check(const Vegas& vegas) {
-  if (!(vegas.alpha > 0 && vegas.beta > vegas.alpha && std::isfinite(vegas.beta))) {
-    return absl::InvalidArgumentError("Vegas: alpha must be > 0, and beta finite and > alpha");
-  }
-  if (!(vegas.smoothing > 0 && vegas.smoothing <= 1)) {
-    return absl::InvalidArgumentError("Vegas: smoothing must be in (0, 1]");
-  }
-  if (vegas.probe_multiplier < 1) {
-    return absl::InvalidArgumentError("Vegas: probe_multiplier must be >= 1");
-  }
-  return absl::OkStatus();
+  OptionsChecker check("Vegas");
+  check(vegas.alpha > 0 && vegas.beta > vegas.alpha && std::isfinite(vegas.beta),
+        "alpha must be > 0, and beta finite and > alpha");
+  check(vegas.smoothing > 0 && vegas.smoothing <= 1, "smoothing must be in (0, 1]");
+  check(vegas.probe_multiplier >= 1, "probe_multiplier must be >= 1");
+  return check.status();
 }
 
 absl::Status Check(const Gradient2& gradient) {
-  if (!(gradient.smoothing > 0 && gradient.smoothing <= 1)) {
-    return absl::InvalidArgumentError("Gradient2: smoothing must be in (0, 1]");
-  }
-  if (!(gradient.tolerance >= 1 && std::isfinite(gradient.tolerance))) {
-    return absl::InvalidArgumentError("Gradient2: tolerance must be >= 1 and finite");
-  }
-  if (gradient.long_window < 10) {
-    return absl::InvalidArgumentError("Gradient2: long_window must be >= 10");
-  }
-  if (gradient.probe_multiplier < 1) {
-    return absl::InvalidArgumentError("Gradient2: probe_multiplier must be >= 1");
-  }
-  return absl::OkStatus();
+  OptionsChecker check("Gradient2");
+  check(gradient.smoothing > 0 && gradient.smoothing <= 1, "smoothing must be in (0, 1]");
+  check(gradient.tolerance >= 1 && std::isfinite(gradient.tolerance),
+        "tolerance must be >= 1 and finite");
+  check(gradient.long_window >= 10, "long_window must be >= 10");
+  check(gradient.probe_multiplier >= 1, "probe_multiplier must be >= 1");
+  return check.status();
 }
 
 }  // namespace

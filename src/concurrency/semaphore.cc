@@ -41,35 +41,28 @@
 // Waker must not call back.
 #include "holdfast/concurrency/semaphore.h"
 
-#include <absl/strings/str_cat.h>
-
 #include <ranges>
 
+#include "holdfast/base/internal/options_checker.h"
 #include "holdfast/base/internal/validate.h"
 
 namespace holdfast {
 
 absl::Status Validate(const Semaphore::Options& options) {
-  const auto wrong = [&options](const auto&... text) {
-    return absl::InvalidArgumentError(
-        absl::StrCat("Semaphore", options.name.empty() ? "" : " ", options.name, ": ", text...));
-  };
-  if (options.limit == 0) return wrong("limit is missing; set it to the most permits at once");
-  if (options.limit < 1 || options.limit > Semaphore::kMaxLimit) {
-    return wrong("limit must be in [1, 2^31 - 1], not ", options.limit);
-  }
-  return absl::OkStatus();
+  internal::OptionsChecker check("Semaphore", options.name);
+  check(options.limit != 0, "limit is missing; set it to the most permits at once");
+  check(options.limit >= 1 && options.limit <= Semaphore::kMaxLimit,
+        "limit must be in [1, 2^31 - 1], not ", options.limit);
+  return check.status();
 }
 
 Semaphore::Semaphore(Options options) : Semaphore(std::move(options), "Bulkhead") {}
 
 Semaphore::Semaphore(Options options, std::string_view policy)
-    : word_(static_cast<std::uint64_t>(options.limit) << kLimitShift),
+    : word_(static_cast<std::uint64_t>(internal::Validated(options).limit) << kLimitShift),
       name_(options.name),
       clock_(options.clock),
-      refusals_(RejectionKind::kBulkheadFull, policy, options.name, "permit") {
-  internal::ThrowIfInvalid(Validate(options));
-}
+      refusals_(RejectionKind::kBulkheadFull, policy, options.name, "permit") {}
 
 absl::StatusOr<Permit> Semaphore::Acquire(std::int64_t n, const WaitOptions& options) {
   if (n < 1 || n > limit()) return refusals_.impossible;

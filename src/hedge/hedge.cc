@@ -4,36 +4,29 @@
 
 #include <algorithm>
 
+#include "holdfast/base/internal/options_checker.h"
 #include "src/base/info_text.h"
 
 namespace holdfast {
 
 absl::Status Validate(const HedgeOptions& options) {
-  if (options.delay <= Duration::zero()) {
-    return absl::InvalidArgumentError("Hedge: delay must be > 0");
-  }
-  if (options.max_hedges < 1 || options.max_hedges > HedgeOptions::kMaxHedges) {
-    return absl::InvalidArgumentError(
-        absl::StrCat("Hedge: max_hedges must be in [1, 16], not ", options.max_hedges));
-  }
-  return absl::OkStatus();
+  internal::OptionsChecker check("Hedge");
+  check(options.delay > Duration::zero(), "delay must be > 0");
+  check(options.max_hedges >= 1 && options.max_hedges <= HedgeOptions::kMaxHedges,
+        "max_hedges must be in [1, 16], not ", options.max_hedges);
+  return check.status();
 }
 
 namespace internal {
 
 absl::Status SettingsPlan<HedgeOptions>::Keep(const HedgeOptions& present, HedgeOptions& next) {
-  if (!KeepObject(present.budget, next.budget)) {
-    return absl::InvalidArgumentError(
-        "Hedge: an Update cannot replace the budget; call the budget's own Update");
-  }
-  if (!KeepObject(present.latencies, next.latencies)) {
-    return absl::InvalidArgumentError(
-        "Hedge: an Update cannot replace the latencies; call their own Update");
-  }
-  if (!KeepObject(present.pool, next.pool)) {
-    return absl::InvalidArgumentError("Hedge: an Update cannot replace the pool");
-  }
-  return absl::OkStatus();
+  OptionsChecker check("Hedge");
+  check(KeepObject(present.budget, next.budget),
+        "an Update cannot replace the budget; call the budget's own Update");
+  check(KeepObject(present.latencies, next.latencies),
+        "an Update cannot replace the latencies; call their own Update");
+  check(KeepObject(present.pool, next.pool), "an Update cannot replace the pool");
+  return check.status();
 }
 
 HedgePlan::HedgePlan(HedgeOptions options) : options_(std::move(options)) {

@@ -1,9 +1,9 @@
 #include "holdfast/http/standard_client.h"
 
-#include <initializer_list>
 #include <stdexcept>
 #include <utility>
 
+#include "holdfast/base/internal/options_checker.h"
 #include "holdfast/base/internal/validate.h"
 #include "holdfast/breaker/circuit_break.h"
 #include "holdfast/concurrency/bulkhead.h"
@@ -65,29 +65,24 @@ auto MakeStack(const StandardClientOptions& options, const StandardObjects& obje
 }
 
 absl::Status CheckEach(const StandardClientOptions& options) {
-  for (const absl::Status& status :
-       {Validate(Semaphore::Options(options.bulkhead)),
-        Validate(BulkheadOptions(options.bulkhead_queue)), Validate(options.retry),
-        Validate(CircuitBreaker::Options(options.breaker)),
-        Validate(TokenBucket::Options(options.rate_limit)), Validate(options.transport)}) {
-    if (!status.ok()) return status;
-  }
-  if (options.total_timeout <= Duration::zero()) {
-    return absl::InvalidArgumentError("StandardClient: total_timeout must be > 0");
-  }
-  if (options.attempt_timeout <= Duration::zero()) {
-    return absl::InvalidArgumentError("StandardClient: attempt_timeout must be > 0");
-  }
-  if (options.shared.budget != nullptr && options.retry.budget != nullptr &&
-      options.shared.budget != options.retry.budget) {
-    return absl::InvalidArgumentError("StandardClient: shared.budget and retry.budget differ");
-  }
-  return absl::OkStatus();
+  holdfast::internal::OptionsChecker check("StandardClient");
+  check(Validate(Semaphore::Options(options.bulkhead)));
+  check(Validate(BulkheadOptions(options.bulkhead_queue)));
+  check(Validate(options.retry));
+  check(Validate(CircuitBreaker::Options(options.breaker)));
+  check(Validate(TokenBucket::Options(options.rate_limit)));
+  check(Validate(options.transport));
+  check(options.total_timeout > Duration::zero(), "total_timeout must be > 0");
+  check(options.attempt_timeout > Duration::zero(), "attempt_timeout must be > 0");
+  check(options.shared.budget == nullptr || options.retry.budget == nullptr ||
+            options.shared.budget == options.retry.budget,
+        "shared.budget and retry.budget differ");
+  return check.status();
 }
 
 // With a name for what has none, if there is one; Around sees to the clock.
 StandardClientOptions Completed(const std::string& name, StandardClientOptions options) {
-  holdfast::internal::ThrowIfInvalid(Validate(options));
+  options = holdfast::internal::Validated(std::move(options));
   const auto complete = [&](auto& object) {
     if (object.name.empty()) object.name = name;
   };

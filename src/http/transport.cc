@@ -8,6 +8,7 @@
 #include <stop_token>
 #include <utility>
 
+#include "holdfast/base/internal/options_checker.h"
 #include "holdfast/base/internal/process.h"
 #include "holdfast/base/internal/validate.h"
 #include "holdfast/call/repeatability.h"
@@ -228,32 +229,29 @@ absl::StatusOr<httplib::Response> Exchange(internal::Pool& pool, const httplib::
 }  // namespace
 
 absl::Status Validate(const TransportOptions& options) {
-  const auto wrong = [](absl::string_view what) {
-    return absl::InvalidArgumentError(absl::StrCat("Transport: ", what));
-  };
-  if (options.max_connections < 1) return wrong("max_connections must be >= 1");
-  if (options.max_idle < 0) return wrong("max_idle must be >= 0");
-  if (options.idle_timeout <= Duration::zero()) return wrong("idle_timeout must be > 0");
-  if (options.connect_timeout <= Duration::zero()) return wrong("connect_timeout must be > 0");
-  if (options.read_timeout <= Duration::zero()) return wrong("read_timeout must be > 0");
-  if (options.write_timeout <= Duration::zero()) return wrong("write_timeout must be > 0");
-  if (options.total_timeout <= Duration::zero()) return wrong("total_timeout must be > 0");
-  if (options.client_cert_file.empty() != options.client_key_file.empty()) {
-    return wrong("client_cert_file and client_key_file go together");
-  }
-  if (!options.attempt_header.empty() && !IsToken(options.attempt_header)) {
-    return wrong("attempt_header must be the name of a header, or empty");
-  }
+  constexpr Duration kZero = Duration::zero();
+  holdfast::internal::OptionsChecker check("Transport");
+  check(options.max_connections >= 1, "max_connections must be >= 1");
+  check(options.max_idle >= 0, "max_idle must be >= 0");
+  check(options.idle_timeout > kZero, "idle_timeout must be > 0");
+  check(options.connect_timeout > kZero, "connect_timeout must be > 0");
+  check(options.read_timeout > kZero, "read_timeout must be > 0");
+  check(options.write_timeout > kZero, "write_timeout must be > 0");
+  check(options.total_timeout > kZero, "total_timeout must be > 0");
+  check(options.client_cert_file.empty() == options.client_key_file.empty(),
+        "client_cert_file and client_key_file go together");
+  check(options.attempt_header.empty() || IsToken(options.attempt_header),
+        "attempt_header must be the name of a header, or empty");
   if (!options.proxy.empty()) {
     const auto proxy = internal::ParseProxy(options.proxy);
-    if (!proxy.ok()) return wrong(absl::StrCat("proxy: ", proxy.status().message()));
+    check(proxy.ok(), "proxy: ", proxy.status().message());
   }
-  return absl::OkStatus();
+  return check.status();
 }
 
 std::shared_ptr<internal::Pool> Transport::MakePool(std::string_view origin,
                                                     TransportOptions options) {
-  holdfast::internal::ThrowIfInvalid(Validate(options));
+  options = holdfast::internal::Validated(std::move(options));
   auto route = internal::ParseRoute(origin, options.proxy);
   return std::make_shared<internal::Pool>(std::move(route), std::move(options));
 }

@@ -2,6 +2,7 @@
 
 #include <absl/strings/str_cat.h>
 
+#include "holdfast/base/internal/options_checker.h"
 #include "holdfast/base/internal/validate.h"
 #include "holdfast/call/key_function.h"
 #include "src/base/info_text.h"
@@ -11,10 +12,9 @@
 namespace holdfast {
 
 absl::Status Validate(const KeyedRateLimitOptions& options) {
-  if (options.max_wait < Duration::zero()) {
-    return absl::InvalidArgumentError("KeyedRateLimit: max_wait must be >= 0");
-  }
-  return absl::OkStatus();
+  internal::OptionsChecker check("KeyedRateLimit");
+  check(options.max_wait >= Duration::zero(), "max_wait must be >= 0");
+  return check.status();
 }
 
 namespace internal {

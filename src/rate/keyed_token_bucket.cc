@@ -1,7 +1,5 @@
 #include "holdfast/rate/keyed_token_bucket.h"
 
-#include <absl/strings/str_cat.h>
-
 #include <algorithm>
 #include <array>
 #include <bit>
@@ -65,10 +63,9 @@ SecretHash::Secret NewSecret() {
 
 // Neither waiting nor a later deadline would help.
 internal::Refusals NoRoom(internal::Refusals refusals, const std::string& name) {
-  refusals.exhausted = MakeRejection(
-      absl::StatusCode::kResourceExhausted,
-      {.kind = RejectionKind::kRateLimited, .policy = kKeyedPolicy, .name = name},
-      absl::StrCat(kKeyedPolicy, name.empty() ? "" : " ", name, ": no room for another key"));
+  refusals.exhausted =
+      internal::Refusal(absl::StatusCode::kResourceExhausted, RejectionKind::kRateLimited,
+                        kKeyedPolicy, name, "no room for another key");
   refusals.deadline = refusals.exhausted;
   return refusals;
 }

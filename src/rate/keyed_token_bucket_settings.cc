@@ -1,6 +1,4 @@
 // What changes a KeyedTokenBucket while calls run: its options and limits.
-#include <absl/strings/str_cat.h>
-
 #include <cstddef>
 #include <memory>
 #include <mutex>
@@ -8,6 +6,7 @@
 #include <string_view>
 #include <utility>
 
+#include "holdfast/base/internal/options_checker.h"
 #include "holdfast/base/internal/validate.h"
 #include "holdfast/rate/keyed_token_bucket.h"
 #include "src/rate/bucket_limits.h"
@@ -67,13 +66,12 @@ KeyedShard::LimitsFor SharedLimits(KeyedTokenBucket::LimitsFor limits_for) {
 }  // namespace internal
 
 absl::Status Validate(const KeyedTokenBucket::Options& options) {
-  if (options.max_keys < 1 || options.max_keys > KeyTable::kMaxKeys) {
-    return absl::InvalidArgumentError(absl::StrCat("KeyedTokenBucket ", options.name,
-                                                   ": max_keys must be in [1, 2^30], not ",
-                                                   options.max_keys));
-  }
   const internal::BucketLimits limits = LimitsOf(options.limits, options.name);
-  return UsesLimits(options) ? internal::CheckOptions(limits) : internal::CheckRange(limits);
+  internal::OptionsChecker check("KeyedTokenBucket", options.name);
+  check(options.max_keys >= 1 && options.max_keys <= KeyTable::kMaxKeys,
+        "max_keys must be in [1, 2^30], not ", options.max_keys);
+  check(UsesLimits(options) ? internal::CheckOptions(limits) : internal::CheckRange(limits));
+  return check.status();
 }
 
 void KeyedTokenBucket::SetLimitsAt(TimePoint now, const Limits& limits, TokenCarryOver carry_over) {
@@ -86,10 +84,9 @@ void KeyedTokenBucket::SetLimitsAt(TimePoint now, const Limits& limits, TokenCar
 }
 
 void KeyedTokenBucket::SetLimitsAt(TimePoint now, LimitsFor limits_for, TokenCarryOver carry_over) {
-  if (limits_for == nullptr) {
-    internal::ThrowIfInvalid(absl::InvalidArgumentError(
-        absl::StrCat("KeyedTokenBucket ", name_, ": the function for limits is null")));
-  }
+  internal::OptionsChecker check("KeyedTokenBucket", name_);
+  check(limits_for != nullptr, "the function for limits is null");
+  internal::ThrowIfInvalid(check.status());
   const auto shared = internal::SharedLimits(std::move(limits_for));
   KeyedShard::LimitsFor replaced;
   const std::lock_guard setting(setting_);
@@ -131,16 +128,11 @@ KeyedTokenBucket::Options KeyedTokenBucket::options() const {
 }
 
 absl::StatusOr<internal::Commit> KeyedTokenBucket::PrepareUpdate(Options options) {
-  if (absl::Status status =
-          internal::KeepNameAndValidate("KeyedTokenBucket", name_, clock_.given(), options);
-      !status.ok()) {
-    return status;
-  }
-  if (options.max_keys != max_keys_) {
-    return absl::InvalidArgumentError(
-        absl::StrCat("KeyedTokenBucket ", name_, ": max_keys cannot change from ", max_keys_,
-                     " to ", options.max_keys, ": the tables are made for it"));
-  }
+  internal::OptionsChecker check("KeyedTokenBucket", name_);
+  check(internal::KeepNameAndValidate("KeyedTokenBucket", name_, clock_.given(), options));
+  check(options.max_keys == max_keys_, "max_keys cannot change from ", max_keys_, " to ",
+        options.max_keys, ": the tables are made for it");
+  if (!check.status().ok()) return check.status();
   return [this, limits = InTokens(options.limits), when_full = options.when_full,
           limits_for = internal::SharedLimits(std::move(options.limits_for))] {
     Change(Now(), limits, limits_for, when_full);

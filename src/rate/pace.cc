@@ -4,16 +4,16 @@
 
 #include <algorithm>
 
+#include "holdfast/base/internal/options_checker.h"
 #include "holdfast/call/internal/patience.h"
 #include "src/base/info_text.h"
 
 namespace holdfast {
 
 absl::Status Validate(const PaceOptions& options) {
-  if (options.max_wait < Duration::zero()) {
-    return absl::InvalidArgumentError("Pace: max_wait must be >= 0");
-  }
-  return absl::OkStatus();
+  internal::OptionsChecker check("Pace");
+  check(options.max_wait >= Duration::zero(), "max_wait must be >= 0");
+  return check.status();
 }
 
 // Of a call that was let in only where it was refused below, or stopped, before any attempt ran.

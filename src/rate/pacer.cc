@@ -1,12 +1,12 @@
 #include "holdfast/rate/pacer.h"
 
 #include <absl/base/attributes.h>
-#include <absl/strings/str_cat.h>
 
 #include <algorithm>
 #include <cmath>
 
 #include "holdfast/base/internal/int128.h"
+#include "holdfast/base/internal/options_checker.h"
 #include "holdfast/base/internal/validate.h"
 
 namespace holdfast {
@@ -53,21 +53,13 @@ Scale ScaleFor(double rate) {
 }  // namespace
 
 absl::Status Validate(const Pacer::Options& options) {
-  const auto refuse = [&](const auto&... text) {
-    return absl::InvalidArgumentError(
-        absl::StrCat("Pacer", options.name.empty() ? "" : " ", options.name, ": ", text...));
-  };
-  if (options.rate == 0) {
-    return refuse(
+  internal::OptionsChecker check("Pacer", options.name);
+  check(options.rate != 0,
         "rate is missing: set it to events per second, or to kInfiniteRate for no pacing");
-  }
-  const bool finite = options.rate > 0 && options.rate <= Pacer::kMaxRate;
-  if (!finite && options.rate != kInfiniteRate) {
-    return refuse("rate must be in (0, 1e9] events per second or kInfiniteRate, not ",
-                  options.rate);
-  }
-  if (options.slack < 0) return refuse("slack must be >= 0, not ", options.slack);
-  return absl::OkStatus();
+  check((options.rate > 0 && options.rate <= Pacer::kMaxRate) || options.rate == kInfiniteRate,
+        "rate must be in (0, 1e9] events per second or kInfiniteRate, not ", options.rate);
+  check(options.slack >= 0, "slack must be >= 0, not ", options.slack);
+  return check.status();
 }
 
 Pacer::Row::Row(const Options& options, std::uint64_t row_number)

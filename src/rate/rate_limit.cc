@@ -1,7 +1,6 @@
 #include "holdfast/rate/rate_limit.h"
 
-#include <absl/strings/str_cat.h>
-
+#include "holdfast/base/internal/options_checker.h"
 #include "holdfast/base/internal/validate.h"
 #include "src/rate/several_buckets.h"
 #include "src/rate/token_wait.h"
@@ -9,10 +8,9 @@
 namespace holdfast {
 
 absl::Status Validate(const RateLimitOptions& options) {
-  if (options.max_wait < Duration::zero()) {
-    return absl::InvalidArgumentError("RateLimit: max_wait must be >= 0");
-  }
-  return absl::OkStatus();
+  internal::OptionsChecker check("RateLimit");
+  check(options.max_wait >= Duration::zero(), "max_wait must be >= 0");
+  return check.status();
 }
 
 namespace internal {

@@ -1,31 +1,27 @@
 #include "holdfast/rate/sometimes.h"
 
-#include <absl/strings/str_cat.h>
-
 #include <algorithm>
 
+#include "holdfast/base/internal/options_checker.h"
 #include "holdfast/base/internal/validate.h"
 
 namespace holdfast {
 
 absl::Status Validate(const Sometimes::Options& options) {
-  const auto refuse = [](const char* what, std::int64_t value) {
-    return absl::InvalidArgumentError(
-        absl::StrCat("Sometimes: ", what, " must be >= 0, not ", value));
-  };
-  if (options.first < 0) return refuse("first", options.first);
-  if (options.every < 0) return refuse("every", options.every);
-  if (options.interval < Duration::zero()) return refuse("interval", options.interval.count());
-  return absl::OkStatus();
+  internal::OptionsChecker check("Sometimes");
+  check(options.first >= 0, "first must be >= 0, not ", options.first);
+  check(options.every >= 0, "every must be >= 0, not ", options.every);
+  check(options.interval >= Duration::zero(), "interval must be >= 0, not ",
+        options.interval.count());
+  return check.status();
 }
 
 Sometimes::Sometimes(Options options)
-    : first_(static_cast<std::uint64_t>(std::max<std::int64_t>(options.first, 1))),
+    : first_(static_cast<std::uint64_t>(
+          std::max<std::int64_t>(internal::Validated(options).first, 1))),
       every_(static_cast<std::uint64_t>(options.every)),
       interval_(options.interval),
-      clock_(internal::NullIfSteady(options.clock)) {
-  internal::ThrowIfInvalid(Validate(options));
-}
+      clock_(internal::NullIfSteady(options.clock)) {}
 
 bool Sometimes::Due(TimePoint now) {
   if (interval_ == Duration::zero()) return DueByCount();

@@ -1,13 +1,12 @@
 #include "holdfast/retry/retry.h"
 
 #include <absl/random/distributions.h>
-#include <absl/strings/str_cat.h>
 
 #include <algorithm>
 #include <mutex>
 #include <random>
 
-#include "holdfast/base/internal/validate.h"
+#include "holdfast/base/internal/options_checker.h"
 
 namespace holdfast {
 namespace {
@@ -46,17 +45,11 @@ RetryOptions RetryOptions::Retryablehttp() {
 }
 
 absl::Status Validate(const RetryOptions& options) {
-  if (options.max_attempts < 1) {
-    return absl::InvalidArgumentError(
-        absl::StrCat("Retry: max_attempts must be >= 1, not ", options.max_attempts));
-  }
-  if (options.max_elapsed < Duration::zero()) {
-    return absl::InvalidArgumentError("Retry: max_elapsed must be >= 0");
-  }
-  if (options.max_retry_after < Duration::zero()) {
-    return absl::InvalidArgumentError("Retry: max_retry_after must be >= 0");
-  }
-  return absl::OkStatus();
+  internal::OptionsChecker check("Retry");
+  check(options.max_attempts >= 1, "max_attempts must be >= 1, not ", options.max_attempts);
+  check(options.max_elapsed >= Duration::zero(), "max_elapsed must be >= 0");
+  check(options.max_retry_after >= Duration::zero(), "max_retry_after must be >= 0");
+  return check.status();
 }
 
 namespace internal {
@@ -76,14 +69,11 @@ class RetryPlan::Random {
 };
 
 absl::Status SettingsPlan<RetryOptions>::Keep(const RetryOptions& present, RetryOptions& next) {
-  if (!KeepObject(present.budget, next.budget)) {
-    return absl::InvalidArgumentError(
-        "Retry: an Update cannot replace the budget; call the budget's own Update");
-  }
-  if (!KeepObject(present.pause, next.pause)) {
-    return absl::InvalidArgumentError("Retry: an Update cannot replace the pause");
-  }
-  return absl::OkStatus();
+  OptionsChecker check("Retry");
+  check(KeepObject(present.budget, next.budget),
+        "an Update cannot replace the budget; call the budget's own Update");
+  check(KeepObject(present.pause, next.pause), "an Update cannot replace the pause");
+  return check.status();
 }
 
 RetryPlan::RetryPlan(RetryOptions options) : options_(std::move(options)) {

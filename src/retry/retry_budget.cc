@@ -1,13 +1,12 @@
 #include "holdfast/retry/retry_budget.h"
 
-#include <absl/strings/str_cat.h>
-
 #include <algorithm>
 #include <cmath>
 #include <limits>
 #include <utility>
 
 #include "holdfast/base/internal/int128.h"
+#include "holdfast/base/internal/options_checker.h"
 #include "holdfast/base/internal/validate.h"
 
 namespace holdfast {
@@ -26,27 +25,18 @@ bool Same(const RetryBudget::Options& a, const RetryBudget::Options& b) {
 }  // namespace
 
 absl::Status Validate(const RetryBudget::Options& options) {
-  const auto invalid = [&options](const auto&... text) {
-    return absl::InvalidArgumentError(
-        absl::StrCat("RetryBudget", options.name.empty() ? "" : " ", options.name, ": ", text...));
-  };
-  if (options.capacity < 0 || options.capacity > RetryBudget::kMaxCapacity) {
-    return invalid("capacity must be in [0, 1e9], not ", options.capacity);
-  }
-  if (!(options.per_success >= 0 && options.per_success <= 1)) {
-    return invalid("per_success must be in [0, 1], not ", options.per_success);
-  }
-  if (!(options.min_retries_per_second >= 0 && options.min_retries_per_second <= 1e6)) {
-    return invalid("min_retries_per_second must be in [0, 1e6], not ",
-                   options.min_retries_per_second);
-  }
-  if (!(options.throttled >= 0 && options.throttled <= 100)) {
-    return invalid("throttled must be in [0, 100], not ", options.throttled);
-  }
-  if (!(options.timed_out >= 0 && options.timed_out <= 100)) {
-    return invalid("timed_out must be in [0, 100], not ", options.timed_out);
-  }
-  return absl::OkStatus();
+  internal::OptionsChecker check("RetryBudget", options.name);
+  check(options.capacity >= 0 && options.capacity <= RetryBudget::kMaxCapacity,
+        "capacity must be in [0, 1e9], not ", options.capacity);
+  check(options.per_success >= 0 && options.per_success <= 1, "per_success must be in [0, 1], not ",
+        options.per_success);
+  check(options.min_retries_per_second >= 0 && options.min_retries_per_second <= 1e6,
+        "min_retries_per_second must be in [0, 1e6], not ", options.min_retries_per_second);
+  check(options.throttled >= 0 && options.throttled <= 100, "throttled must be in [0, 100], not ",
+        options.throttled);
+  check(options.timed_out >= 0 && options.timed_out <= 100, "timed_out must be in [0, 100], not ",
+        options.timed_out);
+  return check.status();
 }
 
 RetryBudget::RetryBudget(Options options)

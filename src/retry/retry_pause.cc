@@ -1,15 +1,11 @@
 #include "holdfast/retry/retry_pause.h"
 
-#include <absl/strings/str_cat.h>
-
-#include "holdfast/base/rejection.h"
+#include "holdfast/base/internal/refusals.h"
 
 namespace holdfast {
 
 RetryPause::RetryPause(const std::string& name)
-    : refusal_(MakeRejection(absl::StatusCode::kUnavailable,
-                             {.kind = RejectionKind::kThrottled, .policy = "Retry", .name = name},
-                             absl::StrCat("Retry", name.empty() ? "" : " ", name,
-                                          ": the backend asked for a pause (Retry-After)"))) {}
+    : refusal_(internal::Refusal(absl::StatusCode::kUnavailable, RejectionKind::kThrottled, "Retry",
+                                 name, "the backend asked for a pause (Retry-After)")) {}
 
 }  // namespace holdfast

@@ -1,48 +1,35 @@
 #include "holdfast/testing/population.h"
 
-#include <absl/strings/str_cat.h>
-
 #include <algorithm>
-#include <cmath>
 #include <limits>
 
+#include "holdfast/base/internal/options_checker.h"
 #include "holdfast/base/internal/validate.h"
 
 namespace holdfast::testing {
 namespace {
 
-absl::Status Invalid(const std::string& name, const char* what) {
-  return absl::InvalidArgumentError(absl::StrCat("Population ", name, ": ", what));
-}
-
 template <class Options>
-absl::Status ValidateCommon(const Options& options) {
-  if (options.count < 1 || options.count > 100'000'000) {
-    return Invalid(options.name, "count must be in [1, 1e8]");
-  }
-  if (options.start < Duration::zero() || options.end < options.start) {
-    return Invalid(options.name, "0 <= start <= end must hold");
-  }
-  if (options.bucket < std::chrono::milliseconds(1)) {
-    return Invalid(options.name, "bucket must be at least 1 ms");
-  }
-  return absl::OkStatus();
+absl::Status CheckCommon(internal::OptionsChecker check, const Options& options) {
+  check(options.count >= 1 && options.count <= 100'000'000, "count must be in [1, 1e8]");
+  check(options.start >= Duration::zero() && options.end >= options.start,
+        "0 <= start <= end must hold");
+  check(options.bucket >= std::chrono::milliseconds(1), "bucket must be at least 1 ms");
+  return check.status();
 }
 
 }  // namespace
 
 absl::Status Validate(const OpenClients& options) {
-  if (!(options.rate > 0 && options.rate <= 1e9)) {
-    return Invalid(options.name, "rate must be in (0, 1e9]");
-  }
-  return ValidateCommon(options);
+  internal::OptionsChecker check("Population", options.name);
+  check(options.rate > 0 && options.rate <= 1e9, "rate must be in (0, 1e9]");
+  return CheckCommon(check, options);
 }
 
 absl::Status Validate(const ClosedClients& options) {
-  if (options.ramp && *options.ramp < Duration::zero()) {
-    return Invalid(options.name, "ramp must be >= 0");
-  }
-  return ValidateCommon(options);
+  internal::OptionsChecker check("Population", options.name);
+  check(!options.ramp || *options.ramp >= Duration::zero(), "ramp must be >= 0");
+  return CheckCommon(check, options);
 }
 
 Backend::Backend(std::vector<Server*> servers, ServerChoice choice)

@@ -7,6 +7,7 @@
 #include <string_view>
 #include <utility>
 
+#include "holdfast/base/internal/options_checker.h"
 #include "holdfast/base/internal/string_view.h"
 #include "holdfast/base/internal/validate.h"
 
@@ -14,10 +15,6 @@ namespace holdfast::testing {
 namespace {
 
 using internal::ToAbsl;
-
-absl::Status Invalid(const ServerOptions& options, std::string_view what) {
-  return absl::InvalidArgumentError(absl::StrCat("Server ", options.name, ": ", ToAbsl(what)));
-}
 
 bool IsWindow(Duration from, Duration to) { return Duration::zero() <= from && from <= to; }
 
@@ -33,35 +30,26 @@ Duration Scaled(Duration d, double factor) {
 }  // namespace
 
 absl::Status Validate(const ServerOptions& options) {
-  if (options.workers < 1 || options.workers > 1'000'000) {
-    return Invalid(options, "workers must be in [1, 1e6]");
-  }
-  if (options.max_queue < 0) return Invalid(options, "max_queue must be >= 0");
+  internal::OptionsChecker check("Server", options.name);
+  check(options.workers >= 1 && options.workers <= 1'000'000, "workers must be in [1, 1e6]");
+  check(options.max_queue >= 0, "max_queue must be >= 0");
   for (const FailureWindow& failure : options.failures) {
-    if (!IsWindow(failure.from, failure.to)) {
-      return Invalid(options, "0 <= from <= to must hold for a failure window");
-    }
-    if (!(failure.share >= 0 && failure.share <= 1)) {
-      return Invalid(options, "the share of a failure window must be in [0, 1]");
-    }
+    check(IsWindow(failure.from, failure.to), "0 <= from <= to must hold for a failure window");
+    check(failure.share >= 0 && failure.share <= 1,
+          "the share of a failure window must be in [0, 1]");
   }
   for (const BrownOut& brown_out : options.brown_outs) {
-    if (!IsWindow(brown_out.from, brown_out.to)) {
-      return Invalid(options, "0 <= from <= to must hold for a brown-out");
-    }
-    if (!(brown_out.factor > 0) || !std::isfinite(brown_out.factor)) {
-      return Invalid(options, "the factor of a brown-out must be > 0 and finite");
-    }
+    check(IsWindow(brown_out.from, brown_out.to), "0 <= from <= to must hold for a brown-out");
+    check(brown_out.factor > 0 && std::isfinite(brown_out.factor),
+          "the factor of a brown-out must be > 0 and finite");
   }
   const Pauses& pauses = options.pauses;
-  if (pauses.length < Duration::zero() || pauses.period < Duration::zero() ||
-      pauses.length > pauses.period - pauses.period / 100) {
-    return Invalid(options, "0 <= length <= 0.99 period must hold for pauses");
-  }
-  if (options.codel_target < Duration::zero() || options.codel_interval < options.codel_target) {
-    return Invalid(options, "0 <= codel_target <= codel_interval must hold");
-  }
-  return absl::OkStatus();
+  check(pauses.length >= Duration::zero() && pauses.period >= Duration::zero() &&
+            pauses.length <= pauses.period - pauses.period / 100,
+        "0 <= length <= 0.99 period must hold for pauses");
+  check(options.codel_target >= Duration::zero() && options.codel_interval >= options.codel_target,
+        "0 <= codel_target <= codel_interval must hold");
+  return check.status();
 }
 
 Server::Server(World& world, ServerOptions options)

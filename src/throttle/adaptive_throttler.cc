@@ -8,21 +8,14 @@
 #include <numeric>
 #include <random>
 
+#include "holdfast/base/internal/options_checker.h"
 #include "holdfast/base/internal/random.h"
+#include "holdfast/base/internal/refusals.h"
 #include "holdfast/base/internal/validate.h"
-#include "holdfast/base/rejection.h"
 #include "src/base/info_text.h"
 
 namespace holdfast {
 namespace {
-
-absl::Status Refusal(const std::string& name) {
-  return MakeRejection(
-      absl::StatusCode::kUnavailable,
-      {.kind = RejectionKind::kThrottled, .policy = "AdaptiveThrottle", .name = name},
-      absl::StrCat("AdaptiveThrottle", name.empty() ? "" : " ", name,
-                   ": rejected locally, since the backend rejects too many calls"));
-}
 
 Duration Period(const AdaptiveThrottler::Options& options) {
   const Duration period = options.window / options.buckets;
@@ -44,23 +37,15 @@ double Uniform(Gen& gen) {
 }  // namespace
 
 absl::Status Validate(const AdaptiveThrottler::Options& options) {
-  const auto invalid = [&options](const auto&... text) {
-    return absl::InvalidArgumentError(absl::StrCat(
-        "AdaptiveThrottler", options.name.empty() ? "" : " ", options.name, ": ", text...));
-  };
-  if (!(options.k >= 1 && std::isfinite(options.k))) {
-    return invalid("k must be >= 1 and finite, not ", options.k);
-  }
-  if (options.window <= Duration::zero()) return invalid("window must be > 0");
-  if (options.buckets < 1 || options.buckets > AdaptiveThrottler::kMaxBuckets) {
-    return invalid("buckets must be in [1, ", AdaptiveThrottler::kMaxBuckets, "], not ",
-                   options.buckets);
-  }
-  if (!(options.max_rejection >= 0 && options.max_rejection <= 1)) {
-    return invalid("max_rejection must be in [0, 1], not ", options.max_rejection);
-  }
-  if (options.min_requests < 0) return invalid("min_requests must be >= 0");
-  return absl::OkStatus();
+  internal::OptionsChecker check("AdaptiveThrottler", options.name);
+  check(options.k >= 1 && std::isfinite(options.k), "k must be >= 1 and finite, not ", options.k);
+  check(options.window > Duration::zero(), "window must be > 0");
+  check(options.buckets >= 1 && options.buckets <= AdaptiveThrottler::kMaxBuckets,
+        "buckets must be in [1, ", AdaptiveThrottler::kMaxBuckets, "], not ", options.buckets);
+  check(options.max_rejection >= 0 && options.max_rejection <= 1,
+        "max_rejection must be in [0, 1], not ", options.max_rejection);
+  check(options.min_requests >= 0, "min_requests must be >= 0");
+  return check.status();
 }
 
 // The throttler's own generator, used while it has a seed. `seeded` is relaxed: it publishes
@@ -88,7 +73,11 @@ AdaptiveThrottler::AdaptiveThrottler(Options options)
     : name_(options.name),
       options_(internal::Validated(std::move(options))),
       classifies_(options_.Read()->classify != nullptr),
-      refused_([this] { return Refusal(name_); }),
+      refused_([this] {
+        return internal::Refusal(absl::StatusCode::kUnavailable, RejectionKind::kThrottled,
+                                 "AdaptiveThrottle", name_,
+                                 "rejected locally, since the backend rejects too many calls");
+      }),
       random_(std::make_unique<Random>(options_.Read()->seed)),
       window_(RuleOf(*options_.Read()), Period(*options_.Read()), options_.Read()->buckets),
       clock_(options_.Read()->clock) {}

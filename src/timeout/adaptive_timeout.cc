@@ -5,21 +5,18 @@
 #include <algorithm>
 #include <cmath>
 
+#include "holdfast/base/internal/options_checker.h"
 #include "src/base/info_text.h"
 
 namespace holdfast {
 
 absl::Status Validate(const AdaptiveTimeoutOptions& options) {
-  if (!(options.multiplier >= 1 && std::isfinite(options.multiplier))) {
-    return absl::InvalidArgumentError("AdaptiveTimeout: multiplier must be >= 1 and finite");
-  }
-  if (options.min <= Duration::zero()) {
-    return absl::InvalidArgumentError("AdaptiveTimeout: min must be > 0");
-  }
-  if (options.max < options.min) {
-    return absl::InvalidArgumentError("AdaptiveTimeout: max must be >= min");
-  }
-  return absl::OkStatus();
+  internal::OptionsChecker check("AdaptiveTimeout");
+  check(options.multiplier >= 1 && std::isfinite(options.multiplier),
+        "multiplier must be >= 1 and finite");
+  check(options.min > Duration::zero(), "min must be > 0");
+  check(options.max >= options.min, "max must be >= min");
+  return check.status();
 }
 
 namespace internal {

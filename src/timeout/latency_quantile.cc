@@ -33,11 +33,10 @@
 // mutex, so no two of them race.
 #include "holdfast/timeout/latency_quantile.h"
 
-#include <absl/strings/str_cat.h>
-
 #include <cmath>
 #include <utility>
 
+#include "holdfast/base/internal/options_checker.h"
 #include "holdfast/base/internal/validate.h"
 
 namespace holdfast {
@@ -51,18 +50,12 @@ constexpr std::uint64_t kMaxLag = 1024;
 }  // namespace
 
 absl::Status Validate(const LatencyQuantile::Options& options) {
-  const auto invalid = [&options](const auto&... text) {
-    return absl::InvalidArgumentError(absl::StrCat(
-        "LatencyQuantile", options.name.empty() ? "" : " ", options.name, ": ", text...));
-  };
-  if (!(options.quantile > 0 && options.quantile <= 1)) {
-    return invalid("quantile must be in (0, 1], not ", options.quantile);
-  }
-  if (options.window <= Duration::zero()) return invalid("window must be > 0");
-  if (options.min_samples < 1) {
-    return invalid("min_samples must be >= 1, not ", options.min_samples);
-  }
-  return absl::OkStatus();
+  internal::OptionsChecker check("LatencyQuantile", options.name);
+  check(options.quantile > 0 && options.quantile <= 1, "quantile must be in (0, 1], not ",
+        options.quantile);
+  check(options.window > Duration::zero(), "window must be > 0");
+  check(options.min_samples >= 1, "min_samples must be >= 1, not ", options.min_samples);
+  return check.status();
 }
 
 LatencyQuantile::LatencyQuantile(Options options)

@@ -14,16 +14,18 @@
 
 namespace holdfast {
 
+// The numbers are permanent: a status's payload carries them to processes that may run another
+// version. A new kind gets the next number, and the number of a removed kind is not used again.
 enum class RejectionKind {
-  kRateLimited,      // no token in time
-  kBulkheadFull,     // no permit in time
-  kCircuitOpen,      // the breaker is open
-  kTooManyProbes,    // the breaker is half-open and all its probes are in use
-  kThrottled,        // the backend rejects so many calls that some are rejected locally
-  kDeadline,         // the wait or the call would end after the deadline
-  kCancelled,        // the caller requested a stop
-  kExceedsCapacity,  // the call asks for more than the burst or the limit
-  kOther,            // a user's own policy
+  kOther = 0,            // a user's own policy, or a kind that this version does not know
+  kRateLimited = 1,      // no token in time
+  kBulkheadFull = 2,     // no permit in time
+  kCircuitOpen = 3,      // the breaker is open
+  kTooManyProbes = 4,    // the breaker is half-open and all its probes are in use
+  kThrottled = 5,        // the backend rejects so many calls that some are rejected locally
+  kDeadline = 6,         // the wait or the call would end after the deadline
+  kCancelled = 7,        // the caller requested a stop
+  kExceedsCapacity = 8,  // the call asks for more than the burst or the limit
 };
 
 std::string_view ToString(RejectionKind kind);
@@ -34,8 +36,9 @@ struct Rejection {
   std::string name = {};    // the name of its policy object; may be empty
 };
 
-// Returns the rejection that `status` carries; nullopt for OK and for an error of the backend. A
-// status carries it as a payload, which copies and absl::StatusOr keep.
+// Returns the rejection that `status` carries; nullopt for OK, for an error of the backend, and for
+// a malformed payload. A status carries it as a payload, which copies and absl::StatusOr keep;
+// docs/compatibility.md has its format.
 std::optional<Rejection> RejectionOf(const absl::Status& status);
 
 // Returns a status that RejectionOf recognizes. A policy makes it once and returns a copy for each

@@ -86,7 +86,6 @@ class ThreadPool {
 
  private:
   struct Shared;
-  static std::shared_ptr<Shared> MakeShared(Options options);
 
   const std::string name_;
   const absl::Status refusal_;

@@ -26,8 +26,8 @@
 #include <type_traits>
 #include <utility>
 
+#include "holdfast/base/internal/refusals.h"
 #include "holdfast/base/internal/unset_time.h"
-#include "holdfast/base/rejection.h"
 #include "holdfast/base/result.h"
 #include "holdfast/call/call.h"
 #include "holdfast/call/policy.h"
@@ -57,10 +57,9 @@ union Slot {
 // The refusals of the machine itself, made once for each type of policy.
 template <class P>
 const absl::Status& DeadlineRejection() {
-  static const absl::Status status = MakeRejection(
-      absl::StatusCode::kDeadlineExceeded,
-      {.kind = RejectionKind::kDeadline, .policy = std::string(PolicyName<P>())},
-      std::string(PolicyName<P>()) + ": the wait would end after the call's deadline");
+  static const absl::Status status =
+      Refusal(absl::StatusCode::kDeadlineExceeded, RejectionKind::kDeadline, PolicyName<P>(),
+              /*name=*/"", "the wait would end after the call's deadline");
   return status;
 }
 

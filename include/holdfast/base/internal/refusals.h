@@ -1,5 +1,4 @@
-// What a policy object that can be waited for says when it refuses: made once, copied at each
-// refusal.
+// What policies and policy objects say when they refuse: made once, copied at each refusal.
 #ifndef HOLDFAST_BASE_INTERNAL_REFUSALS_H_
 #define HOLDFAST_BASE_INTERNAL_REFUSALS_H_
 
@@ -11,6 +10,11 @@
 
 namespace holdfast::internal {
 
+// A rejection whose message is "<policy> <name>: <text>", without the name if that is empty.
+absl::Status Refusal(absl::StatusCode code, RejectionKind kind, std::string_view policy,
+                     std::string_view name, std::string_view text);
+
+// Those of a policy object that can be waited for.
 struct Refusals {
   // `policy` and `name` for RejectionOf; `what` is the thing that there is not enough of.
   Refusals(RejectionKind exhausted_kind, std::string_view policy, std::string_view name,
