@@ -18,8 +18,8 @@ using internal::ToAbsl;
 constexpr absl::string_view kPayload = "holdfast/rejection";
 
 constexpr std::array<std::string_view, 9> kKindNames = {
-    "other",     "rate limited", "bulkhead full", "circuit open", "too many probes",
-    "throttled", "deadline",     "cancelled",     "impossible",
+    "other",     "rate limited", "bulkhead full", "circuit open",     "too many probes",
+    "throttled", "deadline",     "cancelled",     "exceeds capacity",
 };
 
 // The payload is a sequence of netstrings (https://cr.yp.to/proto/netstrings.txt): the number of

@@ -18,7 +18,7 @@ const absl::Status& CancelledRejection() {
 
 const absl::Status& NoResult() {
   static const absl::Status status =
-      absl::InternalError("a policy's verdict is Answer, and it has no member of that name");
+      absl::InternalError("a policy's verdict is ShortCircuit, and it has no member Result");
   return status;
 }
 
