@@ -7,7 +7,7 @@ namespace holdfast::internal {
 void BucketCore::Keep(const std::shared_ptr<Promise>& promise, TimePoint ready_at, bool at_once) {
   promise->units = axis_->Units(promise->tokens);
   promise->ready_at = ready_at;
-  promise->forgiven = tally_.forgiven();
+  promise->forgiven = tally_->forgiven();
   promise->axis = 0;
   if (at_once) {
     TakeUnits(promise->units);
@@ -23,21 +23,17 @@ void BucketCore::Keep(const std::shared_ptr<Promise>& promise, TimePoint ready_a
 
 // That it can be given back from now on.
 void BucketCore::Stamp(Promise& promise) const {
-  promise.returned = tally_.returned();
-  promise.axis = tally_.axis();
+  promise.returned = tally_->returned();
+  promise.axis = tally_->axis();
 }
 
 bool BucketCore::Lift(Promise& promise) {
   if (promise.pending) {
     schedule_->Lift(promise);
-    promise.forgiven = tally_.forgiven();
+    promise.forgiven = tally_->forgiven();
     return true;
   }
-  return axis_->infinite() || promise.forgiven != tally_.forgiven();
-}
-
-void BucketCore::Restore(const std::shared_ptr<Promise>& promise) {
-  if (promise->forgiven == tally_.forgiven()) schedule_->Add(promise);
+  return axis_->infinite() || promise.forgiven != tally_->forgiven();
 }
 
 void BucketCore::Return(std::int64_t units) {
@@ -48,19 +44,24 @@ void BucketCore::Return(std::int64_t units) {
   }
 }
 
-// What was forgiven, or was to be acted on before the present axis began, has nothing to give back.
+// That they were given back; rounded up, so that no part of a token comes back twice.
+void BucketCore::Count(std::int64_t units) {
+  tally_->Return(units / grain_ + (units % grain_ == 0 ? 0 : 1));
+}
+
+// What was forgiven, or was to be acted on before now, has nothing to give back.
 bool BucketCore::Cancel(Promise& promise, TimePoint ready_at) {
   if (promise.cancelled) return false;
   if (promise.pending) {
     schedule_->Cancel(promise);
-  } else if (promise.forgiven == tally_.forgiven() && ready_at >= axis_->begin &&
+  } else if (promise.forgiven == tally_->forgiven() && ready_at >= now_ &&
              axis_->Position(ready_at) >= at_) {
     Return(axis_->Units(promise.tokens));
   } else {
     return false;
   }
   promise.cancelled = true;
-  tally_.Return(promise.tokens);
+  Count(axis_->Units(promise.tokens));
   return true;
 }
 
@@ -71,22 +72,19 @@ bool BucketCore::Cancel(Promise& promise, TimePoint ready_at) {
 // whoever took from a bucket that has been short of tokens.
 bool BucketCore::TakeBack(Promise& promise) {
   if (promise.cancelled || axis_->infinite()) return false;
-  std::int64_t tokens = promise.tokens;
+  std::int64_t units = axis_->Units(promise.tokens);
   if (promise.pending) {
     schedule_->Cancel(promise);
-  } else if (promise.forgiven == tally_.forgiven() && promise.axis == tally_.axis()) {
-    const std::int64_t scale = axis_->units_per_token;
-    const Int128 since = Int128{tally_.returned() - promise.returned} * scale;
+  } else if (promise.forgiven == tally_->forgiven() && promise.axis == tally_->axis()) {
+    const Int128 since = Int128{tally_->returned() - promise.returned} * grain_;
     const Int128 most = Int128{promise.end} + axis_->burst_units() - at_ - since;
-    const auto units =
-        static_cast<std::int64_t>(std::clamp<Int128>(most, 0, axis_->Units(promise.tokens)));
+    units = static_cast<std::int64_t>(std::clamp<Int128>(most, 0, units));
     Return(units);
-    tokens = units / scale + (units % scale == 0 ? 0 : 1);
   } else {
     return false;
   }
   promise.cancelled = true;
-  tally_.Return(tokens);
+  Count(units);
   MoveUp();
   return true;
 }
@@ -99,10 +97,10 @@ void BucketCore::Charge(std::int64_t n) {
 void BucketCore::Refund(std::int64_t n) {
   if (axis_->infinite()) return;
   Return(axis_->Units(n));
-  tally_.Return(n);
+  Count(axis_->Units(n));
 }
 
-// Has those who wait go as early as they may by now.
+// Gives each waiting call the earliest time that there is for it now.
 void BucketCore::MoveUp() {
   if (schedule_ == nullptr || !schedule_->AnyMoves()) return;
   schedule_->MoveUp();
@@ -115,20 +113,20 @@ void BucketCore::MoveUp() {
   });
 }
 
-// What no longer counts on the next axis. Who waits may go at once where the rate is infinite, and
-// takes its tokens from a bucket that is filled anew.
+// Drops what no longer counts on the next axis. A waiting call may go at once where the rate is
+// infinite, and takes its tokens from a bucket that is filled anew.
 void BucketCore::ForgetFor(const TokenAxis& next, bool reset) {
   if (axis_->infinite() || next.infinite()) {
     schedule_->ForEach([this](Promise& promise) { promise.BringForward(now_); });
     schedule_->Forget();
   } else if (reset) {
     schedule_->ForgetFixed();
-    schedule_->ForEach([this](Promise& promise) { promise.forgiven = tally_.forgiven(); });
+    schedule_->ForEach([this](Promise& promise) { promise.forgiven = tally_->forgiven(); });
   }
 }
 
 void BucketCore::MoveTo(const TokenAxis& to, TokenCarryOver carry_over) {
-  const std::int64_t kept = Inherited(Balance(), *axis_, to, carry_over);
+  const std::int64_t kept = CarriedOver(Balance(), *axis_, to, carry_over);
   if (schedule_ == nullptr) {
     *spent_ = to.Position(now_) - kept;
     return;

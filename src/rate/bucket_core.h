@@ -25,13 +25,17 @@ namespace holdfast::internal {
 
 class BucketCore {
  public:
+  // What the tally counts returned tokens in.
+  enum class Counted : signed char { kUnits, kTokens };
+
   // At `now`, to which the schedule has advanced. `schedule` null: `spent` says everything.
-  BucketCore(const TokenAxis& axis, TimePoint now, BucketTally& tally, TokenSchedule* schedule,
-             std::int64_t* spent)
+  BucketCore(const TokenAxis& axis, TimePoint now, BucketTally& tally, Counted counted,
+             TokenSchedule* schedule, std::int64_t* spent)
       : axis_(&axis),
         now_(now),
         at_(schedule != nullptr ? schedule->at() : axis.Position(now)),
-        tally_(tally),
+        tally_(&tally),
+        grain_(counted == Counted::kUnits ? 1 : axis.units_per_token),
         schedule_(schedule),
         spent_(spent) {}
 
@@ -42,13 +46,10 @@ class BucketCore {
     if (axis_->infinite() && now_ > axis_->begin) return full;
     return std::min(at_ - *spent_, full);
   }
-  bool Impossible(std::int64_t n) const {
-    return n < 0 || (n > axis_->burst && !axis_->infinite());
-  }
 
   // When `n` tokens come, not before `from`, which is now or later; TimePoint::max() for never.
   TimePoint EarliestFor(std::int64_t n, TimePoint from) const {
-    if (Impossible(n)) return TimePoint::max();
+    if (axis_->Impossible(n)) return TimePoint::max();
     if (axis_->infinite()) return from;
     const std::int64_t units = n * axis_->units_per_token;
     if (units > Balance() + kMaxDebtUnits) return TimePoint::max();
@@ -74,10 +75,9 @@ class BucketCore {
   // rate.
   void Keep(const std::shared_ptr<Promise>& promise, TimePoint ready_at, bool at_once);
 
-  // For a promise that is decided anew: Lift takes it out unless it was kept, and then is false;
-  // Restore, with a schedule, puts it in again as it was.
+  // For a promise that is to be decided anew: takes it out, if it is still to be kept. True: now it
+  // holds no tokens, or it had been forgiven before. False: its time has come, and it holds them.
   bool Lift(Promise& promise);
-  void Restore(const std::shared_ptr<Promise>& promise);
 
   // As TokenBucket's. Cancel and TakeBack are false where there was nothing to give back.
   bool Cancel(Promise& promise, TimePoint ready_at);
@@ -95,6 +95,7 @@ class BucketCore {
     return std::max(*spent_, at_ - axis_->burst_units()) + units;
   }
   void Return(std::int64_t units);
+  void Count(std::int64_t units);
   void Stamp(Promise& promise) const;
   void MoveUp();
   void ForgetFor(const TokenAxis& next, bool reset);
@@ -102,7 +103,8 @@ class BucketCore {
   const TokenAxis* axis_;
   TimePoint now_;
   std::int64_t at_;
-  BucketTally& tally_;
+  BucketTally* tally_;
+  std::int64_t grain_;  // units in what the tally counts
   TokenSchedule* schedule_;
   std::int64_t* spent_;
 };

@@ -76,20 +76,14 @@ TokenSchedule* KeyedShard::ScheduleOf(KeyState& state, const TokenAxis& axis) {
   return nullptr;
 }
 
-// With a schedule, though it may be empty.
-BucketCore KeyedShard::BeginWaiting(std::uint32_t key) {
-  LookAtWaiting();
-  KeyState& state = keys_[key];
-  const TokenAxis& axis = Present(state.limits);
+TokenSchedule& KeyedShard::BeginWaiting(KeyState& state, std::uint32_t key, const TokenAxis& axis) {
   if (state.waiting == kNone) {
     waiting_.push_back(std::make_unique<Waiting>());
     waiting_.back()->key = key;
     waiting_.back()->schedule.Begin(axis.burst_units(), axis.Position(now_), state.spent);
     state.waiting = static_cast<std::uint32_t>(waiting_.size() - 1);
   }
-  TokenSchedule& schedule = waiting_[state.waiting]->schedule;
-  schedule.Advance(axis.Position(now_));
-  return {axis, now_, tally_, &schedule, &state.spent};
+  return waiting_[state.waiting]->schedule;
 }
 
 void KeyedShard::StopWaiting(KeyState& state) {
@@ -155,28 +149,35 @@ std::shared_ptr<Promise> KeyedShard::Take(std::uint32_t key, std::int64_t n, Tim
 
 void KeyedShard::Keep(std::uint32_t key, const std::shared_ptr<Promise>& promise,
                       TimePoint ready_at) {
-  const bool at_once = ready_at <= now_;
-  BucketCore bucket = at_once ? Core(key) : BeginWaiting(key);
-  bucket.Keep(promise, ready_at, at_once);
+  KeyState& state = keys_[key];
+  const TokenAxis& axis = Present(state.limits);
+  if (ready_at <= now_) return CoreOn(state, axis).Keep(promise, ready_at, /*at_once=*/true);
+  LookAtWaiting();
+  BucketCore(axis, now_, tally_, BucketCore::Counted::kTokens, &BeginWaiting(state, key, axis),
+             &state.spent)
+      .Keep(promise, ready_at, /*at_once=*/false);
 }
 
 // A key that came back after it was forgotten may be on a newer axis, or on the same: then its
 // bucket had been full, hence no room is left by what was spent up to `end`.
 void KeyedShard::TakeBack(std::uint32_t key, Promise& promise) {
-  const TokenAxis& axis = Present(keys_[key].limits);
+  KeyState& state = keys_[key];
+  const TokenAxis& axis = Present(state.limits);
   if (!promise.pending && promise.ready_at < axis.begin) return;
-  if (Core(key).TakeBack(promise)) Enqueue(key);
+  if (CoreOn(state, axis).TakeBack(promise)) Enqueue(key);
 }
 
 void KeyedShard::Put(std::uint32_t key, const std::shared_ptr<Promise>& promise,
                      std::optional<TimePoint> ready_at) {
-  if (Present(keys_[key].limits).infinite()) return;
+  KeyState& state = keys_[key];
+  const TokenAxis& axis = Present(state.limits);
+  if (axis.infinite()) return;
   // It has nothing to give back, should there be no memory for what follows.
   promise->cancelled = true;
   if (ready_at) {
     Keep(key, promise, *ready_at);
-  } else {
-    BeginWaiting(key).Restore(promise);
+  } else if (promise->forgiven == tally_.forgiven()) {
+    BeginWaiting(state, key, axis).Add(promise);
   }
   promise->cancelled = false;
 }
@@ -186,8 +187,10 @@ void KeyedShard::Cancel(std::uint32_t key, Promise& promise) {
 }
 
 void KeyedShard::Refund(std::uint32_t key, std::int64_t n) {
-  if (Present(keys_[key].limits).infinite()) return;
-  Core(key).Refund(n);
+  KeyState& state = keys_[key];
+  const TokenAxis& axis = Present(state.limits);
+  if (axis.infinite()) return;
+  CoreOn(state, axis).Refund(n);
   Enqueue(key);
 }
 

@@ -121,13 +121,18 @@ class alignas(64) KeyedShard {
   void Refund(std::uint32_t key, std::int64_t n);
   void Cancel(std::uint32_t key, Promise& promise);  // of Take's
   double Tokens(std::uint32_t key, TimePoint now) const;
-  bool Impossible(std::uint32_t key, std::int64_t n) { return Core(key).Impossible(n); }
+  bool Impossible(std::uint32_t key, std::int64_t n) const {
+    return axes_[keys_[key].limits].axis.Impossible(n);
+  }
 
   // When `n` tokens come; TimePoint::max() for never. And takes them then, which can be cancelled;
   // or now, if that is when they come, which can't.
   TimePoint EarliestFor(std::uint32_t key, std::int64_t n) { return EarliestFor(key, n, now_); }
   TimePoint EarliestFor(std::uint32_t key, std::int64_t n, TimePoint from) {
-    return Core(key).EarliestFor(n, std::max(from, now_));
+    KeyState& state = keys_[key];
+    const TokenAxis& axis = Present(state.limits);
+    if (axis.Impossible(n)) return TimePoint::max();
+    return CoreOn(state, axis).EarliestFor(n, std::max(from, now_));
   }
   // Of a call that waits for this bucket alone, the promise moves.
   std::shared_ptr<Promise> Take(std::uint32_t key, std::int64_t n, TimePoint ready_at, bool moves);
@@ -169,7 +174,8 @@ class alignas(64) KeyedShard {
   bool AnyMoves(std::uint32_t key) const;
 
   BucketCore CoreOn(KeyState& state, const TokenAxis& axis) {
-    return {axis, now_, tally_, ScheduleOf(state, axis), &state.spent};
+    return {axis,        now_, tally_, BucketCore::Counted::kTokens, ScheduleOf(state, axis),
+            &state.spent};
   }
   BucketCore Core(std::uint32_t key) {
     KeyState& state = keys_[key];
@@ -179,7 +185,7 @@ class alignas(64) KeyedShard {
   void Keep(std::uint32_t key, const std::shared_ptr<Promise>& promise, TimePoint ready_at);
 
   TokenSchedule* ScheduleOf(KeyState& state, const TokenAxis& axis);
-  BucketCore BeginWaiting(std::uint32_t key);
+  TokenSchedule& BeginWaiting(KeyState& state, std::uint32_t key, const TokenAxis& axis);
   void StopWaiting(KeyState& state);
   void LookAtWaiting();
 
@@ -199,7 +205,7 @@ class alignas(64) KeyedShard {
 
   Limits limits_;
   LimitsFor limits_for_;  // null: limits_
-  TokenCarryOver inheritance_ = TokenCarryOver::kAsIs;
+  TokenCarryOver carry_over_ = TokenCarryOver::kAsIs;
   std::uint64_t settings_ = 0;
   BucketTally tally_;  // of all keys
 };

@@ -75,7 +75,7 @@ void KeyedShard::Settle(std::uint32_t key, const Limits& limits) {
   const bool waits = ScheduleOf(state, Present(state.limits)) != nullptr;
   const std::uint32_t number = waits ? NewAxis(limits) : Intern(limits);
   Present(number);
-  Move(state, number, inheritance_);
+  Move(state, number, carry_over_);
   Enqueue(key);
 }
 
@@ -102,7 +102,7 @@ std::size_t KeyedShard::SetLimits(const Limits& limits, TokenCarryOver carry_ove
 std::size_t KeyedShard::SetLimits(const LimitsFor& limits_for, TokenCarryOver carry_over) {
   ++settings_;
   limits_for_ = limits_for;
-  inheritance_ = carry_over;
+  carry_over_ = carry_over;
   const std::size_t forgotten = carry_over == TokenCarryOver::kReset ? ForgetIdle() : 0;
   for (Axis& axis : axes_) axis.outdated = true;
   axis_of_.clear();

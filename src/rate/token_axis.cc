@@ -100,8 +100,8 @@ TokenAxis AxisFor(double rate, std::int64_t burst, TimePoint begin) {
           .burst = burst};
 }
 
-std::int64_t Inherited(std::int64_t balance, const TokenAxis& from, const TokenAxis& to,
-                       TokenCarryOver carry_over) {
+std::int64_t CarriedOver(std::int64_t balance, const TokenAxis& from, const TokenAxis& to,
+                         TokenCarryOver carry_over) {
   if (carry_over == TokenCarryOver::kReset) return to.burst_units();
   // Any time at an infinite rate fills the bucket.
   if (from.infinite() && to.begin > from.begin) balance = from.burst_units();

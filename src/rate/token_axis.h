@@ -53,6 +53,8 @@ struct TokenAxis {
   bool infinite() const { return multiplier == kInfiniteMultiplier; }
   bool Ends(TimePoint now) const { return SaturatingSub(now, begin) > horizon; }
   std::int64_t burst_units() const { return burst * units_per_token; }
+  // Whether there can never be `n` tokens at once.
+  bool Impossible(std::int64_t n) const { return n < 0 || (n > burst && !infinite()); }
   // Of n >= 0 tokens, as far as they can be counted.
   std::int64_t Units(std::int64_t n) const {
     return static_cast<std::int64_t>(std::min<Int128>(Int128{n} * units_per_token, kMaxDebtUnits));
@@ -103,8 +105,8 @@ struct TokenAxis {
 TokenAxis AxisFor(double rate, std::int64_t burst, TimePoint begin);
 
 // What `balance` units of `from` are when `to` begins, in its units.
-std::int64_t Inherited(std::int64_t balance, const TokenAxis& from, const TokenAxis& to,
-                       TokenCarryOver carry_over);
+std::int64_t CarriedOver(std::int64_t balance, const TokenAxis& from, const TokenAxis& to,
+                         TokenCarryOver carry_over);
 
 }  // namespace internal
 }  // namespace holdfast

@@ -15,7 +15,8 @@ TokenHold::TokenHold(TokenBucket& bucket, TimePoint now)
       now_(now),
       seen_(std::max(now, bucket.Latest())),
       axis_(bucket.ReadAxis()),
-      schedule_(*bucket.schedule_) {
+      schedule_(*bucket.schedule_),
+      core_(CoreNow()) {
   if (const auto word = bucket.Hold()) {
     const std::int64_t spent = bucket.Spent(*word);
     const std::int64_t reached = schedule_.Reached(spent, bucket.known_spent_, axis_.Early());
@@ -24,6 +25,7 @@ TokenHold::TokenHold(TokenBucket& bucket, TimePoint now)
   } else {
     schedule_.Advance(axis_.Position(seen_));
   }
+  core_ = CoreNow();
   if (axis_.Ends(seen_)) Settle(bucket.rate(), bucket.burst(), TokenCarryOver::kAsIs);
 }
 
@@ -38,7 +40,7 @@ Reservation TokenHold::Take(std::int64_t n, TimePoint ready_at, bool moves) {
   if (n == 0 || axis_.infinite()) return {&bucket_, nullptr, ready_at};
   const auto promise = NewPromise(n, bucket_.tally_.forgiven());
   promise->moves = moves;
-  Core().Keep(promise, ready_at, /*at_once=*/ready_at <= now_);
+  core_.Keep(promise, ready_at, /*at_once=*/ready_at <= now_);
   return {&bucket_, promise, ready_at};
 }
 
@@ -51,21 +53,21 @@ Reservation TokenHold::Reserve(std::int64_t n, Duration max_wait, bool moves) {
 }
 
 bool TokenHold::Lift(Reservation& reservation) {
-  return reservation.promise_ != nullptr && Core().Lift(*reservation.promise_);
+  return reservation.promise_ != nullptr && core_.Lift(*reservation.promise_);
 }
 
 void TokenHold::Put(Reservation& reservation, std::optional<TimePoint> ready_at) {
   reservation.ready_at_ = ready_at.value_or(reservation.ready_at_);
   if (axis_.infinite()) return;
   if (ready_at) {
-    Core().Keep(reservation.promise_, *ready_at, /*at_once=*/*ready_at <= now_);
-  } else {
-    Core().Restore(reservation.promise_);
+    core_.Keep(reservation.promise_, *ready_at, /*at_once=*/*ready_at <= now_);
+  } else if (reservation.promise_->forgiven == bucket_.tally_.forgiven()) {
+    schedule_.Add(reservation.promise_);
   }
 }
 
 void TokenHold::Cancel(Promise& promise, TimePoint ready_at) {
-  Core().Cancel(promise, promise.moves ? std::min(ready_at, promise.ready_at) : ready_at);
+  core_.Cancel(promise, promise.moves ? std::min(ready_at, promise.ready_at) : ready_at);
 }
 
 // Begins a new epoch, with the tokens that there are now.
@@ -82,8 +84,9 @@ void TokenHold::Settle(double rate, std::int64_t burst, TokenCarryOver carry_ove
   if (reset || (axis_.infinite() && begin > axis_.begin)) bucket_.tally_.Forgive();
   bucket_.BeginEpoch(next, rate);
   seen_ = begin;
-  Core().MoveTo(next, carry_over);
+  CoreNow().MoveTo(next, carry_over);
   axis_ = next;
+  core_ = CoreNow();
 }
 
 }  // namespace holdfast::internal

@@ -40,7 +40,7 @@ class TokenHold {
   ~TokenHold();
 
   // When `n` tokens come, not before `from`, which is now or later; TimePoint::max() for never.
-  TimePoint EarliestFor(std::int64_t n, TimePoint from) { return Core().EarliestFor(n, from); }
+  TimePoint EarliestFor(std::int64_t n, TimePoint from) { return core_.EarliestFor(n, from); }
   // Takes them then; the promise of a call that waits for this bucket alone moves.
   Reservation Take(std::int64_t n, TimePoint ready_at, bool moves = false);
   Reservation Reserve(std::int64_t n, Duration max_wait, bool moves = false);
@@ -54,14 +54,16 @@ class TokenHold {
 
   // As TokenBucket's.
   void Cancel(Promise& promise, TimePoint ready_at);
-  void TakeBack(Promise& promise) { Core().TakeBack(promise); }
-  void Charge(std::int64_t n) { Core().Charge(n); }
-  void Refund(std::int64_t n) { Core().Refund(n); }
+  void TakeBack(Promise& promise) { core_.TakeBack(promise); }
+  void Charge(std::int64_t n) { core_.Charge(n); }
+  void Refund(std::int64_t n) { core_.Refund(n); }
   void Settle(double rate, std::int64_t burst, TokenCarryOver carry_over);
 
  private:
-  BucketCore Core() {
-    return {axis_, std::max(seen_, axis_.begin), bucket_.tally_, &schedule_, nullptr};
+  BucketCore CoreNow() {
+    return {axis_,          std::max(seen_, axis_.begin),
+            bucket_.tally_, BucketCore::Counted::kUnits,
+            &schedule_,     nullptr};
   }
 
   TokenBucket& bucket_;
@@ -70,6 +72,7 @@ class TokenHold {
   TimePoint seen_;  // the latest time that anybody is known to have seen
   TokenAxis axis_;
   TokenSchedule& schedule_;
+  BucketCore core_;
 };
 
 }  // namespace holdfast::internal

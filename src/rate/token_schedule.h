@@ -63,8 +63,8 @@ struct Promise {
   std::uint32_t forgiven = 0;  // how often its bucket had forgiven its debt
   std::uint64_t key = 0;       // whose it is, in a KeyedTokenBucket
 
-  // Of a call that waits for it, under the bucket's mutex. One that moves is acted on at
-  // `ready_at`, which new limits may bring nearer; any other when it was promised.
+  // When it may be acted on, under the bucket's mutex. That of a promise that moves, which is one
+  // of a waiting call, may come nearer.
   bool moves = false;
   TimePoint ready_at = {};
   Waker* waker = nullptr;  // rung where it may be acted on earlier; null: nobody asks

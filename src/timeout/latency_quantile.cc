@@ -138,7 +138,7 @@ void LatencyQuantile::Compute() {
   std::uint64_t seen = CountIn(0);
   while (static_cast<double>(seen) < rank && bucket + 1 < Buckets::kBuckets)
     seen += CountIn(++bucket);
-  const Duration last = Buckets::Begin(bucket) + Buckets::Width(bucket) - Duration(1);
+  const Duration last = Buckets::Last(bucket);
   value_.store(last.count(), std::memory_order_relaxed);
   const std::uint64_t lag = std::clamp<std::uint64_t>(total / kLagShare, 1, kMaxLag);
   compute_at_.store(recorded + lag, std::memory_order_relaxed);

@@ -25,7 +25,7 @@ void CheckBuckets() {
   Duration next = Duration::zero();
   for (std::size_t bucket = 0; bucket < Buckets::kBuckets; ++bucket) {
     const Duration begin = Buckets::Begin(bucket);
-    const Duration last = begin + (Buckets::Width(bucket) - Duration(1));
+    const Duration last = Buckets::Last(bucket);
     REQUIRE(begin == next);  // without a gap
     REQUIRE(Buckets::BucketOf(begin) == bucket);
     REQUIRE(Buckets::BucketOf(last) == bucket);
@@ -35,6 +35,7 @@ void CheckBuckets() {
   }
   CHECK(Buckets::BucketOf(Duration::max()) == Buckets::kBuckets - 1);
   CHECK(Buckets::BucketOf(Duration::min()) == 0);
+  CHECK(Buckets::Last(Buckets::kBuckets - 1) == Duration::max());
 }
 
 TEST_CASE("the buckets of a log-linear histogram cover all times, each narrow for its times") {

@@ -15,7 +15,7 @@ using namespace std::chrono_literals;
 
 constexpr TimePoint At(Duration d) { return TimePoint{d}; }
 
-struct Inherited {
+struct CarriedOver {
   TokenCarryOver carry_over;
   double from_half;  // of 10, to a burst of 40
   double from_debt;  // of 5, to a burst of 40
@@ -23,7 +23,7 @@ struct Inherited {
 };
 
 TEST_CASE("new limits inherit the tokens in four ways") {
-  const Inherited expected = GENERATE(values<Inherited>({
+  const CarriedOver expected = GENERATE(values<CarriedOver>({
       {TokenCarryOver::kAsIs, 5, -5, 4},
       {TokenCarryOver::kProportional, 20, -5, 2},
       {TokenCarryOver::kAdditive, 35, 25, 4},

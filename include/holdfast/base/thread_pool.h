@@ -60,7 +60,7 @@ class ThreadPool {
   // Runs `task`, which must not be empty, in a thread of the pool. Returns false, with the task
   // destroyed and not run, if all threads are busy and max_queue tasks wait, if the pool is being
   // destroyed, or if the pool has no thread and the system can't start one.
-  bool TryRun(absl::AnyInvocable<void()> task);
+  [[nodiscard]] bool TryRun(absl::AnyInvocable<void()> task);
 
   // The rejection to return when TryRun returned false: kResourceExhausted.
   const absl::Status& refusal() const { return refusal_; }

@@ -24,13 +24,16 @@ struct LogLinear {
     const int shift = std::max(63 - kBits - std::countl_zero(value), 0);
     return static_cast<std::size_t>(shift) * kPerDoubling + (value >> shift);
   }
-  // The least time in a bucket, and how many there are in it.
+  // The least time in a bucket, how many there are in it, and the greatest.
   static constexpr Duration Begin(std::size_t bucket) {
     const std::size_t shift = Shift(bucket);
     return Duration(static_cast<Duration::rep>((bucket - shift * kPerDoubling) << shift));
   }
   static constexpr Duration Width(std::size_t bucket) {
     return Duration(Duration::rep{1} << Shift(bucket));
+  }
+  static constexpr Duration Last(std::size_t bucket) {
+    return Begin(bucket) + (Width(bucket) - Duration(1));
   }
 
  private:

@@ -7,19 +7,20 @@
 
 namespace holdfast::internal {
 
-// Of a bucket, or of buckets under one mutex. It changes only under the mutex; for who reads it
-// without, later reads are of what is later: see src/rate/token_bucket.cc.
+// Of a bucket, or of buckets under one mutex. It changes only under the mutex. Reading it needs no
+// mutex: what a thread takes after that is later than all that the tally told of (see
+// src/rate/token_bucket.cc).
 class BucketTally {
  public:
-  // How often debt was forgiven, the tokens that were ever given back, and the number of the axis,
-  // from 1.
+  // How often debt was forgiven; what was ever given back, in units of a bucket's axis, or in
+  // tokens where the buckets have several; and the number of the axis, from 1.
   std::uint32_t forgiven() const { return forgiven_.load(std::memory_order_relaxed); }
   std::uint64_t returned() const { return returned_.load(std::memory_order_acquire); }
   std::uint32_t axis() const { return axis_.load(std::memory_order_acquire); }
 
   void Forgive() { forgiven_.store(forgiven() + 1, std::memory_order_relaxed); }
-  void Return(std::int64_t tokens) {
-    returned_.store(returned() + static_cast<std::uint64_t>(tokens), std::memory_order_release);
+  void Return(std::int64_t amount) {
+    returned_.store(returned() + static_cast<std::uint64_t>(amount), std::memory_order_release);
   }
   void NextAxis() { axis_.store(axis() + 1, std::memory_order_release); }
 
