@@ -181,11 +181,11 @@ CircuitBreaker::Refusal CircuitBreaker::AdmitOtherwise(TimePoint now, Ticket& ti
   return refusal;
 }
 
-void internal::BreakerAdmission::operator()(CircuitBreaker* breaker) const noexcept {
+void internal::BreakerTicketDeleter::operator()(CircuitBreaker* breaker) const noexcept {
   breaker->RecordOtherwise(*this, TimePoint::min(), Outcome::kIgnored);
 }
 
-void CircuitBreaker::RecordOtherwise(const internal::BreakerAdmission& admission, TimePoint now,
+void CircuitBreaker::RecordOtherwise(const internal::BreakerTicketDeleter& admission, TimePoint now,
                                      Outcome outcome) noexcept {
   try {
     RecordLocked(admission, now, outcome);
@@ -193,7 +193,7 @@ void CircuitBreaker::RecordOtherwise(const internal::BreakerAdmission& admission
   }
 }
 
-void CircuitBreaker::RecordLocked(const internal::BreakerAdmission& admission, TimePoint now,
+void CircuitBreaker::RecordLocked(const internal::BreakerTicketDeleter& admission, TimePoint now,
                                   Outcome outcome) {
   std::optional<internal::BreakerMachine::Question> question;
   {

@@ -160,11 +160,11 @@ void internal::LimitSample::SettleMeasured(TimePoint now, Outcome outcome) noexc
   limiter_.release()->Settle(limiter_.get_deleter(), now, outcome);
 }
 
-void internal::LimitWindowOf::operator()(AdaptiveLimiter* limiter) const noexcept {
+void internal::LimitSampleDeleter::operator()(AdaptiveLimiter* limiter) const noexcept {
   limiter->Settle(*this, TimePoint::min(), Outcome::kIgnored);
 }
 
-void AdaptiveLimiter::Settle(const internal::LimitWindowOf& sample, TimePoint now,
+void AdaptiveLimiter::Settle(const internal::LimitSampleDeleter& sample, TimePoint now,
                              Outcome outcome) {
   const std::lock_guard lock(mutex_);
   loop_->sampler.End(sample.window, SaturatingSub(now, sample.began), outcome);

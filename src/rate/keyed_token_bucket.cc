@@ -9,6 +9,7 @@
 #include "holdfast/base/internal/random.h"
 #include "holdfast/base/internal/validate.h"
 #include "src/rate/bucket_limits.h"
+#include "src/rate/in_time.h"
 #include "src/rate/keyed_limits.h"
 #include "src/rate/keyed_request.h"
 #include "src/rate/keyed_shard.h"
@@ -130,7 +131,7 @@ KeyedTokenBucket::Answer KeyedTokenBucket::Take(TimePoint now, std::string_view 
   std::shared_ptr<internal::Promise> promise;
   TimePoint at = now;
   bool impossible = false;
-  const auto in_time = [&] { return at != TimePoint::max() && SaturatingSub(at, now) <= max_wait; };
+  const auto in_time = [&] { return internal::InTime(at, now, max_wait); };
   const Request request = Prepare(key, n);
   const bool keeps = whom == internal::TakenFor::kCall;  // what it takes at once
   const bool moves = whom != internal::TakenFor::kReservation;

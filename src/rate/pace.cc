@@ -31,10 +31,7 @@ Verdict Pace::Before(Call& call, State& state) const {
                                       .too_late_at = call.latest_start()};
     const Pacer::Place place = pacer_->Claim(now, SaturatingSub(patience.until(), now));
     if (!place.taken) {
-      const internal::Refusals& refusals = pacer_->refusals();
-      const bool never = place.ready_at == TimePoint::max();
-      return Verdict::Reject(never ? refusals.exhausted : patience.Refusal(refusals),
-                             place.ready_at);
+      return Verdict::Reject(patience.Refusal(pacer_->refusals(), place.ready_at), place.ready_at);
     }
     if (place.ready_at <= now && !options->refund_refused) return Verdict::Proceed();
     state.place_ = place;

@@ -8,6 +8,7 @@
 #include "holdfast/base/internal/int128.h"
 #include "holdfast/base/internal/options_checker.h"
 #include "holdfast/base/internal/validate.h"
+#include "src/rate/in_time.h"
 
 namespace holdfast {
 namespace {
@@ -122,7 +123,7 @@ Pacer::Place Pacer::Claim(TimePoint now, Duration max_wait) {
     const TimePoint ready_at = next < here ? now : row->TimeOf(next);
     place.ready_at = ready_at;
     place.before = before;
-    if (ready_at == TimePoint::max() || SaturatingSub(ready_at, now) > max_wait) {
+    if (!internal::InTime(ready_at, now, max_wait)) {
       place.taken = false;
       return place;
     }

@@ -94,13 +94,12 @@ Verdict RateLimitPlan::Refuse(Call& call, State& state, const TokenSource::Answe
                               const Patience& patience) const {
   const RateLimitTerms& terms = *state.terms_;
   const Refusals& refusals = *answer.refused;
-  const bool never = answer.at == TimePoint::max();
-  const absl::Status& refusal = answer.impossible ? refusals.impossible
-                                : never           ? refusals.exhausted
-                                                  : patience.Refusal(refusals);
+  const absl::Status& refusal =
+      answer.impossible ? refusals.impossible : patience.Refusal(refusals, answer.at);
   // One that comes later may wait for the same tokens.
   const bool too_long = SaturatingSub(answer.at, call.now()) > terms.max_wait;
-  const bool waits = answer.waiting_helps && too_long && !never && !patience.late();
+  const bool waits =
+      answer.waiting_helps && too_long && answer.at != TimePoint::max() && !patience.late();
   const TimePoint retry_at = waits ? answer.at - terms.max_wait : answer.at;
   if (!terms.dry_run) return Verdict::Reject(refusal, retry_at);
   call.NoteDryRun(policy_, refusal, retry_at);

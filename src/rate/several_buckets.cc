@@ -11,6 +11,7 @@
 #include "holdfast/base/internal/string_view.h"
 #include "holdfast/base/internal/validate.h"
 #include "src/base/info_text.h"
+#include "src/rate/in_time.h"
 #include "src/rate/token_wait.h"
 
 namespace holdfast::internal {
@@ -87,7 +88,7 @@ TokenSource::Answer SeveralBuckets::TakeWith(HeldBucket* first, TimePoint now, s
   HoldAll(buckets_, now, first, first, [&](HeldBucket* all) {
     const Agreement agreement = Agree(all, n, now);
     answer.at = agreement.at;
-    if (answer.at == TimePoint::max() || SaturatingSub(answer.at, now) > max_wait) {
+    if (!InTime(answer.at, now, max_wait)) {
       answer.refused = &agreement.latest->refusals();
       answer.impossible = agreement.latest->Impossible(n);
       return;

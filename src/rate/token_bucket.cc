@@ -57,6 +57,7 @@
 #include "holdfast/base/internal/validate.h"
 #include "src/rate/bucket_limits.h"
 #include "src/rate/collision.h"
+#include "src/rate/in_time.h"
 #include "src/rate/promise_list.h"
 #include "src/rate/token_axis.h"
 #include "src/rate/token_hold.h"
@@ -251,8 +252,7 @@ Reservation TokenBucket::Reserve(TimePoint now, std::int64_t n, Duration max_wai
     for (; const auto reading = Read(); collision.Yield()) {
       if (reading->axis.Ends(now)) break;
       const Decision decision = Decide(*reading, now, n);
-      const bool granted = decision.ready_at != TimePoint::max() &&
-                           SaturatingSub(decision.ready_at, now) <= max_wait;
+      const bool granted = internal::InTime(decision.ready_at, now, max_wait);
       const bool waits = granted && decision.ready_at > now && n > 0;
       if (waits) {
         if (!draft) draft.Begin(n, mark.forgiven);

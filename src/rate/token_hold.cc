@@ -2,6 +2,7 @@
 
 #include <algorithm>
 
+#include "src/rate/in_time.h"
 #include "src/rate/promise_list.h"
 
 namespace holdfast::internal {
@@ -46,9 +47,7 @@ Reservation TokenHold::Take(std::int64_t n, TimePoint ready_at, bool moves) {
 
 Reservation TokenHold::Reserve(std::int64_t n, Duration max_wait, bool moves) {
   const TimePoint ready_at = EarliestFor(n, now_);
-  if (ready_at == TimePoint::max() || SaturatingSub(ready_at, now_) > max_wait) {
-    return {nullptr, nullptr, ready_at};
-  }
+  if (!InTime(ready_at, now_, max_wait)) return {nullptr, nullptr, ready_at};
   return Take(n, ready_at, moves);
 }
 

@@ -52,7 +52,7 @@ class CircuitBreakAdmission;
 struct BreakerPlan;
 
 // What a ticket remembers of its admission; as a deleter, it ends a ticket without an outcome.
-struct BreakerAdmission {
+struct BreakerTicketDeleter {
   void operator()(CircuitBreaker* breaker) const noexcept;
 
   std::uint64_t era = 0;  // in which the call was admitted (BreakerLane); of a probe its number
@@ -78,12 +78,12 @@ class [[nodiscard]] Ticket {
   friend class CircuitBreaker;
   friend class internal::CircuitBreakAdmission;
 
-  const internal::BreakerAdmission& admission() const { return breaker_.get_deleter(); }
+  const internal::BreakerTicketDeleter& admission() const { return breaker_.get_deleter(); }
   // Of an empty ticket.
   void Fill(CircuitBreaker* breaker, TimePoint now);
   CircuitBreaker* Take() { return breaker_.release(); }  // null: it was empty
 
-  std::unique_ptr<CircuitBreaker, internal::BreakerAdmission> breaker_;
+  std::unique_ptr<CircuitBreaker, internal::BreakerTicketDeleter> breaker_;
 };
 
 // Closed, open and half-open follow gobreaker v2 (Go); windows over time, the ramp and the modes
@@ -197,7 +197,7 @@ class CircuitBreaker {
   }
 
  private:
-  friend struct internal::BreakerAdmission;
+  friend struct internal::BreakerTicketDeleter;
   friend class internal::CircuitBreakAdmission;
   friend class Ticket;
 
@@ -232,17 +232,18 @@ class CircuitBreaker {
     return true;
   }
   // If there is no memory to count it, the outcome is dropped.
-  void Record(const internal::BreakerAdmission& admission, TimePoint now,
+  void Record(const internal::BreakerTicketDeleter& admission, TimePoint now,
               Outcome outcome) noexcept {
     if (outcome != Outcome::kSuccess || IsSlow(admission, now) ||
         !lane_.TrySucceed(now, admission.era)) {
       RecordOtherwise(admission, now, outcome);
     }
   }
-  void RecordOtherwise(const internal::BreakerAdmission& admission, TimePoint now,
+  void RecordOtherwise(const internal::BreakerTicketDeleter& admission, TimePoint now,
                        Outcome outcome) noexcept;
-  void RecordLocked(const internal::BreakerAdmission& admission, TimePoint now, Outcome outcome);
-  bool IsSlow(const internal::BreakerAdmission& admission, TimePoint now) const {
+  void RecordLocked(const internal::BreakerTicketDeleter& admission, TimePoint now,
+                    Outcome outcome);
+  bool IsSlow(const internal::BreakerTicketDeleter& admission, TimePoint now) const {
     const Duration slow_call(slow_call_.load(std::memory_order_relaxed));
     return slow_call > Duration::zero() && SaturatingSub(now, admission.at) > slow_call;
   }

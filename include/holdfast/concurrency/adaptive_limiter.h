@@ -167,7 +167,7 @@ class AdaptiveLimiter {
   friend class AdaptiveLimit;
   friend class internal::LimitAdmission;
   friend class internal::LimitSample;
-  friend struct internal::LimitWindowOf;
+  friend struct internal::LimitSampleDeleter;
 
   class Loop;  // what the mutex guards: sampler and algorithm
 
@@ -178,7 +178,7 @@ class AdaptiveLimiter {
     if (picker_.MayJoin(now)) MeasureLocked(now, sample);
   }
   void MeasureLocked(TimePoint now, internal::LimitSample& sample);
-  void Settle(const internal::LimitWindowOf& sample, TimePoint now, Outcome outcome);
+  void Settle(const internal::LimitSampleDeleter& sample, TimePoint now, Outcome outcome);
   // With the mutex held.
   void AdaptIfReady(TimePoint now);
   void SetLimit();

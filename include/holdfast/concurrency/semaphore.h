@@ -36,7 +36,7 @@ class Semaphore;
 
 namespace internal {
 // As a deleter, it returns the permits.
-struct PermitReturn {
+struct PermitDeleter {
   void operator()(Semaphore* semaphore) const noexcept;
 
   std::int64_t n = 0;
@@ -61,7 +61,7 @@ class [[nodiscard]] Permit {
     semaphore_.reset(semaphore);
   }
 
-  std::unique_ptr<Semaphore, internal::PermitReturn> semaphore_;
+  std::unique_ptr<Semaphore, internal::PermitDeleter> semaphore_;
 };
 
 // Waiters are served in FIFO order: a request never overtakes a waiter, however few permits it asks
@@ -138,7 +138,7 @@ class Semaphore {
  private:
   friend class AdaptiveLimiter;
   friend class Bulkhead;
-  friend struct internal::PermitReturn;
+  friend struct internal::PermitDeleter;
 
   // For the refusals of a policy of another name.
   Semaphore(Options options, std::string_view policy);
@@ -208,7 +208,7 @@ class Semaphore {
 
 absl::Status Validate(const Semaphore::Options& options);
 
-inline void internal::PermitReturn::operator()(Semaphore* semaphore) const noexcept {
+inline void internal::PermitDeleter::operator()(Semaphore* semaphore) const noexcept {
   semaphore->GiveBack(n);
 }
 

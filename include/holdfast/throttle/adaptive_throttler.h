@@ -49,7 +49,7 @@ namespace internal {
 class ThrottleAdmission;
 
 // As a deleter, it leaves the call uncounted.
-struct ThrottledCall {
+struct ThrottleTicketDeleter {
   void operator()(AdaptiveThrottler*) const noexcept {}
 
   Priority priority = Priority::kNormal;
@@ -153,7 +153,7 @@ class AdaptiveThrottler {
       throttler_.reset(throttler);
     }
 
-    std::unique_ptr<AdaptiveThrottler, internal::ThrottledCall> throttler_;
+    std::unique_ptr<AdaptiveThrottler, internal::ThrottleTicketDeleter> throttler_;
   };
 
   // Throws std::invalid_argument with the text of Validate.

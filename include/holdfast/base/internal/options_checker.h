@@ -15,8 +15,9 @@ namespace holdfast::internal {
 //   OptionsChecker check("Semaphore", options.name);
 //   check(options.limit >= 1, "limit must be at least 1, not ", options.limit);
 //   check(options.window > Duration::zero(), "window must be > 0");
-//   return check.status();  // kInvalidArgument, "Semaphore orders: limit must be at least 1, not
-//   0"
+//   return check.status();
+//
+// That is kInvalidArgument, "Semaphore orders: limit must be at least 1, not 0".
 //
 // The later conditions are evaluated too, so they must be safe to evaluate for any options.
 class OptionsChecker {

@@ -21,8 +21,9 @@ struct Patience {
   bool EndedBy(TimePoint now) const { return until() != TimePoint::max() && now >= until(); }
   // Whether it is the call that has no time left, and not the policy that would wait no longer.
   bool late() const { return too_late_at <= give_up_at && too_late_at != TimePoint::max(); }
-  const absl::Status& Refusal(const Refusals& refusals) const {
-    return late() ? refusals.deadline : refusals.exhausted;
+  // `ready_at`: when the call could have gone, TimePoint::max() for never.
+  const absl::Status& Refusal(const Refusals& refusals, TimePoint ready_at = {}) const {
+    return late() && ready_at != TimePoint::max() ? refusals.deadline : refusals.exhausted;
   }
 };
 

@@ -15,7 +15,7 @@ class AdaptiveLimiter;
 namespace internal {
 
 // As a deleter, it settles a sample as ignored.
-struct LimitWindowOf {
+struct LimitSampleDeleter {
   void operator()(AdaptiveLimiter* limiter) const noexcept;
 
   std::uint64_t window = 0;
@@ -38,7 +38,7 @@ class LimitSample {
 
   void SettleMeasured(TimePoint now, Outcome outcome) noexcept;
 
-  std::unique_ptr<AdaptiveLimiter, LimitWindowOf> limiter_;
+  std::unique_ptr<AdaptiveLimiter, LimitSampleDeleter> limiter_;
 };
 
 }  // namespace internal
