@@ -12,7 +12,8 @@ fail() {
 build=(g++ cmake ninja-build pkg-config ca-certificates
   libabsl-dev libasio-dev libcpp-httplib-dev libssl-dev)
 examples=("${build[@]}" libcli11-dev gnuplot-nox)
-test=("${examples[@]}" catch2 librapidcheck-dev libbenchmark-dev ccache openssl mitmproxy)
+test=("${examples[@]}" catch2 librapidcheck-dev libbenchmark-dev nlohmann-json3-dev ccache openssl
+  mitmproxy)
 ci=("${test[@]}" clang-19 clang-tidy-19 clang-format-19 libclang-rt-19-dev libboost1.81-dev git)
 peers=("${build[@]}" libbenchmark-dev golang-go golang-golang-x-time-dev)
 

@@ -20,5 +20,8 @@
 #include "holdfast/http/standard_client_options.h"  // IWYU pragma: export
 #include "holdfast/http/transport.h"                // IWYU pragma: export
 #include "holdfast/http/transport_error.h"          // IWYU pragma: export
+#include "holdfast/http/wire/message.h"             // IWYU pragma: export
+#include "holdfast/http/wire/reader.h"              // IWYU pragma: export
+#include "holdfast/http/wire/writer.h"              // IWYU pragma: export
 
 #endif  // HOLDFAST_HTTP_H_

@@ -4,8 +4,9 @@
 //   reader.Expect("GET");
 //   std::string_view bytes = "HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\nhello";
 //   using holdfast::http::wire::Event;
+//   std::string body;
 //   for (Event event = reader.Next(bytes); event != Event::kEnd; event = reader.Next(bytes)) {
-//     if (event == Event::kBody) log(reader.body());   // kHead, kBody, kEnd; or kNeedMore, kFault
+//     if (event == Event::kBody) body += reader.body();  // also: kHead, kNeedMore, kFault
 //   }
 //
 // It is strict: what two implementations could read in two ways is a fault. So a line ends with
