@@ -57,7 +57,8 @@ TEST_CASE("every kind of rejection survives the way through a status, by its per
   for (const auto& [kind, number] : kinds) {
     CAPTURE(number);
     const absl::Status status = MakeRejection(absl::StatusCode::kAborted, {.kind = kind}, "");
-    CHECK(status.GetPayload(kPayload) == absl::Cord("1:" + number + ",0:,0:,"));
+    const std::string bytes = "1:" + number + ",0:,0:,";
+    CHECK(status.GetPayload(kPayload) == absl::Cord(internal::ToAbsl(bytes)));
     const auto rejection = RejectionOf(status);
     REQUIRE(rejection);
     CHECK(rejection->kind == kind);

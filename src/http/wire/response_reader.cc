@@ -5,6 +5,12 @@
 #include "src/http/wire/grammar.h"
 
 namespace holdfast::http::wire {
+namespace {
+
+constexpr std::string_view kBegin = "HTTP/1.";
+constexpr std::string_view kNoHttp = "the response does not begin with HTTP/1";
+
+}  // namespace
 
 void ResponseReader::Expect(std::string_view method) {
   to_head_ = method == "HEAD";
@@ -12,16 +18,10 @@ void ResponseReader::Expect(std::string_view method) {
   status_ = 0;
 }
 
-namespace {
-constexpr std::string_view kBegin = "HTTP/1.";
-constexpr std::string_view kNoHttp = "the response does not begin with HTTP/1";
-}  // namespace
-
 // What is no HTTP is refused before its line ends, which it may never do.
 bool ResponseReader::CanStart(std::string_view begin) {
   const std::size_t length = std::min(begin.size(), kBegin.size());
-  return begin.substr(0, length) == kBegin.substr(0, length) ||
-         Refuse(400, kNoHttp);
+  return begin.substr(0, length) == kBegin.substr(0, length) || Refuse(400, kNoHttp);
 }
 
 // "HTTP/1.1 200 OK"; the reason may be missing, with its blank or without (RFC 9112, 4).
