@@ -168,7 +168,7 @@ bool Reader::FrameByFields() {
   if (coding) {
     if (length) return Refuse(400, "there are both Transfer-Encoding and Content-Length");
     if (minor_version_ == 0) return Refuse(400, "HTTP/1.0 has no Transfer-Encoding");
-    std::optional<std::string_view> list = *coding;
+    std::optional<std::string_view> list = coding;
     while (const auto element = NextElement(list)) {
       if (element->empty()) return Refuse(400, "Transfer-Encoding has an empty element");
     }

@@ -35,7 +35,7 @@ bool RequestReader::CheckHost() {
   const auto hosts = std::ranges::count_if(fields(), is_host);
   if (hosts > 1) return Refuse(400, "there is more than one Host");
   if (hosts == 0) return minor_version() == 0 || Refuse(400, "Host is missing");
-  return IsAuthority(*FindField(fields(), "Host")) || Refuse(400, "Host is malformed");
+  return IsAuthority(FindField(fields(), "Host").value_or("")) || Refuse(400, "Host is malformed");
 }
 
 bool RequestReader::JudgeHead() {

@@ -42,11 +42,12 @@ enum class Framing : signed char {
   kTunnel,      // the connection is no HTTP any more: after 101, and 2xx to CONNECT
 };
 
-// What a reader takes. A message beyond a limit is a fault, found as early as the bytes tell.
+// What a reader takes. A message beyond a limit is a fault, found as early as the bytes tell. A
+// trailer may be as long as a head.
 struct Limits {
-  std::size_t head = 64 * 1024;  // bytes of start line and fields, 256 to 2^24; the trailer as many
-  std::size_t fields = 1000;     // field lines of a head or a trailer, 1 to 100,000
-  std::uint64_t body = 100 * 1024 * 1024;  // bytes, without what chunks add; 0 to 2^63 - 1
+  std::size_t head = std::size_t{64} << 10;       // bytes of start line and fields, 256 to 2^24
+  std::size_t fields = 1000;                      // lines of a head or a trailer, 1 to 100,000
+  std::uint64_t body = std::uint64_t{100} << 20;  // bytes, without what chunks add; 0 to 2^63 - 1
 };
 
 absl::Status Validate(const Limits& limits);
