@@ -10,7 +10,7 @@ namespace holdfast::testing {
 namespace {
 
 template <class Options>
-absl::Status CheckCommon(internal::OptionsChecker check, const Options& options) {
+absl::Status CheckCommon(internal::OptionsChecker& check, const Options& options) {
   check(options.count >= 1 && options.count <= 100'000'000, "count must be in [1, 1e8]");
   check(options.start >= Duration::zero() && options.end >= options.start,
         "0 <= start <= end must hold");

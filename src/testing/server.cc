@@ -8,13 +8,10 @@
 #include <utility>
 
 #include "holdfast/base/internal/options_checker.h"
-#include "holdfast/base/internal/string_view.h"
 #include "holdfast/base/internal/validate.h"
 
 namespace holdfast::testing {
 namespace {
-
-using internal::ToAbsl;
 
 bool IsWindow(Duration from, Duration to) { return Duration::zero() <= from && from <= to; }
 
