@@ -131,7 +131,7 @@ class alignas(64) KeyedShard {
   TimePoint EarliestFor(std::uint32_t key, std::int64_t n, TimePoint from) {
     KeyState& state = keys_[key];
     const TokenAxis& axis = Present(state.limits);
-    if (axis.Impossible(n)) return TimePoint::max();
+    if (axis.Impossible(n)) return TimePoint::max();  // a lifted promise's schedule stays as it is
     return CoreOn(state, axis).EarliestFor(n, std::max(from, now_));
   }
   // Of a call that waits for this bucket alone, the promise moves.

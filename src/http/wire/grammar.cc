@@ -21,10 +21,9 @@ std::optional<std::string_view> NextElement(std::optional<std::string_view>& lis
 
 std::optional<std::uint64_t> ParseLength(std::string_view text) {
   std::uint64_t length = 0;
-  const char* const end = text.data() + text.size();
-  // NOLINTNEXTLINE(bugprone-suspicious-stringview-data-usage): it is told where the text ends
-  const auto [parsed, error] = std::from_chars(text.data(), end, length);
-  if (text.empty() || error != std::errc() || parsed != end || length >> 63 != 0) {
+  const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), length);
+  const auto digits = static_cast<std::size_t>(end - text.data());
+  if (error != std::errc() || digits != text.size() || length >> 63 != 0) {
     return std::nullopt;
   }
   return length;

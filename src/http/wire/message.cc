@@ -1,7 +1,6 @@
 #include "holdfast/http/wire/message.h"
 
 #include <algorithm>
-#include <string>
 
 #include "holdfast/base/internal/options_checker.h"
 #include "src/http/wire/grammar.h"
@@ -38,7 +37,7 @@ bool HasToken(std::span<const Field> fields, std::string_view name, std::string_
 }
 
 absl::Status Validate(const Limits& limits) {
-  holdfast::internal::OptionsChecker check("http::wire::Limits", std::string());
+  holdfast::internal::OptionsChecker check("http::wire::Limits");
   check(limits.head >= 256 && limits.head <= std::size_t{1} << 24,
         "head must be in [256, 2^24] bytes, not ", limits.head);
   check(limits.fields >= 1 && limits.fields <= 100'000, "fields must be in [1, 100000], not ",

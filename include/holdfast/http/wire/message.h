@@ -52,7 +52,7 @@ struct Limits {
 
 absl::Status Validate(const Limits& limits);
 
-// Why a message is refused: what a server answers, and a sentence that lives forever.
+// Why a message is refused: the status that a server answers, and a sentence (a string literal).
 struct Fault {
   int status = 400;  // 400, 413, 414, 431, 501 or 505
   std::string_view text = {};

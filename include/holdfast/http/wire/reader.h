@@ -5,9 +5,11 @@
 //   std::string_view bytes = "HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\nhello";
 //   using holdfast::http::wire::Event;
 //   std::string body;
-//   for (Event event = reader.Next(bytes); event != Event::kEnd; event = reader.Next(bytes)) {
-//     if (event == Event::kBody) body += reader.body();  // also: kHead, kNeedMore, kFault
+//   Event event = reader.Next(bytes);
+//   for (; event == Event::kHead || event == Event::kBody; event = reader.Next(bytes)) {
+//     if (event == Event::kBody) body += reader.body();
 //   }
+//   const bool complete = event == Event::kEnd;  // else kNeedMore or kFault
 //
 // It is strict: what two implementations could read in two ways is a fault. So a line ends with
 // CR LF, no blank stands before a colon, no field is folded, at most one of Content-Length and
@@ -111,8 +113,8 @@ class Reader {
   Framing framing_ = Framing::kNone;
   bool keeps_alive_ = true;
   std::uint64_t length_ = 0;
-  std::uint64_t left_ =
-      0;  // of a body with a length; the room in one that ends with the connection
+  // Of a body with a length; the room in one that ends with the connection.
+  std::uint64_t left_ = 0;
   std::string_view body_;
   Fault fault_;
 };
