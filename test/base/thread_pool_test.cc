@@ -257,9 +257,9 @@ TEST_CASE(
     "a thread of a pool blocks the signals of the program, and the caller's stay as they were") {
   sigset_t before;
   pthread_sigmask(SIG_BLOCK, nullptr, &before);
-  ThreadPool pool({});
   sigset_t in_pool;
   std::latch seen(1);
+  ThreadPool pool({});  // joins its threads before what they use ends
   REQUIRE(pool.TryRun([&] {
     pthread_sigmask(SIG_BLOCK, nullptr, &in_pool);
     seen.count_down();

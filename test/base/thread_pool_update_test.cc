@@ -36,7 +36,11 @@ TEST_CASE("a pool's waiting tasks begin at once where it may have more threads")
 
 TEST_CASE("a pool with fewer threads runs no more tasks at once than it now may") {
   std::latch open(1);
+  std::latch end(10);
+  std::latch all(4);
   std::atomic<int> begun{0};
+  std::atomic<int> inside{0};
+  std::atomic<int> most{0};
   ThreadPool pool({.max_threads = 4, .max_queue = 10});
   const auto task = [&] {
     ++begun;
@@ -47,9 +51,6 @@ TEST_CASE("a pool with fewer threads runs no more tasks at once than it now may"
   REQUIRE(pool.Update({.max_threads = 2, .max_queue = 10}).ok());
   CHECK(pool.options().max_threads == 2);
 
-  std::atomic<int> inside{0};
-  std::atomic<int> most{0};
-  std::latch end(10);
   for (int i = 0; i < 10; ++i) {
     REQUIRE(pool.TryRun([&] {
       const int now = ++inside;
@@ -70,7 +71,6 @@ TEST_CASE("a pool with fewer threads runs no more tasks at once than it now may"
   CHECK(pool.threads() == 4);
   SECTION("and all of them again when it may") {
     REQUIRE(pool.Update({.max_threads = 4}).ok());
-    std::latch all(4);
     for (int i = 0; i < 4; ++i) REQUIRE(pool.TryRun([&all] { all.arrive_and_wait(); }));
     all.wait();
   }
