@@ -24,8 +24,8 @@ std::string_view ToString(EndReason reason) {
 absl::BitGenRef Call::random() { return internal::ThreadRandom(); }
 
 struct Call::Left {
-  int number;                               // of the attempt
-  std::weak_ptr<AbandonedAttempt> attempt;  // the call does not keep what it keeps
+  int number;                                       // of the attempt
+  std::weak_ptr<driver::AbandonedAttempt> attempt;  // the call does not keep what it keeps
   Left* next;
 };
 
@@ -55,7 +55,7 @@ void Call::NoteDryRun(std::string_view policy, const absl::Status& refusal, Time
   if (reporting_) options_.report->dry_run.push_back({policy, refusal, until});
 }
 
-void Call::Abandon(const std::shared_ptr<AbandonedAttempt>& attempt) {
+void Call::Abandon(const std::shared_ptr<driver::AbandonedAttempt>& attempt) {
   if (options_.outer != nullptr) options_.outer->Abandon(attempt);
   left_ = new Left{attempts_, attempt, left_};
 }

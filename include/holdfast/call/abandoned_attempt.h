@@ -2,7 +2,7 @@
 // after the call stopped waiting for it: a Timeout with a pool abandoned it, or it lost to a Hedge.
 //
 //   // Held by the driver that runs the attempt.
-//   auto attempt = std::make_shared<holdfast::AbandonedAttempt>();
+//   auto attempt = std::make_shared<holdfast::driver::AbandonedAttempt>();
 //   attempt->Keep(admission);  // a std::shared_ptr to anything
 #ifndef HOLDFAST_CALL_ABANDONED_ATTEMPT_H_
 #define HOLDFAST_CALL_ABANDONED_ATTEMPT_H_
@@ -12,7 +12,7 @@
 #include <utility>
 #include <vector>
 
-namespace holdfast {
+namespace holdfast::driver {
 
 // Drivers hold it by std::shared_ptr, one reference for each attempt that still runs: what it keeps
 // is released with the last reference. Thread-safe.
@@ -32,6 +32,6 @@ class AbandonedAttempt {
   std::vector<std::shared_ptr<void>> kept_;
 };
 
-}  // namespace holdfast
+}  // namespace holdfast::driver
 
 #endif  // HOLDFAST_CALL_ABANDONED_ATTEMPT_H_

@@ -169,7 +169,7 @@ class Call {
 
   // Marks the current attempt as abandoned: the call goes on without it, and the attempt keeps
   // running until its driver has released `attempt`.
-  void Abandon(const std::shared_ptr<AbandonedAttempt>& attempt);
+  void Abandon(const std::shared_ptr<driver::AbandonedAttempt>& attempt);
 
   // Whether any attempt of the call was abandoned.
   bool has_abandoned() const { return left_ != nullptr; }

@@ -82,7 +82,7 @@ class Branches {
   void Stopped() { call_.Rejected(TimePoint::min(), EndReason::kCancelled); }
   void Refused() { call_.Rejected(TimePoint::min(), EndReason::kRejected); }
   static bool WasStopped(const Call& call) { return call.ended_by_ == EndReason::kCancelled; }
-  void Abandon(const std::shared_ptr<AbandonedAttempt>& race) { call_.Abandon(race); }
+  void Abandon(const std::shared_ptr<driver::AbandonedAttempt>& race) { call_.Abandon(race); }
 
  private:
   Call& call_;
