@@ -69,7 +69,7 @@ TEST_CASE("a retry storm without a budget outlives the outage, and without retri
 
     const Outcome calm = Get("retry-storm", "no retries", seed);
     REQUIRE(calm.recovered.has_value());
-    CHECK(*calm.recovered <= 5s);
+    CHECK(calm.recovered.value_or(1h) <= 5s);
     CHECK(calm.results.Goodput(later) > 0.9 * GoodputBefore(calm));
   }
 }
@@ -83,7 +83,7 @@ TEST_CASE("a retry storm with a budget for each process ends with the outage") {
     CHECK(held.results.Goodput(soon) > 0.95 * CalledPerSecond(held.results, soon));
     CHECK(held.results.Amplification() < 1.2);
     REQUIRE(held.recovered.has_value());
-    CHECK(*held.recovered <= 5s);
+    CHECK(held.recovered.value_or(1h) <= 5s);
   }
 }
 
@@ -102,14 +102,14 @@ TEST_CASE("jitter takes the peaks off a thundering herd, and it is over sooner")
     const Outcome none = Get("thundering-herd", "no jitter", seed);
     REQUIRE(none.recovered.has_value());
     CHECK(none.PeakAfter() == 2 * kClients);  // all of them in one bucket, of half a second
-    CHECK(*none.recovered > 20s);
+    CHECK(none.recovered.value_or(0s) > 20s);
     const auto better = [&](const std::string& jitter, double peak, holdfast::Duration within) {
       CAPTURE(jitter);
       const Outcome spread = Get("thundering-herd", jitter, seed);
       CHECK(spread.results.successes == kClients);
       CHECK(spread.PeakAfter() < peak * none.PeakAfter());
       REQUIRE(spread.recovered.has_value());
-      CHECK(*spread.recovered < within);
+      CHECK(spread.recovered.value_or(1h) < within);
     };
     better("full jitter", 0.4, 12s);
     better("equal jitter", 0.65, 8s);
@@ -143,7 +143,7 @@ TEST_CASE("a cold start never ends, or ends with budgets, a ramp or timeouts tha
       const Outcome held = Get("cold-start", variant, seed);
       INFO(held.results);
       REQUIRE(held.recovered.has_value());
-      CHECK(*held.recovered <= within);
+      CHECK(held.recovered.value_or(1h) <= within);
       CHECK(SuccessShare(held.results) > share);
     };
     ends("budget per process", 20s, 0.5);

@@ -218,7 +218,7 @@ class Operation final : public Sleeper {
         flight_(*this, level_->policies, call_) {}
 
   // Without having finished only with its context.
-  ~Operation() {
+  ~Operation() override {
     if (finished_) return;
     call_.ForgetNow();
     if (slot_handler_ != nullptr) slot_handler_->Detach();
