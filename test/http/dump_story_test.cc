@@ -54,7 +54,7 @@ constexpr Duration kConnectTimeout = 500ms;
 constexpr Duration kDone = 100ms;
 constexpr Duration kLate = 300ms;
 // More than a loaded machine needs; alone it is 2 ms.
-constexpr Duration kSlack = 5s;  // a busy machine may take some of it
+constexpr Duration kSlack = 5s;
 
 bool IsSlow(int number) { return number % 10 == 3; }
 

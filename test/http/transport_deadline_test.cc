@@ -51,8 +51,8 @@ constexpr Duration kOvershoot = 50ms;
 constexpr int kTries = 5;
 constexpr int kRounds = 4;
 // Far less than any of the faults lasts, and more than a loaded machine needs.
-constexpr Duration kSlack = 5s;  // a busy machine may take some of it
-constexpr auto kGap = 50ms;      // between the bytes that drip
+constexpr Duration kSlack = 5s;
+constexpr auto kGap = 50ms;  // between the bytes that drip
 
 // A request that is cut off at its deadline, on its clock. By how much it was late.
 Duration CutOff(const Transport& transport, const std::string& origin,

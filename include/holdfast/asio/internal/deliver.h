@@ -28,7 +28,7 @@ void CallHandler(Handler handler, std::exception_ptr error, Result&&... result) 
 
 // Of an R that its handler takes as it is, or that is what a handler's T was Caught in.
 template <class R, class Handler>
-// Of void nothing is moved. NOLINTNEXTLINE(performance-unnecessary-value-param)
+// A result of void is not moved from. NOLINTNEXTLINE(performance-unnecessary-value-param)
 void DeliverResult(Handler handler, std::exception_ptr error, R result) {
   if constexpr (!kIsCaught<R> || kTakesCaught<Handler>) {
     CallHandler(std::move(handler), std::move(error), std::move(result));
