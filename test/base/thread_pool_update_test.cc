@@ -57,7 +57,8 @@ TEST_CASE("a pool with fewer threads runs no more tasks at once than it now may"
       int seen = most;
       while (seen < now && !most.compare_exchange_weak(seen, now)) {
       }
-      std::this_thread::yield();
+      // So long that threads which may not begin one would.
+      for (int turn = 0; turn < 10'000 && inside <= 2; ++turn) std::this_thread::yield();
       --inside;
       end.count_down();
     }));
