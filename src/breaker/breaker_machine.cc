@@ -203,6 +203,7 @@ void BreakerMachine::SetMode(BreakerMode mode, TimePoint now) {
 void BreakerMachine::Reset(TimePoint now) {
   mode_ = BreakerMode::kAutomatic;
   last_trip_.reset();
+  returns_.Clear();
   Begin(Phase::kClosed, now);
 }
 
@@ -263,7 +264,8 @@ void BreakerMachine::BeginGeneration(Phase phase, TimePoint now) {
     BeginEra(now);
     ramp_.Begin(options(), now);
     // It is going to reject some calls for that long.
-    lane_.set_open_for(std::max(lane_.open_for(), BreakerRamp::Length(options())));
+    const Duration length = BreakerRamp::Length(options());
+    lane_.set_spread(returns_.Ramp(length, SaturatingAdd(now, length)));
   }
   if (phase != Phase::kClosed) return;
   openings_ = 0;
@@ -279,6 +281,7 @@ void BreakerMachine::Open(TimePoint now, TripCause cause, const BreakerCounts& c
   last_trip_ = {
       .cause = cause, .counts = counts, .at = now, .openings = by_hand ? openings_ : openings_ + 1};
   last_rule_ = nullptr;
+  returns_.Open(now, phase_ == Phase::kClosed || phase_ == Phase::kRamping);
   Begin(Phase::kOpen, now);
   openings_ = last_trip_->openings;
   unasked_ = !by_hand && options().open_time != nullptr;
@@ -287,7 +290,9 @@ void BreakerMachine::Open(TimePoint now, TripCause cause, const BreakerCounts& c
 
 void BreakerMachine::RefuseUntil(TimePoint until) {
   ends_at_ = until;
-  lane_.set_open_for(until == TimePoint::max() ? Duration::zero() : SaturatingSub(until, began_));
+  lane_.set_spread(until == TimePoint::max()
+                       ? Duration::zero()
+                       : returns_.Refuse(SaturatingSub(until, began_), until));
   lane_.RefuseBefore(dry_run() ? TimePoint::min() : retry_at());
 }
 

@@ -17,6 +17,7 @@
 #include "src/breaker/breaker_ramp.h"
 #include "src/breaker/breaker_tally.h"
 #include "src/breaker/calls_out.h"
+#include "src/breaker/return_spread.h"
 
 namespace holdfast::internal {
 
@@ -180,6 +181,7 @@ class BreakerMachine {
 
   BreakerProbes probes_;  // while probing
   BreakerRamp ramp_;      // while ramping
+  ReturnSpread returns_;  // of the calls that it refuses
 
   std::vector<Change> untold_;  // changes to report
   std::size_t told_ = 0;        // how many of them, from the front, have been reported

@@ -161,10 +161,10 @@ CircuitBreaker::Refusal CircuitBreaker::AdmitOtherwise(TimePoint now, Ticket& ti
                                                        Duration longest) {
   const TimePoint retry_at = lane_.retry_at();
   if (now < retry_at) {
-    return {.status = &*open_, .retry_at = retry_at, .spread = lane_.open_for()};
+    return {.status = &*open_, .retry_at = retry_at, .spread = lane_.spread()};
   }
   Turn turn(*this, now);
-  Refusal refusal = {.spread = lane_.open_for(), .dry_run = turn->dry_run()};
+  Refusal refusal = {.spread = lane_.spread(), .dry_run = turn->dry_run()};
   const Duration lease = LeaseOf(turn->plan().options, longest);
   switch (turn->Admit(now, lease, ticket.breaker_.get_deleter().era)) {
     case internal::BreakerMachine::Answer::kAdmitted:

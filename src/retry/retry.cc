@@ -236,12 +236,8 @@ Duration RetryPlan::Backoff(Call& call, int retry) const {
   return options_.backoff.Delay(retry, gen);
 }
 
-// Calls that were rejected while a breaker was open come back evenly over eight times as long, and
-// so add an eighth to the load. (Over four times as long they would add a quarter, which a service
-// at 80 % load could never work off.)
 Duration RetryPlan::Spread(Call& call) const {
-  constexpr std::int64_t kTimes = 8;
-  return Draw(call, SaturatingMul(call.retry_spread(), kTimes));
+  return Draw(call, SaturatingMul(call.retry_spread(), Verdict::kReturnTimes));
 }
 
 // Uniform in [0, most).

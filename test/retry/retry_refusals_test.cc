@@ -2,6 +2,7 @@
 #include <absl/status/status.h>
 #include <absl/status/statusor.h>
 
+#include <algorithm>
 #include <chrono>
 #include <cstdint>
 #include <memory>
@@ -133,6 +134,76 @@ TEST_CASE("those whom a ramp refuses come back over eight times as long as it ta
   }
   CHECK(longest > 140s);
   CHECK(longest <= 160s);
+}
+
+// A breaker that is open for a second after each failure.
+class Tripping {
+ public:
+  Tripping()
+      : breaker_(std::make_shared<CircuitBreaker>(
+            CircuitBreaker::Options{.timeout = 1s, .rules = {ConsecutiveFailures(1)}})) {}
+
+  void Record(Outcome outcome) { breaker_->AdmitAt(clock_.Now())->DoneAt(clock_.Now(), outcome); }
+  void Probe(Outcome outcome) {
+    clock_.Advance(1s + 1ns);
+    Record(outcome);
+  }
+  void Advance(Duration by) { clock_.Advance(by); }
+
+  // How long a call whose retry draws from `seed` waits for it.
+  Duration Wait(std::uint64_t seed) {
+    const auto call = Stack(Retry({.max_attempts = 2, .wait_for_refusals = true, .seed = seed}),
+                            CircuitBreak(breaker_))
+                          .Around(kSucceed, &clock_);
+    Report report;
+    REQUIRE(call.With({.report = &report}).ok());
+    return report.waited - 1s;
+  }
+
+ private:
+  FakeClock clock_;
+  std::shared_ptr<CircuitBreaker> breaker_;
+};
+
+// The longest that calls wait for a breaker to which this has happened, beyond its open time.
+template <class History>
+Duration LongestWait(History happen) {
+  Duration longest{};
+  for (std::uint64_t seed = 0; seed < 200; ++seed) {
+    Tripping breaker;
+    happen(breaker);
+    longest = std::max(longest, breaker.Wait(seed));
+  }
+  return longest;
+}
+
+TEST_CASE("each trip while refused calls come back doubles the time that the next ones take") {
+  const auto [trips, spread] =
+      GENERATE(table<int, Duration>({{1, 8s}, {2, 16s}, {3, 24s}, {4, 32s}, {8, 64s}}));
+  CAPTURE(trips);  // three times 8 s after three trips: the trouble has lasted no longer
+  const Duration longest = LongestWait([trips = trips](Tripping& breaker) {
+    breaker.Record(Outcome::kFailure);
+    for (int i = 1; i < trips; ++i) {
+      breaker.Probe(Outcome::kSuccess);
+      breaker.Record(Outcome::kFailure);
+    }
+  });
+  CHECK(longest > spread * 9 / 10);
+  CHECK(longest <= spread + 100ns);
+}
+
+TEST_CASE("probes that fail do not lengthen it, nor does a trip after all have come back") {
+  const bool back = GENERATE(false, true);
+  const Duration longest = LongestWait([back](Tripping& breaker) {
+    breaker.Record(Outcome::kFailure);
+    for (int i = 0; i < 5; ++i) breaker.Probe(Outcome::kFailure);
+    if (!back) return;
+    breaker.Probe(Outcome::kSuccess);
+    breaker.Advance(8s);
+    breaker.Record(Outcome::kFailure);
+  });
+  CHECK(longest > 7s);
+  CHECK(longest <= 8s + 1ns);
 }
 
 TEST_CASE("it waits for a refusal only if there is time for a whole attempt after it") {

@@ -83,8 +83,8 @@ struct RetryOptions {
   // the rejection at once; Report::retry_at has the earliest time at which a retry can succeed.
   // True, for batch work: wait until that time and try again, if a whole attempt fits in the time
   // that remains. Those who wait are spread at random over eight times as long as the breaker was
-  // open, so that they do not all come back when it closes. Each rejection is one of the
-  // max_attempts, which bounds the waits.
+  // open, so that they do not all come back when it closes; over twice as long each time it opens
+  // anew while they do. Each rejection is one of the max_attempts, which bounds the waits.
   bool wait_for_refusals = false;
   // The longest Retry-After of a backend that Retry waits for; >= 0. For a longer one it returns
   // the result at once, with EndReason::kRetryAfterTooFar, and Report::retry_at has the time. The

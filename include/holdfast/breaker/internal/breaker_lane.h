@@ -60,7 +60,7 @@ namespace holdfast::internal {
 //   to a thread whose compare-exchange succeeds, by the same release and acquire.
 //
 //   retry_at_ stands alone: a thread that reads an old value admits or refuses as if it had come a
-//   moment earlier. open_for_ is a hint, and relaxed.
+//   moment earlier. spread_ is a hint, and relaxed.
 class BreakerLane {
  public:
   BreakerLane();  // shut
@@ -102,8 +102,9 @@ class BreakerLane {
     return TimePoint(Duration(retry_at_.load(std::memory_order_acquire)));
   }
 
-  // For how long the breaker last opened; zero if it was forced open.
-  Duration open_for() const { return Duration(open_for_.load(std::memory_order_relaxed)); }
+  // Over how long the calls that it refuses should spread their retries: see Verdict::Reject. Zero
+  // if it was forced open.
+  Duration spread() const { return Duration(spread_.load(std::memory_order_relaxed)); }
 
   // The rest needs the breaker's mutex.
 
@@ -119,9 +120,7 @@ class BreakerLane {
   // The lane must be shut. `until` is inclusive.
   void Open(std::uint64_t era, TimePoint until);
 
-  void set_open_for(Duration open_for) {
-    open_for_.store(open_for.count(), std::memory_order_relaxed);
-  }
+  void set_spread(Duration spread) { spread_.store(spread.count(), std::memory_order_relaxed); }
   void RefuseBefore(TimePoint retry_at) {
     retry_at_.store(retry_at.time_since_epoch().count(), std::memory_order_release);
   }
@@ -151,7 +150,7 @@ class BreakerLane {
   std::atomic<std::uint64_t> era_{0};
   std::atomic<TimePoint::rep> until_{0};
   std::atomic<TimePoint::rep> retry_at_{TimePoint::min().time_since_epoch().count()};
-  std::atomic<Duration::rep> open_for_{0};  // relaxed: nothing else depends on it
+  std::atomic<Duration::rep> spread_{0};  // relaxed: nothing else depends on it
 
   Sums taken_;  // the sums of the words at the last Take
 };
