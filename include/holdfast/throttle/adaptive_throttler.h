@@ -94,13 +94,16 @@ struct AdaptiveThrottlerStats {
 //
 // Time to recover. While nothing is accepted, the share 1 - max_rejection of all calls still goes
 // to the backend. When it is back, the calls sent grow at most by the factor K in each window. With
-// the default max_rejection nine of ten calls succeed again, at the latest,
+// the default max_rejection and thousands of calls in a window, nine of ten calls succeed again, at
+// the latest,
 //
 //   K           3      2      1.5    1.2    1.1
 //   windows     1.5    2      3.5    7      14
 //
 // after the backend is back: with K = 1.1 and two minutes that is almost half an hour. Give a small
-// K a short window, provided that enough calls come in it to tell.
+// K a short window, provided that enough calls come in it to tell. With few, the chance of which
+// calls are sent counts, the more the smaller K is: with 300 calls in a window, one throttler in
+// forty takes 20 windows for K = 1.1, and 9 for K = 1.2.
 //
 // Thread-safe. While K * accepts >= requests, admission and an accept take no lock; nor does a
 // rejection without a seed. The exception is the first call in each bucket.
