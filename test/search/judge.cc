@@ -1,8 +1,10 @@
 #include "test/search/judge.h"
 
 #include <algorithm>
+#include <array>
 #include <chrono>
 #include <cmath>
+#include <limits>
 #include <span>
 
 namespace holdfast::search {
@@ -90,6 +92,45 @@ double LimiterTime(const AdaptiveLimiter::Options& limiter, double rate, double 
   return window * (3 + 1.5 * rate * service);
 }
 
+// The requests per second that retries and hedges add to the calls while a queue is longer than
+// these wait. So what goes to its servers fails: of r requests per second, at most those to the
+// other servers succeed. Each success deposits per_success in each budget, and time
+// min_retries_per_second. A hedge costs 1, and a retry of what was too late timed_out; one of what
+// a server refused costs less, but the request before it was no work. So
+//   r - rate <= the sum of (per_success r (1 - queueing) + min_retries_per_second) / cost
+// and that is solved for r - rate. Infinite where there is no such r, or no budget.
+double AddedRate(const Scenario& scenario, Below parts) {
+  const bool one = scenario.fault.kind == FaultKind::kSlow && scenario.fault.one_server;
+  const double queueing = one ? 1 / static_cast<double>(scenario.service.servers) : 1;
+  double per_request = 0;
+  double per_second = 0;
+  for (const Part& part : parts) {
+    if (part.memory.unbudgeted) return std::numeric_limits<double>::infinity();
+    if (!part.memory.budget) continue;
+    const RetryBudget::Options& budget = *part.memory.budget;
+    const double cost = part.info.name == "Hedge" ? 1 : budget.timed_out;
+    per_request += budget.per_success * (1 - queueing) / cost;
+    per_second +=
+        budget.min_retries_per_second * static_cast<double>(scenario.clients.processes) / cost;
+  }
+  if (per_request >= 1) return std::numeric_limits<double>::infinity();
+  return (scenario.clients.rate * per_request + per_second) / (1 - per_request);
+}
+
+// The squared coefficient of variation of the time of a request: see SpreadOf.
+double VariationOf(const Service& service) {
+  constexpr std::array<double, 4> kVariation = {1, 0, 0.61, 1.27};
+  return kVariation.at(static_cast<std::size_t>(service.spread));
+}
+
+// What is queued, over the capacity that is left free, but for one trial in forty. By chance a
+// server's queue takes longer: r requests come per second, and c go, with the variances r and c v;
+// so the time in which n of them are worked off has the variance n (r + c v) / (c - r)^3, and it
+// takes two deviations more. The same n, r and c are those of all servers together, divided by
+// their number.
+//
+// Where retries and hedges may leave nothing free, they may keep the queue as it is for ever, which
+// is to be found: there it is as if they did not.
 double QueueTime(const Scenario& scenario, Below parts, Duration longest_call) {
   const Service& service = scenario.service;
   const double rate = scenario.clients.rate;
@@ -97,7 +138,13 @@ double QueueTime(const Scenario& scenario, Below parts, Duration longest_call) {
                           ? rate * Seconds(scenario.fault.length) * MostAttempts(parts)
                           : rate * Seconds(longest_call);
   const double queued = std::min(came, static_cast<double>(service.max_queue * service.servers));
-  const double time = queued / (scenario.capacity() - rate);
+  const double capacity = scenario.capacity();
+  const double with_added = rate + AddedRate(scenario, parts);
+  const double comes = with_added < capacity ? with_added : rate;
+  const double left = capacity - comes;
+  const double variance = queued * static_cast<double>(service.servers) *
+                          (comes + capacity * VariationOf(service)) / (left * left * left);
+  const double time = queued / left + 2 * std::sqrt(variance);
   return service.drops_cancelled ? std::min(time, Seconds(longest_call)) : time;
 }
 
@@ -178,11 +225,11 @@ bool IsDown(const Timeline& with, const Timeline& without, Duration from, Durati
 Outcome JudgeOnce(Scenario& scenario, std::uint64_t seed, const Schedule& schedule) {
   const Duration from = schedule.settled();
   if (scenario.clients.rate * Seconds(schedule.end()) > kMostCallsPlanned) return Outcome::kTooLong;
-  const Setup well = SetupOf(scenario, nullptr, {});
+  const Setup well = SetupOf(scenario, seed, nullptr, {});
   const Timeline without = Run(well, seed, schedule.end());
   if (without.too_long) return Outcome::kTooLong;
   if (!IsWell(without, schedule.fault_from, schedule.end())) return Outcome::kSick;
-  const Setup ill = SetupOf(scenario, &scenario.fault, schedule.fault_from);
+  const Setup ill = SetupOf(scenario, seed, &scenario.fault, schedule.fault_from);
   const Timeline with = Run(ill, seed, schedule.end());
   if (with.too_long) return Outcome::kTooLong;
   const double at_once = AtOnce(scenario);

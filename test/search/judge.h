@@ -27,13 +27,14 @@ struct Schedule {
 //     enough for, the longest that its jitter gives; then the calls that it takes to close, and the
 //     ramp; where a Retry waits for refusals eight times as long as it was open, or its ramp takes
 //     (retry.h);
-//   - as many windows of a throttle as its K and max_rejection need (throttler.h), and the
-//     negative_ttl of a cache;
+//   - as many windows of a throttle as its K, its max_rejection and the number of its calls need,
+//     chance included (policies.cc), and the negative_ttl of a cache;
 //   - an adaptive limit's windows: one for each call in service without the fault, by which it
 //     grows;
 //   - work that the servers began while they were slow, until it ends;
-//   - what the fault has queued at the servers, worked off by what their load leaves free, since a
-//     server also works on what nobody waits for any more;
+//   - what the fault has queued at the servers, worked off by what the calls, and the retries and
+//     hedges that their budgets allow, leave free, chance included, since a server also works on
+//     what nobody waits for any more;
 //   - what three calls more take to come.
 Duration StatedTime(Scenario& scenario);
 
@@ -56,7 +57,8 @@ bool IsDown(const Timeline& with, const Timeline& without, Duration from, Durati
 // One trial with the fault and one without.
 Outcome JudgeOnce(Scenario& scenario, std::uint64_t seed, const Schedule& schedule);
 
-// The same, and where it is not back three other seeds, which must agree.
+// The same, and where it is not back three other seeds, which must agree: of the arrivals and of
+// what the policies draw.
 Outcome Judge(Scenario& scenario);
 
 }  // namespace holdfast::search

@@ -12,6 +12,7 @@
 #include "holdfast/breaker/circuit_breaker.h"
 #include "holdfast/concurrency/adaptive_limiter.h"
 #include "holdfast/hedge/hedge.h"
+#include "holdfast/retry/retry_budget.h"
 #include "holdfast/stack/internal/stack_info.h"
 #include "holdfast/timeout/timeout.h"
 #include "test/search/slot.h"
@@ -24,7 +25,8 @@ struct Memory {
   Duration throttle_recovery{0};
   Duration negative_ttl{0};
   std::optional<AdaptiveLimiter::Options> limiter = {};
-  bool unbudgeted = false;  // it retries without a budget
+  std::optional<RetryBudget::Options> budget = {};  // by which it retries or hedges
+  bool unbudgeted = false;                          // it retries or hedges without a budget
 };
 
 class Part {

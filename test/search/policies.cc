@@ -47,24 +47,23 @@ void FillBackoff(Fields& f, Backoff::Options& o) {
          0.3);
 }
 
-// `unbudgeted` is whether there is to be none.
 template <class Options>
-bool FillBudget(Fields& f, Options& o) {
+Memory FillBudget(Fields& f, Options& o) {
   bool none = false;
   f.Pick("budget", none, {{true, NoBudgetCode()}}, 0.03);
   if (none) {
     o.budget = NoBudget();
-    return true;
+    return {.unbudgeted = true};
   }
+  RetryBudget::Options budget;
   if (f.In(".budget = std::make_shared<holdfast::RetryBudget>(holdfast::RetryBudget::Options{",
            0.3)) {
-    RetryBudget::Options budget;
     f.Count("capacity", budget.capacity, 1, 1000, 0.7);
     f.Number("per_success", budget.per_success, 0.01, 1, 0.5);
     f.Out();
     o.budget = std::make_shared<RetryBudget>(budget);
   }
-  return false;
+  return {.budget = budget};
 }
 
 // The options of its refusals, for a tree in which a Retry may wait for what refused it.
@@ -85,11 +84,11 @@ Part MakeRetry(Fields& f, const Surroundings&) {
     f.Out();
     o.backoff = Backoff::Exponential(backoff);
   }
-  const bool unbudgeted = FillBudget(f, o);
+  Memory memory = FillBudget(f, o);
   f.Time("max_elapsed", o.max_elapsed, 100ms, 60s, 0.25);
   FillWaits(f, o);
   f.Out();
-  return Part(Retry(std::move(o)), {.unbudgeted = unbudgeted});
+  return Part(Retry(std::move(o)), std::move(memory));
 }
 
 Part MakeTimeout(Fields& f, const Surroundings& around) {
@@ -149,9 +148,9 @@ Part MakeHedge(Fields& f, const Surroundings& around) {
     f.Out();
   }
   f.Count("max_hedges", o.max_hedges, 1, 4, 0.3);
-  const bool unbudgeted = FillBudget(f, o);
+  Memory memory = FillBudget(f, o);
   f.Out();
-  return Part(Hedge(std::move(o), HedgeAll()), {.unbudgeted = unbudgeted});
+  return Part(Hedge(std::move(o), HedgeAll()), std::move(memory));
 }
 
 void FillRamp(Fields& f, CircuitBreaker::Options& o) {
@@ -339,12 +338,34 @@ Part MakeAdaptiveLimit(Fields& f, const Surroundings& around) {
   return Part(AdaptiveLimit(o, FillQueue(f, around)), {.limiter = o});
 }
 
-// What a throttler sends grows by a factor e^x in each window, where x = K (1 - e^-x), from the
-// share that it never refuses; and a window more until it has forgotten.
-Duration RecoveryOf(const AdaptiveThrottler::Options& o) {
+// How long a throttler takes to send all of `rate` calls per second again, but for one in forty;
+// with times in windows. Of the n calls of a window it sends 1 + K A, where A were accepted in the
+// last one, and no fewer than the share that it never refuses.
+//
+// On average. y = sends per window + 1 / (K - 1) is K times the integral of y over the last window,
+// so it grows as e^xt with x = K (1 - e^-x). After a first window it has forgotten the fault, and
+// has sent for one window what it does while nothing is accepted: y is at least `first`.
+//
+// By chance. Each call sent lets K more be sent in the window after it, at random: a Hawkes
+// process. A call of age u has v(u) = K (1 - e^-x(1-u)) / x descendants to come, if each that comes
+// t later counts e^-xt. The sum of v over the last window grows as e^xt, too, and is y D on
+// average, where D = 1 - (K - 1) / x. Each call sent adds v(0) = 1 to it, so at the end of the
+// growth its variance, in units of the square of its mean, is that of the calls sent:
+//   r = integral of (first e^xt - 1 / (K - 1)) e^-2xt dt / (first D)^2
+// Its logarithm is about normal, with the variance ln(1 + r): two deviations less are made up for
+// in 2 sqrt(ln(1 + r)) / x. The fewer are sent at first, the less normal it is: if a dozen, one
+// throttle in twenty takes longer; if one, one in eight.
+Duration RecoveryOf(const AdaptiveThrottler::Options& o, double rate) {
   double x = 2 * o.k;
-  for (int i = 0; i < 200; ++i) x = o.k * (1 - std::exp(-x));
-  const double windows = 1 + std::log(1 / std::max(1 - o.max_rejection, 0.01)) / x;
+  for (int i = 0; i < 1000; ++i) x = o.k * (1 - std::exp(-x));
+  const double one = 1 / (o.k - 1);
+  const double calls = rate * static_cast<double>(o.window.count()) * 1e-9;
+  const double first = std::max(calls * (1 - o.max_rejection), 1.0) + one;
+  const double growth = std::max((calls + one) / first, 1.0);
+  const double variance =
+      first * (1 - 1 / growth) / x - one * (1 - 1 / (growth * growth)) / (2 * x);
+  const double r = variance / std::pow(first * (1 - 1 / (one * x)), 2);
+  const double windows = 1 + (std::log(growth) + 2 * std::sqrt(std::log1p(r))) / x;
   return Duration(
       static_cast<Duration::rep>(std::max(windows, 2.0) * static_cast<double>(o.window.count())));
 }
@@ -359,7 +380,7 @@ Part MakeThrottle(Fields& f, const Surroundings& around) {
   f.Count("min_requests", o.min_requests, 1, 100, 0.3);
   o.seed = around.seed;
   f.Out();
-  return Part(AdaptiveThrottle(o), {.throttle_recovery = RecoveryOf(o)});
+  return Part(AdaptiveThrottle(o), {.throttle_recovery = RecoveryOf(o, around.rate)});
 }
 
 Part MakeCache(Fields& f, const Surroundings&) {

@@ -184,17 +184,17 @@ double Scenario::capacity() const {
   return static_cast<double>(workers() * service.servers) / Seconds(service.time);
 }
 
-Surroundings Scenario::around(std::uint64_t process) const {
-  return {.seed = seed * 7 + process,
+Surroundings Scenario::around(std::uint64_t process, std::uint64_t of_trial) const {
+  return {.seed = of_trial * 7 + process,
           .rate = clients.rate / static_cast<double>(clients.processes),
           .service = service.time};
 }
 
-Parts Scenario::MakeParts(std::uint64_t process) {
+Parts Scenario::MakeParts(std::uint64_t process, std::uint64_t of_trial) {
   Parts parts;
   for (Layer& layer : layers) {
     Fields f(layer.settings, nullptr);
-    parts.push_back(layer.policy->make(f, around(process)));
+    parts.push_back(layer.policy->make(f, around(process, of_trial)));
   }
   return parts;
 }

@@ -65,10 +65,12 @@ struct Scenario {
 
   std::int64_t workers() const;  // of each server
   double capacity() const;       // requests per second of all servers together
-  // The policies of one process, made anew. Throws std::invalid_argument for options that don't fit
-  // each other.
-  Parts MakeParts(std::uint64_t process);
-  Surroundings around(std::uint64_t process) const;
+  // The policies of one process, made anew; what they draw is another with another seed. Throws
+  // std::invalid_argument for options that don't fit each other.
+  Parts MakeParts(std::uint64_t process, std::uint64_t of_trial);
+  Parts MakeParts(std::uint64_t process) { return MakeParts(process, seed); }
+  Surroundings around(std::uint64_t process, std::uint64_t of_trial) const;
+  Surroundings around(std::uint64_t process) const { return around(process, seed); }
 };
 
 Scenario Draw(std::uint64_t seed);

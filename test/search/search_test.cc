@@ -22,6 +22,7 @@
 #include "test/search/shrink.h"
 #include "test/search/slot.h"
 #include "test/search/story.h"
+#include "test/search/trial.h"
 #include "test/support/catch.h"
 
 namespace holdfast::search {
@@ -102,6 +103,94 @@ TEST_CASE("retries without a budget keep a service down, and with one they don't
   CHECK(Judge(storm) == Outcome::kStuck);
   Scenario calm = Storm(true);
   CHECK(Judge(calm) == Outcome::kBack);
+}
+
+Scenario Throttled() {
+  Scenario scenario;
+  scenario.seed = 729300053146;
+  scenario.layers = {
+      {.policy = &PolicyNamed("AdaptiveThrottle"),
+       .settings = {Set({"{"}, "", 0), Set({"{"}, "k", 1.1), Set({"{"}, "window", 23e9)}}};
+  scenario.clients_settings = {Set({}, "rate", 54)};
+  scenario.service_settings = {Set({}, "load", 0.36)};
+  scenario.fault_settings = {Set({}, "length", 55e9)};
+  scenario.Fill();
+  return scenario;
+}
+
+TEST_CASE("a throttle with few calls is back in the time that it may take by chance", "[search]") {
+  Scenario scenario = Throttled();
+  CHECK(Judge(scenario) == Outcome::kBack);
+}
+
+// Windows from the end of an outage of three windows until nine of ten calls of a quarter of a
+// window pass, and go on to do so.
+double WindowsToRecover(AdaptiveThrottler::Options options, int calls, std::uint64_t seed) {
+  options.seed = seed;
+  AdaptiveThrottler throttler(options);
+  const int quarter = calls / 4;
+  int passed = 0;
+  int recovered = 0;
+  for (int i = 0; i < 43 * calls; ++i) {
+    const TimePoint now{options.window / calls * i};
+    const bool down = i < 3 * calls;
+    if (auto ticket = throttler.AdmitAt(now); ticket.ok()) {
+      ticket->DoneAt(now, down ? holdfast::Outcome::kFailure : holdfast::Outcome::kSuccess);
+      ++passed;
+    }
+    if ((i + 1) % quarter != 0) continue;
+    if (10 * passed < 9 * quarter) recovered = i + 1 - 3 * calls;
+    passed = 0;
+  }
+  return static_cast<double>(recovered) / calls;
+}
+
+TEST_CASE("few throttles take longer than the judge states", "[search]") {
+  struct Row {
+    double k;
+    double max_rejection;
+    int calls;  // in a window
+    int late;   // of 100
+  };
+  for (const auto& [k, max_rejection, calls, late] :
+       {Row{1.1, 0.9, 1240, 2}, Row{1.2, 0.9, 320, 2}, Row{1.1, 0.6, 1240, 2},
+        Row{1.5, 0.99, 1240, 5}, Row{1.2, 1, 320, 12}}) {
+    Settings settings = {Set({"{"}, "", 0), Set({"{"}, "k", k), Set({"{"}, "window", 20e9),
+                         Set({"{"}, "max_rejection", max_rejection)};
+    Fields fields(settings, nullptr);
+    const Part part = PolicyNamed("AdaptiveThrottle").make(fields, {.rate = calls / 20.0});
+    const double stated =
+        static_cast<double>(part.memory.throttle_recovery.count()) / static_cast<double>(20e9);
+    int longer = 0;
+    for (std::uint64_t seed = 1; seed <= 100; ++seed) {
+      const double windows =
+          WindowsToRecover({.k = k, .window = 20s, .max_rejection = max_rejection}, calls, seed);
+      if (windows > stated) ++longer;
+    }
+    CAPTURE(k, max_rejection, calls, stated, longer);
+    CHECK(longer <= late);
+  }
+}
+
+TEST_CASE("hedges within their budget take of what works a queue off", "[search]") {
+  Scenario scenario;
+  scenario.seed = 729301034843;
+  scenario.layers = {{.policy = &PolicyNamed("Hedge"), .settings = {Set({"{"}, "", 0)}}};
+  scenario.clients_settings = {Set({}, "rate", 620), Set({}, "patience", 140e6)};
+  scenario.service_settings = {Set({}, "load", 0.78), Set({}, "servers", 2)};
+  scenario.fault_settings = {Set({}, "kind", 1), Set({}, "length", 5.3e9),
+                             Set({}, "one_server", 0)};
+  scenario.Fill();
+  CHECK(Judge(scenario) == Outcome::kBack);
+}
+
+TEST_CASE("the trials of a scenario differ in what its policies draw", "[search]") {
+  Scenario scenario = Throttled();
+  const auto successes = [&](std::uint64_t seed) {
+    return Run(SetupOf(scenario, seed, &scenario.fault, 5s), 1, 100s).successes;
+  };
+  CHECK(successes(1) == successes(1));
+  CHECK(successes(1) != successes(2));
 }
 
 TEST_CASE("a counterexample is made as simple as it can be", "[search]") {

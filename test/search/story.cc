@@ -53,9 +53,9 @@ std::string FaultText(const Scenario& scenario) {
 std::string GoodputText(Scenario& scenario) {
   const Schedule schedule = ScheduleOf(scenario);
   const Duration end = schedule.end() + std::chrono::seconds(60);
-  const Timeline without = Run(SetupOf(scenario, nullptr, {}), scenario.seed, end);
-  const Timeline with =
-      Run(SetupOf(scenario, &scenario.fault, schedule.fault_from), scenario.seed, end);
+  const Timeline without = Run(SetupOf(scenario, scenario.seed, nullptr, {}), scenario.seed, end);
+  const Timeline with = Run(SetupOf(scenario, scenario.seed, &scenario.fault, schedule.fault_from),
+                            scenario.seed, end);
   constexpr int kColumns = 24;
   std::string text = absl::StrFormat(
       "// fault %.1f s to %.1f s; back at %.1f s at the latest\n//      s  without     with\n",

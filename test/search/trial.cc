@@ -201,11 +201,12 @@ Timeline Run(const Setup& setup, std::uint64_t seed, Duration length) {
   return Trial(setup, seed, length).Run();
 }
 
-Setup SetupOf(Scenario& scenario, const Fault* fault, Duration from) {
+Setup SetupOf(Scenario& scenario, std::uint64_t seed, const Fault* fault, Duration from) {
   const Service& service = scenario.service;
-  Setup setup{.clients = scenario.clients,
-              .servers = {},
-              .make_parts = [&scenario](std::uint64_t i) { return scenario.MakeParts(i); }};
+  Setup setup{
+      .clients = scenario.clients, .servers = {}, .make_parts = [&scenario, seed](std::uint64_t i) {
+        return scenario.MakeParts(i, seed);
+      }};
   for (std::int64_t i = 0; i < service.servers; ++i) {
     testing::ServerOptions server{.service = SpreadOf(service),
                                   .workers = scenario.workers(),

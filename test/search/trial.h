@@ -40,8 +40,9 @@ inline constexpr std::int64_t kMostCalls = 400'000;
 
 Timeline Run(const Setup& setup, std::uint64_t seed, Duration length);
 
-// The servers with the fault from `from`, or without one for a null fault.
-Setup SetupOf(Scenario& scenario, const Fault* fault, Duration from);
+// The servers with the fault from `from`, or without one for a null fault; and the policies with
+// what they draw for `seed`.
+Setup SetupOf(Scenario& scenario, std::uint64_t seed, const Fault* fault, Duration from);
 
 }  // namespace holdfast::search
 
