@@ -64,6 +64,13 @@ constexpr Pair kRatios[] = {
     // transport_bench.cc
     {"PooledRequest", "BareRequest"},
     {"PooledRequestWithDeadline", "BareRequest"},
+    // wire_bench.cc
+    {"WireRequest", "HttpParserRequest"},
+    {"WireRequest", "BeastRequest"},
+    {"WireResponse", "HttpParserResponse"},
+    {"WireResponse", "BeastResponse"},
+    {"WireChunks", "HttpParserChunks"},
+    {"WireChunks", "BeastChunks"},
 };
 
 constexpr Pair kDifferences[] = {

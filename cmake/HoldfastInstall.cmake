@@ -13,6 +13,14 @@ install(FILES "${PROJECT_BINARY_DIR}/holdfastConfig.cmake"
 if(HOLDFAST_HTTP)
   install(FILES "${PROJECT_SOURCE_DIR}/cmake/Findhttplib.cmake"
           DESTINATION ${package_dir} COMPONENT holdfast-http)
+  if(HOLDFAST_BROTLI)
+    install(FILES "${PROJECT_SOURCE_DIR}/cmake/Findlibbrotlidec.cmake"
+            DESTINATION ${package_dir} COMPONENT holdfast-http)
+  endif()
+  if(HOLDFAST_ZSTD)
+    install(FILES "${PROJECT_SOURCE_DIR}/cmake/Findlibzstd.cmake"
+            DESTINATION ${package_dir} COMPONENT holdfast-http)
+  endif()
 endif()
 if(HOLDFAST_ASIO STREQUAL "ON")
   install(FILES "${PROJECT_SOURCE_DIR}/cmake/Findasio.cmake"

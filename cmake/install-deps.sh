@@ -10,11 +10,11 @@ fail() {
 }
 
 build=(g++ cmake ninja-build pkg-config ca-certificates
-  libabsl-dev libasio-dev libcpp-httplib-dev libssl-dev)
+  libabsl-dev libasio-dev libbrotli-dev libcpp-httplib-dev libssl-dev libzstd-dev zlib1g-dev)
 examples=("${build[@]}" libcli11-dev gnuplot-nox)
 test=("${examples[@]}" catch2 librapidcheck-dev libbenchmark-dev nlohmann-json3-dev ccache openssl
-  mitmproxy)
-ci=("${test[@]}" clang-19 clang-tidy-19 clang-format-19 libclang-rt-19-dev libboost1.81-dev git)
+  mitmproxy libhttp-parser-dev libboost1.81-dev)
+ci=("${test[@]}" clang-19 clang-tidy-19 clang-format-19 libclang-rt-19-dev git)
 peers=("${build[@]}" libbenchmark-dev golang-go golang-golang-x-time-dev)
 
 case ${1-} in

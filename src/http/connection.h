@@ -1,79 +1,42 @@
-// One connection to an origin, and how an exchange on it is cut off.
+// A connection of a pool, over which one request after the other is sent.
 #ifndef HOLDFAST_SRC_HTTP_CONNECTION_H_
 #define HOLDFAST_SRC_HTTP_CONNECTION_H_
 
-#include <absl/status/status.h>
-#include <httplib.h>
-
-#include <functional>
+#include <cstdint>
 #include <memory>
-#include <mutex>
+#include <utility>
 
-#include "holdfast/http/transport.h"
-#include "src/http/origin.h"
-#include "src/http/socket_list.h"
+#include "holdfast/base/time.h"
+#include "src/http/net/stream.h"
 
 namespace holdfast::http::internal {
 
-enum class Interruption { kNone, kDeadline, kCancelled };
-
-// Used by one thread at a time, but for Interrupt. Whoever sends on it or destroys it holds a
-// SigpipeGuard.
-//
-// An exchange is interrupted by shutting down a duplicate of its socket's descriptor, which this
-// object owns: no other file can be hit by mistake, and it works in every phase. Client::stop() of
-// cpp-httplib waits for a lock that is held while it connects and shakes hands.
+// Used by one thread at a time. The destructor says goodbye, as far as that goes without blocking.
 class Connection {
  public:
-  // `sockets` must outlive it.
-  Connection(const Route& route, const TransportOptions& options, SocketList& sockets);
-  Connection(const Connection&) = delete;
-  Connection& operator=(const Connection&) = delete;
-  ~Connection();
+  // No exchange begins after `ends_at`, and no more than `uses`.
+  Connection(std::unique_ptr<Stream> stream, TimePoint ends_at, std::int64_t uses)
+      : stream_(std::move(stream)), ends_at_(ends_at), uses_left_(uses) {}
+  Connection(Connection&&) noexcept = default;
+  Connection& operator=(Connection&& other) noexcept {
+    std::swap(stream_, other.stream_);
+    std::swap(ends_at_, other.ends_at_);
+    std::swap(uses_left_, other.uses_left_);
+    return *this;
+  }
+  ~Connection() {
+    if (stream_ != nullptr) stream_->Finish();
+  }
 
-  // Forgets the exchange before; Interrupt then means the next one.
-  void Begin();
-
-  // OK if there is a whole response; otherwise what kept it from coming, with its TransportError
-  // and not counting that it was interrupted. May change the request.
-  absl::Status Send(httplib::Request& request, httplib::Response& response);
-
-  // Ends the exchange soon; the first reason counts. Does not block; from any thread.
-  void Interrupt(Interruption why);
-  Interruption interruption();
-
-  // Lets go of the peer; it connects anew when it is next used. Not after an exception.
-  void Close();
-
-  // Of the last exchange.
-  bool opened() const { return opened_; }
-  bool reused() const { return reused_; }
-  bool answered() const { return answered_; }  // an answer began
-
-  // Open with nothing to read: what comes unasked is the server's farewell, or belongs to no
-  // request.
-  bool Quiet() const;
+  Stream& stream() { return *stream_; }
+  TimePoint ends_at() const { return ends_at_; }
+  // An exchange was made. False: there may be no other.
+  bool Use() { return --uses_left_ > 0; }
 
  private:
-  void Adopt(socket_t sock);
-  long Handshakes() const;
-  absl::Status StatusOf(httplib::Error error) const;
-  absl::Status WhyNotConnected() const;
-  absl::Status WhyNotTrusted() const;
-
-  const Route route_;
-  std::unique_ptr<httplib::ClientImpl> client_;
-  std::function<bool()> surplus_;  // whether TLS has read beyond the response; null: no TLS
-  SocketList::Entry listed_;
-  int sockets_ = 0;          // made in this exchange, whether they were connected or not
-  int duplicate_error_ = 0;  // why the last one has no duplicate
-  bool opened_ = false;
-  bool reused_ = false;
-  bool answered_ = false;
-
-  std::mutex mutex_;
-  int duplicate_ = -1;
-  Interruption interruption_ = Interruption::kNone;
+  std::unique_ptr<Stream> stream_;
+  TimePoint ends_at_;
+  std::int64_t uses_left_;
 };
 
 }  // namespace holdfast::http::internal

@@ -119,10 +119,6 @@ absl::StatusOr<Route> ParseRoute(std::string_view origin, std::string_view proxy
   auto by = ParseProxy(proxy);
   if (!by.ok()) return by.status();
   route.proxy = *std::move(by);
-  // cpp-httplib asks the proxy for host:port, and there an IPv6 address needs brackets.
-  if (route.tunnels() && route.origin.host.find(':') != std::string::npos) {
-    return Wrong(origin, "CONNECT to an IPv6 literal is not supported; use a host name");
-  }
   return route;
 }
 

@@ -1,98 +1,129 @@
 #include "src/http/pool.h"
 
+#include <absl/random/random.h>
+
 #include <algorithm>
-#include <new>
+#include <chrono>
+#include <iterator>
 #include <utility>
 
-#include "src/http/sigpipe.h"
+#include "holdfast/base/internal/random.h"
 
 namespace holdfast::http::internal {
+namespace {
+
+using holdfast::internal::ReadClock;
+
+// A connection lasts for nine tenths to all of max_age, so that those which began together do not
+// end together.
+Duration AgeLimit(Duration max_age) {
+  if (max_age == Duration::max()) return max_age;
+  const std::int64_t tenth = max_age.count() / 10;
+  auto& random = holdfast::internal::ThreadRandom();
+  return max_age - Duration(absl::Uniform<std::int64_t>(absl::IntervalClosed, random, 0, tenth));
+}
+
+}  // namespace
 
 Pool::Pool(absl::StatusOr<Route> route, TransportOptions options)
     : route_(std::move(route)),
       options_(std::move(options)),
-      open_({.limit = std::min(options_.max_connections, Semaphore::kMaxLimit)}) {}
-
-Pool::~Pool() {
-  const SigpipeGuard guard;  // TLS says goodbye
-  idle_.clear();
+      open_({.limit = std::min(options_.max_connections, Semaphore::kMaxLimit)}) {
+  if (route_.ok()) opener_.emplace(*route_, options_, sockets_);
 }
 
-std::unique_ptr<Connection> Pool::Take(bool fresh, TimePoint now) {
-  RecycleExpired(now);
-  std::unique_ptr<Connection> connection = fresh ? nullptr : TakeIdle();
-  // Closing a connection is no work to do under the lock, nor is looking whether it is open.
-  while (connection != nullptr && !connection->Quiet()) {
-    Recycle(std::move(connection));
-    connection = TakeIdle();
-  }
-  {
-    const std::lock_guard lock(mutex_);
-    if (connection == nullptr && !spare_.empty()) {
-      connection = std::move(spare_.back());
-      spare_.pop_back();
-    }
-  }
-  if (connection == nullptr) connection = std::make_unique<Connection>(*route_, options_, sockets_);
-  connection->Begin();
-  const std::lock_guard lock(mutex_);
-  ++stats_.in_use;
-  return connection;
-}
-
-std::unique_ptr<Connection> Pool::TakeIdle() {
-  const std::lock_guard lock(mutex_);
-  if (idle_.empty()) return nullptr;
-  std::unique_ptr<Connection> connection = std::move(idle_.back().connection);
-  idle_.pop_back();
-  return connection;
-}
-
-void Pool::Return(std::unique_ptr<Connection> connection, Fate fate) noexcept {
-  {
-    const std::lock_guard lock(mutex_);
-    --stats_.in_use;
-    stats_.opened += connection->opened() ? 1 : 0;
-    stats_.reused += connection->reused() ? 1 : 0;
-  }
-  try {
-    if (fate == Fate::kKeep) Keep(std::move(connection));
-    if (fate == Fate::kClose) Recycle(std::move(connection));
-  } catch (const std::bad_alloc&) {  // NOLINT(bugprone-empty-catch): then it is closed
-  }
-}
-
-void Pool::Keep(std::unique_ptr<Connection> connection) {
-  const TimePoint now = holdfast::internal::ReadClock(nullptr);
-  {
-    const std::lock_guard lock(mutex_);
-    idle_.push_back({.connection = std::move(connection), .since = now});
-  }
-  RecycleExpired(now);
-}
-
-void Pool::Recycle(std::unique_ptr<Connection> connection) {
-  if (!route_->origin.tls) return;
-  connection->Close();
-  const std::lock_guard lock(mutex_);
-  if (std::cmp_less(spare_.size(), options_.max_idle)) spare_.push_back(std::move(connection));
-}
-
-// The oldest are at the front.
-void Pool::RecycleExpired(TimePoint now) {
+std::optional<Connection> Pool::TakeIdle(TimePoint now) {
   for (;;) {
-    std::unique_ptr<Connection> expired;
+    std::optional<Connection> connection;
+    TimePoint until;
     {
       const std::lock_guard lock(mutex_);
-      if (idle_.empty() || (SaturatingSub(now, idle_.front().since) <= options_.idle_timeout &&
-                            std::cmp_less_equal(idle_.size(), options_.max_idle))) {
-        return;
-      }
-      expired = std::move(idle_.front().connection);
+      if (idle_.empty()) return std::nullopt;
+      connection = std::move(idle_.back().connection);
+      until = idle_.back().until;
+      idle_.pop_back();
+    }
+    // Neither closing a connection nor looking whether it is open is work to do under the lock.
+    if (now <= until && connection->stream().Quiet()) return connection;
+  }
+}
+
+absl::StatusOr<Connection> Pool::Open(TimePoint deadline, const StopSignal& stop) {
+  if (!opener_) return route_.status();
+  auto stream = opener_->Open(deadline, stop);
+  if (!stream.ok()) return stream.status();
+  return Connection(*std::move(stream),
+                    SaturatingAdd(ReadClock(nullptr), AgeLimit(options_.max_age)),
+                    options_.max_uses);
+}
+
+void Pool::Keep(Connection connection, const KeepAliveHint& hint) noexcept {
+  if (!connection.Use() || hint.requests == 0) return;
+  const TimePoint now = ReadClock(nullptr);
+  Duration idle = options_.idle_timeout;
+  if (hint.timeout) {
+    // A request that is on its way when the server closes is lost.
+    const Duration way = std::min<Duration>(*hint.timeout / 2, std::chrono::seconds(1));
+    idle = std::min<Duration>(idle, *hint.timeout - way);
+  }
+  const TimePoint until = std::min(SaturatingAdd(now, idle), connection.ends_at());
+  if (until <= now) return;
+  std::optional<Connection> surplus;
+  try {
+    const std::lock_guard lock(mutex_);
+    idle_.push_back({.connection = std::move(connection), .since = now, .until = until});
+    if (std::cmp_greater(idle_.size(), options_.max_idle)) {
+      surplus = std::move(idle_.front().connection);
       idle_.pop_front();
     }
-    Recycle(std::move(expired));
+    if (until >= visited_at_ || idle_.empty()) return;
+    Housekeeper::OfProcess().Visit(weak_from_this(), until);
+    visited_at_ = until;
+  } catch (...) {  // NOLINT(bugprone-empty-catch): it is closed now, or when it is next looked at
   }
+}
+
+void Pool::DropIdle(TimePoint since) noexcept {
+  std::deque<Idle> dropped;  // closed without the lock
+  const std::lock_guard lock(mutex_);
+  const auto first_kept =
+      std::ranges::find_if(idle_, [since](const Idle& idle) { return idle.since > since; });
+  try {
+    std::move(idle_.begin(), first_kept, std::back_inserter(dropped));
+  } catch (...) {  // NOLINT(bugprone-empty-catch): for want of memory; closed under the lock
+  }
+  idle_.erase(idle_.begin(), first_kept);
+}
+
+TimePoint Pool::TidyUp(TimePoint now) noexcept {
+  TimePoint next = TimePoint::max();
+  try {
+    TakeExpired(now, next);
+  } catch (...) {  // NOLINT(bugprone-empty-catch): for want of memory
+  }
+  return next;
+}
+
+// The result is destroyed, and so closed, without the lock.
+std::vector<Pool::Idle> Pool::TakeExpired(TimePoint now, TimePoint& next) {
+  std::vector<Idle> expired;
+  const std::lock_guard lock(mutex_);
+  if (now < visited_at_)
+    return expired;  // another visit, which comes later, took over from this one
+  visited_at_ = TimePoint::max();
+  expired.reserve(idle_.size());
+  std::deque<Idle> kept;
+  for (Idle& idle : idle_) {
+    if (idle.until <= now) {
+      expired.push_back(std::move(idle));
+    } else {
+      next = std::min(next, idle.until);
+      kept.push_back(std::move(idle));
+    }
+  }
+  idle_ = std::move(kept);
+  visited_at_ = next;
+  return expired;
 }
 
 TransportStats Pool::stats() const {

@@ -7,65 +7,73 @@
 #include <deque>
 #include <memory>
 #include <mutex>
+#include <optional>
 #include <stop_token>
-#include <utility>
 #include <vector>
 
 #include "holdfast/concurrency/semaphore.h"
 #include "holdfast/http/transport.h"
 #include "src/http/connection.h"
+#include "src/http/housekeeper.h"
+#include "src/http/keep_alive.h"
+#include "src/http/opener.h"
 #include "src/http/origin.h"
 #include "src/http/socket_list.h"
-#include "src/http/watchdog.h"
 
 namespace holdfast::http::internal {
 
-// Thread-safe. What it hands out, what it gets back and what it closes happens under the caller's
-// SigpipeGuard.
-class Pool {
+// Thread-safe.
+class Pool final : public Tidied, public std::enable_shared_from_this<Pool> {
  public:
   // The options are valid; a route that is not is kept for the callers to see.
   Pool(absl::StatusOr<Route> route, TransportOptions options);
-  ~Pool();
+  Pool(const Pool&) = delete;
+  Pool& operator=(const Pool&) = delete;
+  ~Pool() = default;
 
   const absl::StatusOr<Route>& route() const { return route_; }
   const TransportOptions& options() const { return options_; }
-  Watchdog& watchdog() { return watchdog_; }
-
-  // What becomes of a connection after its exchange.
-  enum class Fate {
-    kDestroy,  // its client is in no state to be used
-    kClose,    // the connection is not, but its client is
-    kKeep,     // it is fit for another exchange
-  };
 
   // Waits for the right to have a connection. Errors as Semaphore::Acquire's.
   absl::StatusOr<Permit> Admit(TimePoint deadline, const std::stop_token& stop) {
     return open_.Acquire(1, {.deadline = deadline, .stop = stop});
   }
 
-  // A connection for one exchange, for who was admitted; a fresh one is no idle one.
-  class Lease {
-   public:
-    Lease(Pool& pool, bool fresh)
-        : pool_(pool),
-          taken_(holdfast::internal::ReadClock(nullptr)),
-          connection_(pool.Take(fresh, taken_)) {}
-    Lease(const Lease&) = delete;
-    Lease& operator=(const Lease&) = delete;
-    ~Lease() { pool_.Return(std::move(connection_), fate_); }
+  // An idle one that is open, the latest used first; nullopt: there is none. For who was admitted,
+  // as all that follows.
+  std::optional<Connection> TakeIdle(TimePoint now);
 
-    Connection& operator*() { return *connection_; }
-    Connection* operator->() { return connection_.get(); }
-    void Decide(Fate fate) { fate_ = fate; }
-    bool kept() const { return fate_ == Fate::kKeep; }
-    TimePoint taken() const { return taken_; }
+  // A fresh one. Errors as Transport's.
+  absl::StatusOr<Connection> Open(TimePoint deadline, const StopSignal& stop);
+
+  // After an exchange that left the connection fit for another; `hint` is what the server said of
+  // that. It may be closed instead, now or later.
+  void Keep(Connection connection, const KeepAliveHint& hint) noexcept;
+
+  // Closes those that have been idle since before that time: the peer was found to be gone.
+  void DropIdle(TimePoint since) noexcept;
+
+  // Counts an exchange while it lives.
+  class Running {
+   public:
+    explicit Running(Pool& pool) : pool_(pool) {
+      const std::lock_guard lock(pool_.mutex_);
+      ++pool_.stats_.in_use;
+    }
+    Running(const Running&) = delete;
+    Running& operator=(const Running&) = delete;
+    ~Running() {
+      const std::lock_guard lock(pool_.mutex_);
+      --pool_.stats_.in_use;
+      pool_.stats_.opened += opened ? 1 : 0;
+      pool_.stats_.reused += reused ? 1 : 0;
+    }
+
+    bool opened = false;
+    bool reused = false;
 
    private:
     Pool& pool_;
-    const TimePoint taken_;
-    std::unique_ptr<Connection> connection_;
-    Fate fate_ = Fate::kDestroy;
   };
 
   TransportStats stats() const;
@@ -76,33 +84,29 @@ class Pool {
   std::shared_ptr<Pool> MakeAnew() const { return std::make_shared<Pool>(route_, options_); }
   void Abandon() noexcept { sockets_.CloseCopies(); }
 
+  TimePoint TidyUp(TimePoint now) noexcept override;
+
  private:
   struct Idle {
-    std::unique_ptr<Connection> connection;
+    Connection connection;
     TimePoint since;
+    TimePoint until;  // no use of it begins later
   };
 
-  std::unique_ptr<Connection> Take(bool fresh, TimePoint now);
-  std::unique_ptr<Connection> TakeIdle();
-  void Return(std::unique_ptr<Connection> connection, Fate fate) noexcept;
-  void Keep(std::unique_ptr<Connection> connection);
-  void Recycle(std::unique_ptr<Connection> connection);
-  void RecycleExpired(TimePoint now);
+  std::vector<Idle> TakeExpired(TimePoint now, TimePoint& next);
 
   const absl::StatusOr<Route> route_;
   const TransportOptions options_;
-  Watchdog watchdog_;
   // Who has a permit opens a connection only if none is idle, and gives one back before the permit:
   // those that are idle and in use together are never more than there are permits.
   Semaphore open_;
 
   SocketList sockets_;
+  std::optional<Opener> opener_;  // if there is a route
   mutable std::mutex mutex_;
-  std::deque<Idle> idle_;  // the latest at the back, which is used first
-  // Closed, and of TLS only: a client that has loaded the system's authorities once saves the next
-  // connection the tens of milliseconds which that takes.
-  std::vector<std::unique_ptr<Connection>> spare_;
-  TransportStats stats_;  // but for idle and queued
+  std::deque<Idle> idle_;                    // the latest at the back, which is used first
+  TimePoint visited_at_ = TimePoint::max();  // when the housekeeper comes; max: it does not
+  TransportStats stats_;                     // but for idle and queued
 };
 
 }  // namespace holdfast::http::internal

@@ -1,12 +1,16 @@
 #include "holdfast/http/retry.h"
 
 #include "holdfast/call/repeatability.h"
+#include "holdfast/http/transport_error.h"
 
 namespace holdfast::http::internal {
 
 RetryDecision CheckFailure(const Call& call, const absl::Status& failure, Effect effect,
                            bool any_method) {
-  if (!IsTransient(failure)) return RetryDecision::Stop();
+  // What makes a malformed answer makes it again, whatever the code of the status.
+  if (!IsTransient(failure) || TransportErrorOf(failure) == TransportError::kMalformed) {
+    return RetryDecision::Stop();
+  }
   switch (MayRunAgain(call, effect, any_method)) {
     case Rerun::kMay:
       return RetryDecision::Again();

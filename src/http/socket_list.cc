@@ -35,21 +35,23 @@ SocketList::Record& SocketList::Take() {
   return *record;
 }
 
-void SocketList::Entry::Set(int descriptor, int duplicate) {
-  record_.socket.store(SocketOf(descriptor), std::memory_order_relaxed);
-  record_.descriptors[0].store(descriptor, std::memory_order_relaxed);
-  record_.descriptors[1].store(duplicate, std::memory_order_relaxed);
+SocketList::Entry::~Entry() {
+  if (record_ == nullptr) return;
+  Set(-1);
+  record_->taken.store(false, std::memory_order_release);
+}
+
+void SocketList::Entry::Set(int descriptor) {
+  record_->socket.store(SocketOf(descriptor), std::memory_order_relaxed);
+  record_->descriptor.store(descriptor, std::memory_order_relaxed);
 }
 
 void SocketList::CloseCopies() const noexcept {
   for (const Record* record = first_.load(std::memory_order_acquire); record != nullptr;
        record = record->next) {
     const ino_t socket = record->socket.load(std::memory_order_relaxed);
-    if (socket == 0) continue;
-    for (const std::atomic<int>& each : record->descriptors) {
-      const int descriptor = each.load(std::memory_order_relaxed);
-      if (SocketOf(descriptor) == socket) ::close(descriptor);
-    }
+    const int descriptor = record->descriptor.load(std::memory_order_relaxed);
+    if (socket != 0 && SocketOf(descriptor) == socket) ::close(descriptor);
   }
 }
 

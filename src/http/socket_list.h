@@ -4,8 +4,8 @@
 
 #include <sys/types.h>
 
-#include <array>
 #include <atomic>
+#include <utility>
 
 namespace holdfast::http::internal {
 
@@ -14,11 +14,13 @@ namespace holdfast::http::internal {
 // taken: records are only added, at the front and complete, and used again once their connection is
 // gone. A record may be behind, where a socket is being closed or opened; so the child compares the
 // number of a socket itself, which no other has while there is a copy of it, before it closes one.
+// That is why the members of a record may be relaxed: a child that finds only some of them changed
+// finds a socket and a descriptor that do not go together.
 class SocketList {
   struct Record {
     std::atomic<bool> taken{true};
-    std::array<std::atomic<int>, 2> descriptors = {-1, -1};  // of one socket
-    std::atomic<ino_t> socket{0};                            // its number; 0: none
+    std::atomic<int> descriptor{-1};  // -1: none
+    std::atomic<ino_t> socket{0};     // the number of its socket; 0: none
     Record* next = nullptr;
   };
 
@@ -28,19 +30,20 @@ class SocketList {
   SocketList& operator=(const SocketList&) = delete;
   ~SocketList();
 
-  // Of one connection. The list must outlive it.
+  // Of one connection. The list must outlive it, and it the descriptor: a child must find what is
+  // still open, and leaves alone what is closed.
   class Entry {
    public:
-    explicit Entry(SocketList& list) : record_(list.Take()) {}
-    Entry(const Entry&) = delete;
-    Entry& operator=(const Entry&) = delete;
-    ~Entry() { record_.taken.store(false, std::memory_order_release); }
+    explicit Entry(SocketList& list) : record_(&list.Take()) {}
+    Entry(Entry&& other) noexcept : record_(std::exchange(other.record_, nullptr)) {}
+    Entry& operator=(Entry&&) = delete;
+    ~Entry();
 
-    // What it uses now: a socket and a duplicate of it, or -1.
-    void Set(int descriptor, int duplicate);
+    // The socket that it uses now, or -1. Not of an entry that was moved from.
+    void Set(int descriptor);
 
    private:
-    Record& record_;
+    Record* record_;  // null: moved from
   };
 
   // Closes this process's descriptors of these sockets, and does nothing to the sockets. In a

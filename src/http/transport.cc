@@ -14,16 +14,20 @@
 #include "holdfast/call/repeatability.h"
 #include "holdfast/http/request.h"
 #include "holdfast/http/transport_error.h"
+#include "src/http/exchange_error.h"
+#include "src/http/httplib_message.h"
 #include "src/http/httplib_names.h"
+#include "src/http/net/tls_error.h"
+#include "src/http/net/waiting.h"
 #include "src/http/origin.h"
 #include "src/http/pool.h"
-#include "src/http/sigpipe.h"
-#include "src/http/watchdog.h"
+#include "src/http/sending.h"
 
 namespace holdfast::http {
 namespace {
 
-using internal::Interruption;
+using internal::Cancelled;
+using internal::DeadlineExceeded;
 
 // A token of RFC 9110, 5.6.2.
 bool IsToken(const std::string& text) {
@@ -33,7 +37,7 @@ bool IsToken(const std::string& text) {
   });
 }
 
-// cpp-httplib writes headers as they are: a line break in one would begin another, or a request.
+// A line break in a header would begin another one, or a request.
 bool HasBreak(const std::string& text) {
   return text.find_first_of(std::string_view("\r\n\0", 3)) != std::string::npos;
 }
@@ -65,17 +69,6 @@ std::string WhatIsWrong(const httplib::Request& request) {
   return "";
 }
 
-absl::Status DeadlineExceeded(const internal::Route& route, TransportError kind) {
-  return WithTransportError(absl::DeadlineExceededError(absl::StrCat(
-                                route.Describe(), ": no answer before the call's deadline")),
-                            kind);
-}
-
-absl::Status Cancelled(const internal::Route& route, TransportError kind) {
-  return WithTransportError(
-      absl::CancelledError(absl::StrCat(route.Describe(), ": the caller stopped the call")), kind);
-}
-
 absl::Status Check(const absl::StatusOr<internal::Route>& route, const httplib::Request& request) {
   if (!route.ok()) return route.status();
   const std::string wrong = WhatIsWrong(request);
@@ -85,145 +78,55 @@ absl::Status Check(const absl::StatusOr<internal::Route>& route, const httplib::
       TransportError::kRequest);
 }
 
-// What is sent in the attempt of that number; cpp-httplib adds more to it.
-httplib::Request Prepared(const internal::Pool& pool, const httplib::Request& request,
-                          int attempt) {
-  const internal::Route& route = *pool.route();
-  httplib::Request copy = request;
-  if (!copy.has_header("Host")) copy.headers.emplace("Host", route.origin.host_header);
-  if (route.proxy && !route.tunnels()) {
-    // A proxy is told the whole URL (RFC 9112, 3.2.2 and, of the asterisk, 3.2.4).
-    copy.path = route.origin.url + (copy.path == "*" ? "" : copy.path);
-  }
-  if (const std::string& header = pool.options().attempt_header; !header.empty()) {
-    copy.headers.erase(header);
-    copy.headers.emplace(header, absl::StrCat(attempt));
-  }
-  return copy;
+absl::StatusOr<Response> SendAnew(internal::Pool& pool, internal::Sending& sending,
+                                  internal::Pool::Running& running,
+                                  const internal::SendLimits& limits) {
+  auto connection = pool.Open(limits.deadline, limits.stop);
+  if (!connection.ok()) return connection.status();
+  running.opened = true;
+  return sending.Over(*std::move(connection), limits);
 }
 
-// Lets a request's content_receiver have what is an answer. The body of a failure, which another
-// attempt may follow, goes where it goes without a receiver.
-class Receiving {
- public:
-  // Until it ends, `request` is to stay where it is.
-  explicit Receiving(httplib::Request& request) {
-    if (!request.content_receiver) return;
-    request.response_handler =
-        [this, handler = std::move(request.response_handler)](const httplib::Response& response) {
-          failed_ = internal::IsFailure(response.status);
-          return !handler || handler(response);
-        };
-    request.content_receiver = [this, receiver = std::move(request.content_receiver)](
-                                   const char* data, std::size_t size, std::uint64_t offset,
-                                   std::uint64_t total) {
-      if (failed_) {
-        body_.append(data, size);
-        return true;
-      }
-      begun_ = true;
-      return receiver(data, size, offset, total);
-    };
-  }
-  Receiving(const Receiving&) = delete;
-  Receiving& operator=(const Receiving&) = delete;
-
-  bool begun() const { return begun_; }
-  void Finish(httplib::Response& response) {
-    if (failed_) response.body = std::move(body_);
-  }
-
- private:
-  bool failed_ = false;
-  bool begun_ = false;
-  std::string body_;
-};
-
-// What bounds an exchange; the deadline is on the steady clock.
-struct Limits {
-  TimePoint deadline;
-  const std::stop_token& stop;
-};
-
-// One that was interrupted may look complete: a body may end with its connection.
-absl::StatusOr<httplib::Response> ExchangeOn(internal::Pool::Lease& connection,
-                                             internal::Pool& pool, httplib::Request request,
-                                             const Limits& limits) {
-  Receiving receiving(request);
-  httplib::Response response;
-  absl::Status status;
-  {
-    const std::stop_callback cancel(limits.stop,
-                                    [&] { connection->Interrupt(Interruption::kCancelled); });
-    const internal::Watchdog::Watch watch(pool.watchdog(), limits.deadline, *connection);
-    status = connection->Send(request, response);
-  }
-  if (!status.ok() && receiving.begun()) {
-    status = WithTransportError(std::move(status), TransportError::kPartialResponse);
-  }
-  using Fate = internal::Pool::Fate;
-  // Authorities that could not be loaded are not loaded again by the same client.
-  connection.Decide(absl::IsFailedPrecondition(status) ? Fate::kDestroy : Fate::kClose);
-  const auto how_far = [&] {
-    return TransportErrorOf(status).value_or(receiving.begun() ? TransportError::kPartialResponse
-                                                               : TransportError::kOutcomeUnknown);
-  };
-  switch (connection->interruption()) {
-    case Interruption::kDeadline:
-      return DeadlineExceeded(*pool.route(), how_far());
-    case Interruption::kCancelled:
-      return Cancelled(*pool.route(), how_far());
-    case Interruption::kNone:
-      break;
-  }
-  if (!status.ok()) return status;
-  receiving.Finish(response);
-  // What follows a response that is not final is not the response to the next request.
-  if (response.status >= 200 && connection->Quiet()) connection.Decide(Fate::kKeep);
-  return response;
-}
-
-// Whether a failed exchange met a connection that the server had given up, and the request may be
-// sent over another one: RFC 9112, 9.3.1. One that failed by a timeout met a server that is there.
-bool WasStale(internal::Pool::Lease& connection, const absl::Status& failure, Duration took,
-              const TransportOptions& options) {
-  return connection->reused() && !connection->answered() &&
-         connection->interruption() == Interruption::kNone &&
-         TransportErrorOf(failure) == TransportError::kOutcomeUnknown &&
-         absl::IsUnavailable(failure) &&
-         took < std::min(options.read_timeout, options.write_timeout);
+// Over an idle connection; and over a fresh one if there is none, or if the idle one was found to
+// be given up by the server and the request may be sent twice.
+absl::StatusOr<Response> Send(internal::Pool& pool, const httplib::Request& request, int attempt,
+                              const internal::SendLimits& limits) {
+  internal::Pool::Running running(pool);
+  internal::Sending sending(pool, internal::FromHttplib(request), attempt);
+  if (absl::Status refusal = sending.refusal(); !refusal.ok()) return refusal;
+  const TimePoint now = holdfast::internal::ReadClock(nullptr);
+  auto idle = pool.TakeIdle(now);
+  if (!idle) return SendAnew(pool, sending, running, limits);
+  running.reused = true;
+  auto response = sending.Over(*std::move(idle), limits);
+  if (!sending.lost()) return response;
+  pool.DropIdle(now);
+  const bool again =
+      sending.unsent() || MayRunAgain(RequestTraits<httplib::Request>::RepeatabilityOf(request),
+                                      Effect::kUnanswered) == Rerun::kMay;
+  if (!again) return response;
+  internal::Sending anew(pool, internal::FromHttplib(request), attempt);
+  return SendAnew(pool, anew, running, limits);
 }
 
 absl::StatusOr<httplib::Response> Exchange(internal::Pool& pool, const httplib::Request& request,
                                            int attempt, TimePoint deadline,
                                            const std::stop_token& stop) {
+  const internal::Route& route = *pool.route();
   const TimePoint began = holdfast::internal::ReadClock(nullptr);
-  const Limits limits{
-      .deadline = std::min(deadline, SaturatingAdd(began, pool.options().total_timeout)),
-      .stop = stop};
-  const auto permit = pool.Admit(limits.deadline, stop);
+  deadline = std::min(deadline, SaturatingAdd(began, pool.options().total_timeout));
+  const auto permit = pool.Admit(deadline, stop);
   if (!permit.ok()) {
-    return absl::IsCancelled(permit.status())
-               ? Cancelled(*pool.route(), TransportError::kConnect)
-               : DeadlineExceeded(*pool.route(), TransportError::kConnect);
+    return absl::IsCancelled(permit.status()) ? Cancelled(route, TransportError::kConnect)
+                                              : DeadlineExceeded(route, TransportError::kConnect);
   }
-  internal::SigpipeGuard guard;
-  {
-    internal::Pool::Lease connection(pool, /*fresh=*/false);
-    const TimePoint taken = connection.taken();
-    auto response = ExchangeOn(connection, pool, Prepared(pool, request, attempt), limits);
-    // This exchange had one socket, and one to which a write has failed is not quiet; of those that
-    // are closed meanwhile only TLS writes to its own.
-    if (connection.kept() && connection->reused() && !pool.route()->origin.tls) guard.NoneCame();
-    const auto took = [taken] { return holdfast::internal::ReadClock(nullptr) - taken; };
-    const bool again = !response.ok() &&
-                       WasStale(connection, response.status(), took(), pool.options()) &&
-                       MayRunAgain(RequestTraits<httplib::Request>::RepeatabilityOf(request),
-                                   Effect::kUnanswered) == Rerun::kMay;
-    if (!again) return response;
+  const internal::StopSignal signal(stop);
+  if (absl::Status status = signal.status(); !status.ok()) {
+    return WithTransportError(internal::AtPeer(route.Describe(), status), TransportError::kConnect);
   }
-  internal::Pool::Lease connection(pool, /*fresh=*/true);
-  return ExchangeOn(connection, pool, Prepared(pool, request, attempt), limits);
+  auto response = Send(pool, request, attempt, {.deadline = deadline, .stop = signal});
+  if (!response.ok()) return response.status();
+  return internal::ToHttplib(*std::move(response));
 }
 
 }  // namespace
@@ -238,6 +141,15 @@ absl::Status Validate(const TransportOptions& options) {
   check(options.read_timeout > kZero, "read_timeout must be > 0");
   check(options.write_timeout > kZero, "write_timeout must be > 0");
   check(options.total_timeout > kZero, "total_timeout must be > 0");
+  check(options.max_age > kZero, "max_age must be > 0");
+  check(options.max_uses >= 1, "max_uses must be >= 1");
+  check(options.continue_timeout >= kZero, "continue_timeout must be >= 0");
+  check(options.max_head >= 256 && options.max_head <= std::size_t{1} << 24,
+        "max_head must be from 256 to 2^24");
+  check(options.max_fields >= 1 && options.max_fields <= 100'000,
+        "max_fields must be from 1 to 100000");
+  check(std::cmp_less_equal(options.max_body, std::numeric_limits<std::int64_t>::max()),
+        "max_body must be from 0 to 2^63 - 1");
   check(options.client_cert_file.empty() == options.client_key_file.empty(),
         "client_cert_file and client_key_file go together");
   check(options.attempt_header.empty() || IsToken(options.attempt_header),

@@ -12,8 +12,8 @@ namespace {
 
 constexpr absl::string_view kPayload = "holdfast/transport-error";
 
-constexpr std::array<std::string_view, 7> kNames = {
-    "connect", "TLS", "certificate", "request", "redirect", "lost", "cut short",
+constexpr std::array<std::string_view, 8> kNames = {
+    "connect", "TLS", "certificate", "request", "redirect", "lost", "cut short", "malformed",
 };
 
 }  // namespace

@@ -215,12 +215,11 @@ TEST_CASE("a dump has no more calls outstanding than it may, and each ends in ti
                               {.max_idle = kOutstanding, .connect_timeout = kConnectTimeout});
     outcomes = Dump(transport);
     CHECK(server.most_outstanding() <= kOutstanding);
-    CHECK(server.most_outstanding() > kOutstanding / 2);  // it was not for want of calls
+    CHECK(server.most_outstanding() > kOutstanding / 10);  // it was not for want of calls
     CHECK(transport.stats().in_use == 0);
-    // A connection takes two.
     CHECK(Eventually([&] {
       const auto idle = static_cast<int>(transport.stats().idle);
-      return OpenDescriptors() == without + server.open() + 2 * idle && server.open() == idle;
+      return OpenDescriptors() == without + server.open() + idle && server.open() == idle;
     }));
   }
   CHECK(OpenDescriptors() == before);

@@ -111,7 +111,7 @@ void CheckLeftAlone(Server& server, const std::string& scheme) {
   Child uses([&]() -> std::string {
     const int before = OpenDescriptors();
     std::string said = Ask(*transport, "child", 1);
-    // Two descriptors to a connection: the parent's are closed, and there are the child's.
+    // The parent's is closed, and there is the child's.
     if (OpenDescriptors() != before) said += "descriptors of the parent are open";
     return said;
   });
@@ -119,7 +119,7 @@ void CheckLeftAlone(Server& server, const std::string& scheme) {
   Child ends([&]() -> std::string {
     const int before = OpenDescriptors();
     transport.reset();
-    return OpenDescriptors() == before - 2 ? "" : "descriptors of the parent are open";
+    return OpenDescriptors() == before - 1 ? "" : "descriptors of the parent are open";
   });
   CHECK(ends.Says().empty());
   CHECK(Ask(*transport, "parent", 1).empty());

@@ -84,6 +84,7 @@ TEST_CASE("what a run has done is known by its answer, or by how far it came") {
   CHECK(EffectOf(TransportError::kOutcomeUnknown) == Effect::kUnanswered);
   CHECK(EffectOf(TransportError::kPartialResponse) == Effect::kHandedOn);
   CHECK(EffectOf(TransportError::kRedirect) == Effect::kUnknown);
+  CHECK(EffectOf(TransportError::kMalformed) == Effect::kUnknown);
   CHECK(EffectOf(std::nullopt) == Effect::kUnknown);
 }
 

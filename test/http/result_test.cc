@@ -97,7 +97,8 @@ TEST_CASE("an httplib::Result without a response has the status of its error") {
 TEST_CASE("a transport error survives as an httplib::Result, and in copies") {
   for (const auto kind :
        {TransportError::kConnect, TransportError::kTls, TransportError::kCertificate,
-        TransportError::kRequest, TransportError::kRedirect, TransportError::kOutcomeUnknown}) {
+        TransportError::kRequest, TransportError::kRedirect, TransportError::kOutcomeUnknown,
+        TransportError::kPartialResponse, TransportError::kMalformed}) {
     const absl::Status status = WithTransportError(absl::UnavailableError("no"), kind);
     CHECK(TransportErrorOf(Answer(status).status()) == kind);
     using Traits = ResultTraits<httplib::Result>;

@@ -74,6 +74,8 @@ std::vector<Failure> Failures() {
       Error(Code::kFailedPrecondition, Kind::kCertificate, After::kNone),
       Error(Code::kInvalidArgument, Kind::kRequest, After::kNone),
       Error(Code::kFailedPrecondition, Kind::kRedirect, After::kNone),
+      Error(Code::kDataLoss, Kind::kMalformed, After::kNone),
+      Error(Code::kUnavailable, Kind::kMalformed, After::kNone),
       {"an error of unknown kind", After::kIdempotent, absl::UnavailableError("no")},
       {"an attempt that was left at its deadline", After::kIdempotent,
        absl::DeadlineExceededError("no")},

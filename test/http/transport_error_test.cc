@@ -6,6 +6,8 @@
 #include <string>
 
 #include "holdfast/http.h"
+#include "holdfast/retry/retry.h"
+#include "holdfast/stack/stack.h"
 #include "test/http/fault_server.h"
 #include "test/http/test_server.h"
 #include "test/support/catch.h"
@@ -25,6 +27,7 @@ using test::kHello;
 using test::Listener;
 using test::MakeRequest;
 using test::Peer;
+using test::StartsWith;
 
 std::string Message(const absl::Status& status) { return std::string(status.message()); }
 
@@ -96,7 +99,7 @@ TEST_CASE("a host that can't be resolved") {
   const std::string host = std::string(70, 'x') + ".invalid";
   const absl::Status status = Get(Transport("http://" + host));
   CHECK(status.code() == Code::kUnavailable);
-  CHECK_THAT(Message(status), ContainsSubstring("\"" + host + "\" can't be resolved"));
+  CHECK_THAT(Message(status), ContainsSubstring(host + ": the host was not found"));
 }
 
 TEST_CASE("a refused connection") {
@@ -112,14 +115,14 @@ TEST_CASE("a refused connection") {
 TEST_CASE("an unreachable host") {
   const absl::Status status = Get(Transport("http://255.255.255.255:80"));
   CHECK(status.code() == Code::kUnavailable);
-  CHECK_THAT(Message(status), ContainsSubstring("http://255.255.255.255: the host is unreachable"));
+  CHECK_THAT(Message(status), ContainsSubstring(": the host is unreachable"));
 }
 
 TEST_CASE("a host that doesn't answer is given up after connect_timeout") {
   const BlackHole hole;
   const absl::Status status = Get(Transport("http://" + hole.Host(), {.connect_timeout = 50ms}));
   CHECK(status.code() == Code::kUnavailable);
-  CHECK(Message(status) == "http://" + hole.Host() + ": connecting timed out");
+  CHECK_THAT(Message(status), StartsWith("http://" + hole.Host() + ": not connected in time"));
 }
 
 // UBSan's look at the type behind a pointer needs a descriptor of its own.
@@ -130,7 +133,6 @@ TEST_CASE("a host that doesn't answer is given up after connect_timeout") {
 #endif
 #if !HOLDFAST_HAS_FEATURE(undefined_behavior_sanitizer)
 TEST_CASE("no file descriptor left") {
-  const int more = GENERATE(0, 1);  // none for a socket, none to be able to interrupt one
   const Listener listener(1);
   const Transport transport("http://" + listener.Host());
   rlimit before = {};
@@ -138,7 +140,7 @@ TEST_CASE("no file descriptor left") {
   const int next = ::dup(listener.fd());
   ::close(next);
   rlimit few = before;
-  few.rlim_cur = static_cast<rlim_t>(next) + static_cast<rlim_t>(more);
+  few.rlim_cur = static_cast<rlim_t>(next);
   ::setrlimit(RLIMIT_NOFILE, &few);
   const absl::Status status = Get(transport);
   ::setrlimit(RLIMIT_NOFILE, &before);
@@ -148,29 +150,43 @@ TEST_CASE("no file descriptor left") {
 #endif
 
 TEST_CASE("a connection that is lost, or silent for longer than read_timeout") {
-  const auto script = GENERATE(
-      as<FaultServer::Script>(),  //
-      [](const Peer&) {},         // FIN at once
-      [](const Peer& peer) {
-        peer.ReadRequest();  // earlier, the reset may come while the client still connects
-        peer.ResetAtEnd();
-      },
-      [](const Peer& peer) {
-        peer.ReadRequest();
-        peer.Write("HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\nhalf");
-      },
-      [](const Peer& peer) {
-        peer.ReadRequest();
-        peer.Write("not HTTP\r\n\r\n");
-      },
-      [](const Peer& peer) { peer.ReadAll(); });
+  const auto [script, reason] = GENERATE(table<FaultServer::Script, std::string>({
+      {[](const Peer&) {}, "the connection was lost before a response came"},
+      {[](const Peer& peer) {
+         peer.ReadRequest();
+         peer.ResetAtEnd();
+       },
+       "the connection was lost before a response came: Connection reset by peer"},
+      {[](const Peer& peer) {
+         peer.ReadRequest();
+         peer.Write("HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\nhalf");
+       },
+       "the server closed the connection within the response"},
+      {[](const Peer& peer) { peer.ReadAll(); },
+       "no byte of the response came within the read timeout"},
+  }));
+  CAPTURE(reason);
   FaultServer server(script);
   const Transport transport("http://" + server.Host(), {.read_timeout = 50ms});
   const absl::Status status = Get(transport);
   CHECK(status.code() == Code::kUnavailable);
-  CHECK_THAT(Message(status),
-             ContainsSubstring("http://" + server.Host() + ": connection lost, or "));
+  CHECK(TransportErrorOf(status) == TransportError::kOutcomeUnknown);
+  CHECK_THAT(Message(status), StartsWith("http://" + server.Host() + ": " + reason));
   CHECK(transport.stats().idle == 0);
+}
+
+TEST_CASE("what is no HTTP is malformed, and not asked for again") {
+  FaultServer server([](const Peer& peer) {
+    peer.ReadRequest();
+    peer.Write("not HTTP\r\n\r\n");
+  });
+  const auto fetch = Stack(Retry({})).Around(Transport("http://" + server.Host()));
+  const absl::Status status = fetch(MakeRequest("GET", "/")).status();
+  CHECK(status.code() == Code::kDataLoss);
+  CHECK(TransportErrorOf(status) == TransportError::kMalformed);
+  CHECK_THAT(Message(status),
+             StartsWith("http://" + server.Host() + ": the response is malformed"));
+  CHECK(server.accepted() == 1);
 }
 
 TEST_CASE("a peer that goes away during a write doesn't end the process") {

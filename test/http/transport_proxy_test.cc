@@ -13,6 +13,7 @@
 #include <vector>
 
 #include "holdfast/http.h"
+#include "holdfast/retry/retry.h"
 #include "holdfast/stack/stack.h"
 #include "holdfast/timeout/timeout.h"
 #include "test/http/certificate.h"
@@ -34,6 +35,7 @@ using test::MakeRequest;
 using test::Peer;
 using test::PemFile;
 using test::Recorder;
+using test::StartsWith;
 using Code = absl::StatusCode;
 
 // Passes bytes both ways until one side is done.
@@ -169,7 +171,7 @@ TEST_CASE("what a proxy never passed on has not reached the server") {
     FaultServer proxy([](const Peer& peer) {
       if (peer.ReadRequest()) peer.Write("HTTP/1.1 502 Bad Gateway\r\nContent-Length: 0\r\n\r\n");
     });
-    fails(proxy.Host(), TransportError::kTls);
+    fails(proxy.Host(), TransportError::kConnect);
   }
 }
 
@@ -193,10 +195,31 @@ TEST_CASE("a proxy that is none is refused") {
     CHECK_THAT(std::string(Validate(TransportOptions{.proxy = proxy}).message()),
                !ContainsSubstring("secret"));
   }
-  const absl::Status tunnel =
-      Transport("https://[::1]", {.proxy = "http://localhost:8888"})(MakeRequest("GET", "/"))
-          .status();
-  CHECK(tunnel.code() == Code::kInvalidArgument);
+}
+
+TEST_CASE("a tunnel to an IPv6 address is asked for with its brackets and its port") {
+  Recorder asked;
+  FaultServer proxy([&](const Peer& peer) { asked.Add(peer.ReadMessage()); });
+  const Transport transport("https://[2001:db8::1]", {.proxy = "http://" + proxy.Host()});
+  CHECK(transport(MakeRequest("GET", "/")).status().code() == Code::kUnavailable);
+  CHECK_THAT(asked.messages().at(0), StartsWith("CONNECT [2001:db8::1]:443 HTTP/1.1\r\n") &&
+                                         ContainsSubstring("Host: [2001:db8::1]:443\r\n"));
+}
+
+TEST_CASE("a proxy that wants a password is not asked again") {
+  FaultServer proxy([](const Peer& peer) {
+    if (peer.ReadRequest()) {
+      peer.Write(
+          "HTTP/1.1 407 Proxy Authentication Required\r\nProxy-Authenticate: Basic\r\n"
+          "Content-Length: 0\r\n\r\n");
+    }
+  });
+  const auto fetch = Stack(Retry({})).Around(
+      Transport("https://orders.invalid", {.proxy = "http://" + proxy.Host()}));
+  const absl::Status status = fetch(MakeRequest("GET", "/")).status();
+  CHECK(status.code() == Code::kFailedPrecondition);
+  CHECK_THAT(std::string(status.message()), ContainsSubstring("HTTP 407 Proxy Authentication"));
+  CHECK(proxy.accepted() == 1);
 }
 
 }  // namespace

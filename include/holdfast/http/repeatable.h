@@ -74,6 +74,7 @@ constexpr Effect EffectOf(std::optional<TransportError> kind) {
     case TransportError::kPartialResponse:
       return Effect::kHandedOn;
     case TransportError::kRedirect:
+    case TransportError::kMalformed:
       break;
   }
   return Effect::kUnknown;

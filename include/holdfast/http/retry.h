@@ -27,7 +27,7 @@ namespace holdfast::http {
 //   idempotent requests  also the other status codes from 500 up, except 501; kOutcomeUnknown; and
 //                        any transient status that carries no TransportError
 //   no request           everything else: other responses, certificates, malformed URLs and
-//                        requests, redirects, cancellation, kPartialResponse
+//                        requests, redirects, cancellation, kPartialResponse, and kMalformed
 //
 // Idempotent requests are those with GET, HEAD, OPTIONS, TRACE, PUT or DELETE (RFC 9110, 9.2.2),
 // and any request with an Idempotency-Key header, by which the server recognizes a repetition

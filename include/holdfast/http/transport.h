@@ -16,6 +16,7 @@
 #include <httplib.h>
 
 #include <chrono>
+#include <cstddef>
 #include <cstdint>
 #include <limits>
 #include <memory>
@@ -34,17 +35,15 @@ class PerProcess;
 
 namespace holdfast::http {
 
-// total_timeout and the call's deadline bound a whole exchange. Each other timeout bounds one step,
-// with a resolution of 1 ms and a maximum of one day. A signal that the calling thread handles
-// restarts the timeout of the step (cpp-httplib polls again), but never total_timeout or the
-// deadline: rely on those where signals are frequent, for example under a profiler.
+// total_timeout and the call's deadline bound a whole exchange. Each other timeout bounds one step;
+// signals that the calling thread handles do not lengthen it.
 struct TransportOptions {
   // Open connections, >= 1; the default is no limit. A call that finds none free waits for one, in
   // order of arrival, until its deadline.
   std::int64_t max_connections = std::numeric_limits<std::int64_t>::max();
   std::int64_t max_idle = 16;                          // idle connections that are kept, >= 0
   TimeSpan idle_timeout = std::chrono::seconds(30);    // one idle for longer is not used again
-  TimeSpan connect_timeout = std::chrono::seconds(5);  // to connect, and for each TLS step
+  TimeSpan connect_timeout = std::chrono::seconds(5);  // to connect; for a tunnel; for TLS
   TimeSpan read_timeout = std::chrono::seconds(30);    // without a byte while reading the response
   TimeSpan write_timeout = std::chrono::seconds(30);   // without progress while writing
   TimeSpan total_timeout = Duration::max();  // the wait for a connection included; default: none
@@ -59,6 +58,23 @@ struct TransportOptions {
   // Name of a request header, for example "X-Attempt", that tells the server the number of the
   // attempt within its call, from 1. It replaces a header of the same name. Empty: none is sent.
   std::string attempt_header = {};
+  // A connection is closed when it is that old and idle, so that a name which leads elsewhere by
+  // then is looked up again; > 0. Each ends at random within the last tenth of it.
+  TimeSpan max_age = std::chrono::minutes(10);
+  // Exchanges over one connection, >= 1; the default is no limit.
+  std::int64_t max_uses = std::numeric_limits<std::int64_t>::max();
+  // Bounds of a response. What is beyond one is refused as TransportError::kMalformed.
+  std::size_t max_head = std::size_t{64} << 10;  // bytes of status line and headers, 256 to 2^24
+  std::size_t max_fields = 1000;                 // header lines, 1 to 100,000
+  // Bytes of a body as it comes, and once more of what it is decoded to; 0 to 2^63 - 1. A body that
+  // the request's content_receiver takes has no bound.
+  std::uint64_t max_body = std::uint64_t{100} << 20;
+  // Whether the content codings of a response are undone: gzip, deflate, and br and zstd where
+  // their libraries are. The response then has neither Content-Encoding nor Content-Length.
+  bool decode = true;
+  // How long the body of a request with "Expect: 100-continue" waits for the server to ask for it;
+  // >= 0. Then it is sent all the same (RFC 9110, 10.1.1).
+  TimeSpan continue_timeout = std::chrono::seconds(1);
 };
 
 // kInvalidArgument if an option is out of range, `proxy` is no URL of a proxy, or `attempt_header`
@@ -86,18 +102,28 @@ class Pool;
 // its body can start over (retry.h), because the server may have acted on it.
 //
 // The request is sent unchanged: its path, which must be percent-encoded, its headers, and its body
-// or content provider. cpp-httplib adds Host, Accept and User-Agent if they are missing.
-// multipart.h makes a form with files a body. Redirects are not followed. Responses are
-// decompressed.
+// or content provider. Host, Accept and User-Agent are added if they are missing. Content-Length
+// and Transfer-Encoding come from the body; headers that contradict it are refused. multipart.h
+// makes a form with files a body. Redirects are not followed. Responses are decoded (see decode).
+//
+// Writing and reading go on at once. If the server answers with a failure before it has the whole
+// body, the rest is not sent, the answer is returned, and the connection closed. The request's
+// content_receiver gets the body of an answer; that of a 408, 425, 429 or 5xx but 501, after which
+// the request may be sent again, is in Response::body. If the request is sent on a new connection,
+// its callbacks run again.
 //
 // At the call's deadline, and when the call's stop token requests a stop, the exchange is cut off
-// and its connection closed, whether it is connecting, in the TLS handshake, writing or reading,
-// and even if the server sends one byte at a time. Two steps run to their own end: the system's
-// name resolution, and the second connect of at most 100 ms that finds the reason of a failed one.
+// and its connection closed, whether it resolves the name, connects, shakes hands, writes or reads,
+// and even if the server sends one byte at a time. A name is resolved by one of at most four
+// threads of the process, which the call leaves alone at its deadline; with all of them stuck,
+// calls fail at once. The addresses of a name are tried as RFC 8305 says.
 //
-// One thread per Transport watches the deadlines; the first call with a deadline starts it. It
-// blocks all signals. SIGPIPE of the Transport's own writes is suppressed without changing the
-// program's handler. A connection uses two file descriptors.
+// The calling thread does all else. One more thread, for all Transports, closes idle connections at
+// their time, as long as there are some. These threads block all signals. No write raises SIGPIPE.
+// A connection uses one file descriptor, and a call with a stop token another.
+//
+// ca_file, client_cert_file and client_key_file are loaded again once they have changed: new
+// connections use what is there then, and what was there before as long as that can't be loaded.
 //
 // A Transport may be used on both sides of a fork(), at any time. In the child it starts with no
 // connections and no thread; the parent's connections stay with the parent, and the child closes
@@ -116,7 +142,7 @@ class Pool;
 //                        that was before the request was sent
 //   kCancelled           the call's stop token requested a stop, or a callback of the request
 //                        returned false
-// Throws std::system_error if the thread that watches the deadlines can't be started.
+//   kDataLoss            the response is malformed or beyond a bound of the options
 //
 // An HTTP status is not an error here; result.h says which ones policies treat as failures. An
 // exception of a request's callback passes through, and the connection is closed.

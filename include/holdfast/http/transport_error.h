@@ -15,18 +15,21 @@
 
 namespace holdfast::http {
 
-// With kConnect, kTls, kCertificate and kRequest the server has not seen the request.
+// With kConnect, kTls, kCertificate and kRequest the server has not seen a whole request.
 enum class TransportError : signed char {
   kConnect,      // no connection: name resolution, route, refusal, timeout, or no descriptor left
   kTls,          // the TLS handshake did not complete
   kCertificate,  // not trusted, not for this host, or the CA file cannot be read
-  kRequest,      // the URL or the request is malformed
+  kRequest,      // the URL or the request is malformed, or its body is not as long as it said
   kRedirect,     // too many redirects; only clients that follow them, which Transport does not
   // The connection was lost, timed out or was cut off after the request may have been sent. The
   // server may or may not have acted.
   kOutcomeUnknown,
-  // The same after the request's content_receiver got a part of the response.
+  // The same after the request's receiver got a part of the response.
   kPartialResponse,
+  // What came is no valid response, or is beyond a bound. Retry never sends the request again: the
+  // same answer would come.
+  kMalformed,
 };
 
 std::string_view ToString(TransportError kind);

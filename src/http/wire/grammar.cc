@@ -38,6 +38,7 @@ bool IsAuthority(std::string_view text) {
     port = text.substr(end + 1);
   } else {
     const std::size_t colon = text.find(':');
+    if (colon == 0) return false;
     if (!OnlyOf(kHostBytes, text.substr(0, colon))) return false;
     if (colon != std::string_view::npos) port = text.substr(colon);
   }
@@ -50,15 +51,15 @@ bool IsAuthority(std::string_view text) {
 bool IsTarget(std::string_view method, std::string_view target) {
   if (target.empty() || !OnlyOf(kTargetBytes, target)) return false;
   if (method == "CONNECT") {
-    return target.find(':') != std::string_view::npos && !target.starts_with(':') &&
-           !target.ends_with(':') && IsAuthority(target);
+    return target.find(':') != std::string_view::npos && !target.ends_with(':') &&
+           IsAuthority(target);
   }
   if (target.starts_with('/')) return true;
   if (target == "*") return method == "OPTIONS";
   for (const std::string_view scheme : {"http://", "https://"}) {
     if (!EqualsIgnoringCase(target.substr(0, scheme.size()), scheme)) continue;
     const std::string_view rest = target.substr(scheme.size());
-    const std::string_view authority = rest.substr(0, rest.find_first_of("/?#"));
+    const std::string_view authority = rest.substr(0, rest.find_first_of("/?"));
     return !authority.empty() && IsAuthority(authority);
   }
   return false;

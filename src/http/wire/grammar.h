@@ -70,7 +70,7 @@ std::optional<std::string_view> NextElement(std::optional<std::string_view>& lis
 std::optional<std::uint64_t> ParseLength(std::string_view text);
 
 // A host and perhaps a port, as in a Host field and in the target of CONNECT. An empty one is
-// valid.
+// valid, and a port without a host is not (RFC 9110, 4.2.1).
 bool IsAuthority(std::string_view text);
 
 // For a method (RFC 9112, 3.2): "/path", "http://host/path", "*" for OPTIONS, host:port for

@@ -147,6 +147,21 @@ bool Reader::SetVersion(std::string_view text) {
   return true;
 }
 
+// What does not end with chunked, or has it twice, is malformed; another coding before it is one
+// that nobody here undoes (RFC 9112, 6.1 and 6.3).
+bool Reader::CheckCoding(std::string_view coding) {
+  std::optional<std::string_view> list = coding;
+  bool chunked = false;
+  while (const auto element = NextElement(list)) {
+    if (element->empty()) return Refuse(400, "Transfer-Encoding has an empty element");
+    if (chunked) return Refuse(400, "Transfer-Encoding goes on after \"chunked\"");
+    chunked = EqualsIgnoringCase(*element, "chunked");
+  }
+  if (!chunked) return Refuse(400, "Transfer-Encoding does not end with \"chunked\"");
+  return EqualsIgnoringCase(coding, "chunked") ||
+         Refuse(501, "Transfer-Encoding is not exactly \"chunked\"");
+}
+
 // RFC 9112, 6.1 to 6.3, without a choice that another reader could make in another way.
 bool Reader::FrameByFields() {
   std::optional<std::string_view> coding;
@@ -168,13 +183,7 @@ bool Reader::FrameByFields() {
   if (coding) {
     if (length) return Refuse(400, "there are both Transfer-Encoding and Content-Length");
     if (minor_version_ == 0) return Refuse(400, "HTTP/1.0 has no Transfer-Encoding");
-    std::optional<std::string_view> list = coding;
-    while (const auto element = NextElement(list)) {
-      if (element->empty()) return Refuse(400, "Transfer-Encoding has an empty element");
-    }
-    if (!EqualsIgnoringCase(*coding, "chunked")) {
-      return Refuse(501, "Transfer-Encoding is not exactly \"chunked\"");
-    }
+    if (!CheckCoding(*coding)) return false;
     framing_ = Framing::kChunked;
   } else if (length) {
     framing_ = Framing::kLength;

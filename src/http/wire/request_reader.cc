@@ -5,8 +5,15 @@
 #include "src/http/wire/grammar.h"
 
 namespace holdfast::http::wire {
+namespace {
+
+// Of a method that comes byte by byte only as much is looked at again each time.
+constexpr std::size_t kLookedAt = 32;
+
+}  // namespace
 
 bool RequestReader::CanStart(std::string_view begin) {
+  begin = begin.substr(0, kLookedAt);
   // The CR may be that of an empty line, or of one without a blank.
   return OnlyOf(kTokenBytes, begin.substr(0, begin.find_first_of(" \r"))) ||
          Refuse(400, "the method is malformed");
@@ -40,6 +47,11 @@ bool RequestReader::CheckHost() {
 
 bool RequestReader::JudgeHead() {
   if (!CheckHost() || !FrameByFields()) return false;
+  // RFC 9110, 9.3.6. What follows is for the other end of the tunnel, and some readers ignore a
+  // length.
+  const bool has_body =
+      framing() == Framing::kChunked || (framing() == Framing::kLength && length() > 0);
+  if (has_body && method_ == "CONNECT") return Refuse(400, "CONNECT has no body");
   if (framing() == Framing::kLength && length() > limits().body) {
     return Refuse(413, "the body is longer than the limit");
   }

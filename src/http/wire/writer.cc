@@ -45,6 +45,12 @@ absl::Status JudgeConnection(std::string_view value, const Truth& truth) {
     if (EqualsIgnoringCase(*element, "keep-alive") && truth.close) {
       return Refuse("Connection says keep-alive, and the head says close");
     }
+    // The next hop would take away what frames and routes the message.
+    for (const std::string_view name : {"Content-Length", "Transfer-Encoding", "Host"}) {
+      if (EqualsIgnoringCase(*element, name)) {
+        return Refuse("Connection may not name ", ToAbsl(name));
+      }
+    }
   }
   return absl::OkStatus();
 }
@@ -124,7 +130,8 @@ absl::Status CheckResponse(const ResponseHead& head) {
   }
   if (!OnlyOf(kTextBytes, head.reason)) return Refuse("the reason has a control character");
   if (head.body.framing == Framing::kTunnel) return Refuse("a body can be no tunnel");
-  const bool bare = head.status < 200 || head.status == 204;
+  const bool tunnel = head.to_connect && head.status / 100 == 2;
+  const bool bare = head.status < 200 || head.status == 204 || tunnel;
   if (bare && head.body.framing != Framing::kNone) {
     return Refuse("a response with status ", head.status, " has no body");
   }
@@ -149,6 +156,9 @@ absl::Status WriteHead(const RequestHead& head, std::string& bytes) {
   if (body.framing == Framing::kUntilClose || body.framing == Framing::kTunnel) {
     return Refuse("the body of a request has a length or is chunked");
   }
+  const bool has_body =
+      body.framing == Framing::kChunked || (body.framing == Framing::kLength && body.length > 0);
+  if (has_body && head.method == "CONNECT") return Refuse("CONNECT has no body");
   const bool wants_length = head.method == "POST" || head.method == "PUT" || head.method == "PATCH";
   if (body.framing == Framing::kNone && wants_length) body = BodyPlan::Length(0);
   return AllOrNothing(bytes, [&] {

@@ -1,6 +1,7 @@
 #include "holdfast/http/wire/reader.h"
 
 #include <pthread.h>
+#include <time.h>
 
 #include <cstddef>
 #include <limits>
@@ -82,9 +83,79 @@ TEST_CASE("a target has the form that goes with its method") {
   }
   for (const std::string_view bad :
        {"GET *", "GET h:80", "GET http:///x", "GET ftp://h/x", "CONNECT /", "CONNECT h",
-        "CONNECT h:", "CONNECT :1", "CONNECT h:70000", "GET http://a@b/"}) {
+        "CONNECT h:", "CONNECT :1", "CONNECT h:70000", "GET http://a@b/", "GET http://h#f"}) {
     CAPTURE(bad);
     CHECK(status(bad) == "fault 400");
+  }
+}
+
+TEST_CASE("Host is a host and perhaps a port, or empty") {
+  const auto status = [](const std::string& host) {
+    return Requests("GET / HTTP/1.1\r\nHost: " + host + "\r\n\r\n").substr(0, 9);
+  };
+  for (const char* const good : {"", "h", "h:", "h:80", "127.0.0.1:1", "[::1]", "[::1]:65535"}) {
+    CAPTURE(good);
+    CHECK(status(good) == "head GET ");
+  }
+  for (const char* const bad : {":80", "h:x", "h:65536", "h:-1", "[::1", "::1", "[]", "[::1]x",
+                                "a b", "u@h", "h/x", "h,h", "h?x", "h#x", "h\\x", "\xc3\xa9"}) {
+    CAPTURE(bad);
+    CHECK(status(bad) == "fault 400");
+  }
+}
+
+// http-parser does not read such a body, so that it becomes the next request.
+TEST_CASE("a request to CONNECT with a body is refused") {
+  const std::string connect = "CONNECT h:443 HTTP/1.1\r\nHost: h\r\n";
+  CHECK(Requests(connect + "Content-Length: 5\r\n\r\nhello") == "fault 400 CONNECT has no body\n");
+  CHECK(Requests(connect + "Transfer-Encoding: chunked\r\n\r\n0\r\n\r\n") ==
+        "fault 400 CONNECT has no body\n");
+  CHECK(Requests(connect + "Content-Length: 0\r\n\r\n").ends_with("\nend keep\n"));
+}
+
+TEST_CASE("a coding that does not end with chunked is malformed, and one before it is unknown") {
+  const auto status = [](const std::string& coding) {
+    return Requests("POST / HTTP/1.1\r\nHost: h\r\nTransfer-Encoding: " + coding + "\r\n\r\n")
+        .substr(0, 9);
+  };
+  for (const char* const bad : {"gzip", "identity", "chunked, gzip", "chunked, chunked", "chunked,",
+                                ", chunked", "", "chunked;a=b", "\"chunked\"", "xchunked"}) {
+    CAPTURE(bad);
+    CHECK(status(bad) == "fault 400");
+  }
+  CHECK(status("gzip, chunked") == "fault 501");
+  CHECK(status("Chunked") == "head POST");
+}
+
+// By this thread, so that it is the same on a busy machine.
+double CpuSeconds() {
+  timespec time{};
+  REQUIRE(clock_gettime(CLOCK_THREAD_CPUTIME_ID, &time) == 0);
+  return static_cast<double>(time.tv_sec) + static_cast<double>(time.tv_nsec) * 1e-9;
+}
+
+// Each byte made the reader look at all of the method again, which took minutes.
+TEST_CASE("a method that comes byte by byte is not looked at again for each byte") {
+  const std::string request = std::string(200'000, 'M') + " / HTTP/1.1\r\nHost: h\r\n\r\n";
+  const double before = CpuSeconds();
+  RequestReader reader({.head = std::size_t{1} << 18});
+  Event event = Event::kNeedMore;
+  for (std::size_t i = 0; i < request.size() && event == Event::kNeedMore; ++i) {
+    std::string_view byte = std::string_view(request).substr(i, 1);
+    event = reader.Next(byte);
+    if (i % 1000 == 0) REQUIRE(CpuSeconds() - before < 5);
+  }
+  CHECK(event == Event::kHead);
+  CHECK(reader.method().size() == 200'000);
+}
+
+TEST_CASE("a method with a byte that no method has is refused, however late the byte comes") {
+  const std::string bad = std::string(100, 'M') + "(";
+  for (const std::size_t cut : {std::size_t{10}, std::size_t{40}, bad.size()}) {
+    const std::string request = bad + " / HTTP/1.1\r\nHost: h\r\n\r\n";
+    const std::vector<std::string_view> pieces = {std::string_view(request).substr(0, cut),
+                                                  std::string_view(request).substr(cut)};
+    CHECK(TraceOfRequests(pieces) == "fault 400 the method is malformed\n");
   }
 }
 
@@ -142,9 +213,11 @@ TEST_CASE("heads as long as may be are read on a small stack") {
   std::string trace;
   pthread_t thread;
   const auto read = [](void* result) -> void* {
-    const std::string head = "HTTP/1.1 200 " + std::string(30'000, 'A') +
-                             "\r\nX: " + std::string(30'000, 'x') + "\r\nContent-Length: 0\r\n\r\n";
-    *static_cast<std::string*>(result) = Response(head);
+    std::string head = "HTTP/1.1 200 " + std::string(30'000, 'A') + "\r\nContent-Length: 0\r\n";
+    for (int i = 2; i < 1000; ++i) head += "X: y\r\n";
+    head += "X: ";
+    head.append((std::size_t{64} << 10) - head.size() - 4, 'x');
+    *static_cast<std::string*>(result) = Response(head + "\r\n\r\n");
     return nullptr;
   };
   REQUIRE(pthread_create(&thread, &attributes, read, &trace) == 0);

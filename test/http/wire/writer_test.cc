@@ -60,6 +60,11 @@ TEST_CASE("a caller's framing that contradicts is refused") {
   CHECK(refused({"Host", "other"}));
   const Field close{"Connection", "close"};
   CHECK(Written(Post({&close, 1})) == "HTTP: Connection says close, and the head does not");
+  for (const std::string_view name : {"content-length", "Transfer-Encoding", "HOST"}) {
+    const std::string list = "X, " + std::string(name);
+    const Field hop{"Connection", list};
+    CHECK(Written(Post({&hop, 1})).starts_with("HTTP: Connection may not name "));
+  }
 }
 
 TEST_CASE("nothing that is not a field, a method, a target or a host becomes one") {
@@ -91,6 +96,21 @@ TEST_CASE("a response has a body just where it may") {
   CHECK(Written(ResponseHead{.status = 204, .body = BodyPlan::Length(0)}) ==
         "HTTP: a response with status 204 has no body");
   CHECK(Written(ResponseHead{.status = 42}) == "HTTP: a status must be in [100, 999], not 42");
+}
+
+TEST_CASE("what is to become a tunnel has no body, and its answer none") {
+  const auto connect = [](BodyPlan body) {
+    return Written(
+        RequestHead{.method = "CONNECT", .target = "h:443", .host = "h:443", .body = body});
+  };
+  CHECK(connect({}) == "CONNECT h:443 HTTP/1.1\r\nHost: h:443\r\n\r\n");
+  CHECK(connect(BodyPlan::Length(5)) == "HTTP: CONNECT has no body");
+  CHECK(connect(BodyPlan::Chunked()) == "HTTP: CONNECT has no body");
+  CHECK(Written(ResponseHead{.reason = "OK", .to_connect = true}) == "HTTP/1.1 200 OK\r\n\r\n");
+  CHECK(Written(ResponseHead{.body = BodyPlan::Length(0), .to_connect = true}) ==
+        "HTTP: a response with status 200 has no body");
+  CHECK(Written(ResponseHead{.status = 407, .body = BodyPlan::Length(0), .to_connect = true}) ==
+        "HTTP/1.1 407 \r\nContent-Length: 0\r\n\r\n");
 }
 
 TEST_CASE("what is written is read as it was meant") {

@@ -101,6 +101,7 @@ class Reader {
   Event ReadBody(std::string_view& bytes);
   Event ReadChunk(std::string_view& bytes);
   Event ReadTrailer(std::string_view& bytes);
+  bool CheckCoding(std::string_view coding);
   Event End();
   Event Fail(const Fault& fault);
 

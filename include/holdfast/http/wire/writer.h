@@ -42,6 +42,7 @@ struct ResponseHead {
   BodyPlan body = {};
   bool close = false;
   bool to_head = false;  // the request was HEAD: the head says what a body would be, and none comes
+  bool to_connect = false;  // it was CONNECT: after 2xx the connection is a tunnel
 };
 
 // Append a head to `bytes`. The framing is the writer's: Content-Length, Transfer-Encoding, Host

@@ -1,0 +1,58 @@
+// Makes sockets and connects them without blocking.
+#ifndef HOLDFAST_SRC_HTTP_NET_SOCKET_H_
+#define HOLDFAST_SRC_HTTP_NET_SOCKET_H_
+
+#include <absl/status/status.h>
+
+#include <chrono>
+#include <optional>
+
+#include "holdfast/base/time.h"
+#include "src/http/net/address.h"
+#include "src/http/net/descriptor.h"
+
+namespace holdfast::http::internal {
+
+// How the kernel finds out that an idle peer is gone: after `idle` without traffic it asks every
+// `interval`, and gives the connection up after `count` questions without an answer.
+struct KeepAlive {
+  TimeSpan idle = std::chrono::seconds(60);      // 1 s to 32,767 s; rounded up to seconds
+  TimeSpan interval = std::chrono::seconds(15);  // the same
+  int count = 4;                                 // 1 to 127
+};
+
+// kInvalidArgument says which field the kernel would refuse.
+absl::Status Validate(const KeepAlive& keep_alive);
+
+struct SocketOptions {
+  std::optional<KeepAlive> keep_alive = std::nullopt;  // of TCP; nullopt: the kernel does not ask
+  // What to connect from, of the peer's family. Port 0: any, the same one for several peers where
+  // the kernel is short of ports. Nullopt: the kernel chooses by the route.
+  std::optional<Address> local_address = std::nullopt;
+};
+
+struct OpenedSocket {
+  Descriptor socket;
+  int error = 0;         // errno, where there is none
+  bool binding = false;  // of the error: the local address can't be had
+};
+
+// Non-blocking, closed on exec, and with TCP_NODELAY: small requests don't wait for acknowledgments
+// of what went before.
+OpenedSocket OpenSocket(const Address& peer, const SocketOptions& options);
+
+// 0: it is connected. EINPROGRESS: it will be writable when FinishConnect can say how it ended.
+// EAGAIN, of a unix socket: the backlog of its server is full, and nobody says when that is over.
+int StartConnect(int socket, const Address& peer);
+
+// Of a socket that is writable or has failed: 0 or the errno of connecting. A socket that was
+// connected to itself, as TCP does with a free local port where nobody listens, is ECONNREFUSED.
+int FinishConnect(int socket);
+
+// Its own end and the other one; nullopt where there is none.
+std::optional<Address> LocalAddress(int socket);
+std::optional<Address> PeerAddress(int socket);
+
+}  // namespace holdfast::http::internal
+
+#endif  // HOLDFAST_SRC_HTTP_NET_SOCKET_H_

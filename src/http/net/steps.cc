@@ -1,0 +1,77 @@
+#include "src/http/net/steps.h"
+
+#include <string>
+#include <system_error>
+
+namespace holdfast::http::internal {
+namespace {
+
+// Empty where only TLS knows.
+std::string TextOf(int error) {
+  return error == 0 ? std::string() : std::generic_category().message(error);
+}
+
+}  // namespace
+
+std::optional<DriveEnd> Steps::Look(TimePoint now) {
+  if (protocol_.done()) return DriveEnd::kDone;
+  const bool writes = in_flight_ || wants_write();
+  if (begins_) pace_.Begin(now, writes);
+  begins_ = false;
+  if (!protocol_.holds_body()) {
+    body_at_ = TimePoint::max();
+  } else if (body_at_ == TimePoint::max()) {
+    body_at_ = SaturatingAdd(now, limits_.continue_timeout);
+  }
+  if (!can_read_ && !writes && body_at_ == TimePoint::max()) return DriveEnd::kClosed;
+  return pace_.Over(now);
+}
+
+void Steps::SendBody() {
+  begins_ = true;
+  body_at_ = TimePoint::max();
+  protocol_.SendBody();
+}
+
+std::span<const std::string_view> Steps::BeginWrite() {
+  // What is tried again is no step. What is new is: getting it may have taken long.
+  if (!waited_) begins_ = true;
+  const std::span<const std::string_view> parts = protocol_.ToWrite();
+  in_flight_ = std::ranges::any_of(parts, [](std::string_view part) { return !part.empty(); });
+  if (in_flight_ && !protocol_.done()) return parts;
+  in_flight_ = false;
+  begins_ = true;
+  return {};
+}
+
+void Steps::Wrote(const IoResult& result) {
+  in_flight_ = false;
+  waited_ = result.state == IoState::kWaitRead || result.state == IoState::kWaitWrite;
+  if (result.state == IoState::kDone && result.bytes > 0) {
+    begins_ = true;
+    protocol_.Wrote(result.bytes);
+  } else if (result.state == IoState::kLost) {
+    begins_ = true;
+    NoteLost(result.error);
+    can_write_ = false;
+    if (!protocol_.done()) protocol_.WriteFailed(TextOf(result.error));
+  }
+}
+
+void Steps::Read(const IoResult& result, std::string_view bytes) {
+  if (result.state == IoState::kDone && result.bytes > 0) {
+    begins_ = true;
+    protocol_.Received(bytes);
+  } else if (result.state == IoState::kEnd) {
+    begins_ = true;
+    can_read_ = false;
+    protocol_.PeerEnded();
+  } else if (result.state == IoState::kLost) {
+    begins_ = true;
+    NoteLost(result.error);
+    can_read_ = can_write_ = false;
+    protocol_.PeerCut(TextOf(result.error));
+  }
+}
+
+}  // namespace holdfast::http::internal
