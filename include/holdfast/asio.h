@@ -3,9 +3,10 @@
 #ifndef HOLDFAST_ASIO_H_
 #define HOLDFAST_ASIO_H_
 
-#include "holdfast/asio/around.h"  // IWYU pragma: export
-#include "holdfast/asio/config.h"  // IWYU pragma: export
-#include "holdfast/asio/status.h"  // IWYU pragma: export
-#include "holdfast/holdfast.h"     // IWYU pragma: export
+#include "holdfast/asio/any_async_executor.h"  // IWYU pragma: export
+#include "holdfast/asio/around.h"              // IWYU pragma: export
+#include "holdfast/asio/config.h"              // IWYU pragma: export
+#include "holdfast/asio/status.h"              // IWYU pragma: export
+#include "holdfast/holdfast.h"                 // IWYU pragma: export
 
 #endif  // HOLDFAST_ASIO_H_

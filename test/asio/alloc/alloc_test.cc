@@ -7,6 +7,7 @@
 #include <exception>
 #include <memory>
 #include <string>
+#include <type_traits>
 #include <utility>
 
 #include "holdfast/holdfast.h"
@@ -182,6 +183,63 @@ TEST_CASE("so it is in an executor of a type that was erased") {
   net::io_context io;
   const auto call = Stack(Five(), Timeout(2s)).AroundAsync(Posting(io));
   CheckOneAllocation(io, call, net::any_io_executor(io.get_executor()));
+}
+
+TEST_CASE("so it is through an AnyAsyncExecutor") {
+  net::io_context io;
+  const AnyAsyncExecutor<absl::Status()> call =
+      Stack(Five(), Timeout(2s)).AroundAsync(Posting(io), io);
+  CheckOneAllocation(io, call, io.get_executor());
+  CheckOneAllocation(io, call, net::any_io_executor(io.get_executor()));
+  CheckOneAllocation(io, AnyAsyncExecutor<absl::Status()>(Posting(io), io), io.get_executor());
+}
+
+TEST_CASE("so it is where the attempt of an AnyAsyncExecutor waits for a timer, or is cut off") {
+  net::io_context io;
+  net::steady_timer timer(io);
+  const bool cut = GENERATE(false, true);
+  const auto wait = [&](auto&& token) {
+    timer.expires_after(cut ? Duration(10s) : Duration(10us));
+    return timer.async_wait(std::forward<decltype(token)>(token));
+  };
+  const AnyAsyncExecutor<absl::Status()> call =
+      Stack(Five(), Forgiving{}, Timeout(cut ? Duration(1ms) : Duration(2s))).AroundAsync(wait, io);
+  CheckOneAllocation(io, call, io.get_executor(), /*fails=*/cut);
+}
+
+TEST_CASE("a stack below a stack is an allocation more, through an AnyAsyncExecutor or not") {
+  net::io_context io;
+  const AnyAsyncExecutor<absl::Status()> inner = Stack(Timeout(2s)).AroundAsync(Posting(io), io);
+  const AnyAsyncExecutor<absl::Status()> outer = Stack(Five()).AroundAsync(inner, io);
+  for (int i = 0; i < 10; ++i) {
+    Counts counts;
+    Counts at_call;
+    bool ok = false;
+    outer(Handler<net::io_context::executor_type>{io.get_executor(), &counts, &at_call, &ok});
+    io.restart();
+    io.run();
+    CHECK(ok);
+    CHECK(counts.allocated == 2);
+    CHECK(at_call.freed == 2);
+  }
+}
+
+TEST_CASE("in a strand an AnyAsyncExecutor takes one piece of the handler's memory") {
+  net::io_context io;
+  const AnyAsyncExecutor<absl::Status()> call =
+      Stack(Five(), Timeout(2s)).AroundAsync(Posting(io), io);
+  for (int i = 0; i < 10; ++i) {
+    Counts counts;
+    Counts at_call;
+    bool ok = false;
+    const auto strand = net::make_strand(io);
+    call(Handler<std::decay_t<decltype(strand)>>{strand, &counts, &at_call, &ok});
+    io.restart();
+    io.run();
+    CHECK(ok);
+    CHECK(counts.allocated == 1);
+    CHECK(at_call.freed == 1);
+  }
 }
 
 }  // namespace
