@@ -17,12 +17,12 @@
 namespace holdfast::http {
 namespace {
 
-using Response = absl::StatusOr<httplib::Response>;
+using Result = absl::StatusOr<httplib::Response>;
 
 struct Check {
-  std::function<RetryDecision(const Call&, const Response&)> check;
+  std::function<RetryDecision(const Call&, const Result&)> check;
 
-  RetryDecision operator()(const Call& call, const Response& response) const {
+  RetryDecision operator()(const Call& call, const Result& response) const {
     return check ? check(call, response) : RetryDecision(RetryTransient()(call, response));
   }
 };

@@ -6,22 +6,13 @@
 #include <array>
 #include <cerrno>
 
+#include "src/http/net/system_call.h"
+
 namespace holdfast::http::internal {
 namespace {
 
 // A head and a chunk of a body with its frame are five.
 constexpr std::size_t kParts = 16;
-
-bool WouldBlock(int error) { return error == EAGAIN || error == EWOULDBLOCK; }
-
-// Calls `operation` until no signal interrupts it.
-template <class F>
-ssize_t Uninterrupted(const F& operation) {
-  for (;;) {
-    const ssize_t result = operation();
-    if (result >= 0 || errno != EINTR) return result;
-  }
-}
 
 }  // namespace
 

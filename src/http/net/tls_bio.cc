@@ -7,21 +7,9 @@
 #include <cerrno>
 #include <utility>
 
+#include "src/http/net/system_call.h"
+
 namespace holdfast::http::internal {
-namespace {
-
-bool WouldBlock(int error) { return error == EAGAIN || error == EWOULDBLOCK; }
-
-// Calls `operation` until no signal interrupts it.
-template <class F>
-ssize_t Uninterrupted(const F& operation) {
-  for (;;) {
-    const ssize_t result = operation();
-    if (result >= 0 || errno != EINTR) return result;
-  }
-}
-
-}  // namespace
 
 TlsBio::TlsBio(Descriptor socket, std::optional<SocketList::Entry> listed)
     : listed_(std::move(listed)), socket_(std::move(socket)) {
