@@ -28,7 +28,8 @@ struct Said {
   Fields fields = {};
   Fields trailers = {};
   int minor_version = 1;
-  // A head that ends the message, interim or not, has fields of a body.
+  // A head without a body has fields of one: an interim one, or one that ends the message.
+  bool interim_body = false;
   bool ignored_body = false;
 };
 
@@ -68,9 +69,10 @@ void Listen(R& reader, std::string_view bytes, Said& said) {
     said.minor_version = reader.minor_version();
     if constexpr (std::is_same_v<R, ResponseReader>) {
       const int status = reader.status();
-      const bool bodiless = status < 200 || status == 204 || status == 304;
+      const bool bodiless = status == 204 || status == 304;
       const bool speaks_of_one =
           Has(said.fields, "Content-Length") || Has(said.fields, "Transfer-Encoding");
+      said.interim_body = said.interim_body || (status < 200 && speaks_of_one);
       said.ignored_body = said.ignored_body || (bodiless && speaks_of_one);
     } else {
       said.method = reader.method();
@@ -104,7 +106,7 @@ const char* WhyRefused(const Sent& sent, const Said& said) {
     return "it knows 34 methods; any token is one (RFC 9110, 9.1)";
   }
   // To HEAD, it skips a body.
-  if (said.ignored_body && sent.method != "HEAD") {
+  if (said.interim_body || (said.ignored_body && sent.method != "HEAD")) {
     return "1xx, 204 and 304 have no body whatever they say (RFC 9112, 6.3, rule 1)";
   }
   if (HasLongerThan(said.fields, "Transfer-Encoding")) {

@@ -181,9 +181,9 @@ TEST_CASE("each trip while refused calls come back doubles the time that the nex
   const auto [trips, spread] =
       GENERATE(table<int, Duration>({{1, 8s}, {2, 16s}, {3, 24s}, {4, 32s}, {8, 64s}}));
   CAPTURE(trips);  // three times 8 s after three trips: the trouble has lasted no longer
-  const Duration longest = LongestWait([trips = trips](Tripping& breaker) {
+  const Duration longest = LongestWait([count = trips](Tripping& breaker) {
     breaker.Record(Outcome::kFailure);
-    for (int i = 1; i < trips; ++i) {
+    for (int i = 1; i < count; ++i) {
       breaker.Probe(Outcome::kSuccess);
       breaker.Record(Outcome::kFailure);
     }
