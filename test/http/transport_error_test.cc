@@ -11,6 +11,7 @@
 #include "test/http/fault_server.h"
 #include "test/http/test_server.h"
 #include "test/support/catch.h"
+#include "test/support/sanitizers.h"
 
 // What goes wrong comes back as a status that says which.
 
@@ -125,13 +126,7 @@ TEST_CASE("a host that doesn't answer is given up after connect_timeout") {
   CHECK_THAT(Message(status), StartsWith("http://" + hole.Host() + ": not connected in time"));
 }
 
-// UBSan's look at the type behind a pointer needs a descriptor of its own.
-#if defined(__has_feature)
-#define HOLDFAST_HAS_FEATURE(feature) __has_feature(feature)
-#else
-#define HOLDFAST_HAS_FEATURE(feature) 0
-#endif
-#if !HOLDFAST_HAS_FEATURE(undefined_behavior_sanitizer)
+#if !HOLDFAST_NEEDS_DESCRIPTORS
 TEST_CASE("no file descriptor left") {
   const Listener listener(1);
   const Transport transport("http://" + listener.Host());
@@ -151,7 +146,7 @@ TEST_CASE("no file descriptor left") {
 
 TEST_CASE("a connection that is lost, or silent for longer than read_timeout") {
   const auto [script, reason] = GENERATE(table<FaultServer::Script, std::string>({
-      {[](const Peer&) {}, "the connection was lost before a response came"},
+      {[](const Peer&) {}, "before a response came"},  // with FIN or RST
       {[](const Peer& peer) {
          peer.ReadRequest();
          peer.ResetAtEnd();
@@ -171,7 +166,8 @@ TEST_CASE("a connection that is lost, or silent for longer than read_timeout") {
   const absl::Status status = Get(transport);
   CHECK(status.code() == Code::kUnavailable);
   CHECK(TransportErrorOf(status) == TransportError::kOutcomeUnknown);
-  CHECK_THAT(Message(status), StartsWith("http://" + server.Host() + ": " + reason));
+  CHECK_THAT(Message(status),
+             StartsWith("http://" + server.Host() + ": ") && ContainsSubstring(reason));
   CHECK(transport.stats().idle == 0);
 }
 
