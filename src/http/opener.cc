@@ -92,6 +92,9 @@ absl::StatusOr<Connected> Opener::Tunnel(Connected connected, const Limits& limi
   Exchange exchange(request, options);
   const DriveLimits bounds = {.deadline = limits.step};
   const DriveResult driven = Drive(stream, exchange, bounds, limits.stop);
+  if (driven.end == DriveEnd::kFailed) {
+    return CannotWait(route_, driven.error, TransportError::kConnect);
+  }
   Interrupt(exchange, driven.end);
   if (driven.end == DriveEnd::kDeadline && ReadClock(nullptr) >= limits.deadline) {
     return DeadlineExceeded(route_, TransportError::kConnect);

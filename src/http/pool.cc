@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <chrono>
+#include <cstddef>
 #include <iterator>
 #include <utility>
 
@@ -112,16 +113,17 @@ std::vector<Pool::Idle> Pool::TakeExpired(TimePoint now, TimePoint& next) {
     return expired;  // another visit, which comes later, took over from this one
   visited_at_ = TimePoint::max();
   expired.reserve(idle_.size());
-  std::deque<Idle> kept;
-  for (Idle& idle : idle_) {
-    if (idle.until <= now) {
-      expired.push_back(std::move(idle));
+  std::size_t kept = 0;
+  for (std::size_t i = 0; i < idle_.size(); ++i) {
+    if (idle_[i].until <= now) {
+      expired.push_back(std::move(idle_[i]));
     } else {
-      next = std::min(next, idle.until);
-      kept.push_back(std::move(idle));
+      next = std::min(next, idle_[i].until);
+      if (kept != i) idle_[kept] = std::move(idle_[i]);
+      ++kept;
     }
   }
-  idle_ = std::move(kept);
+  idle_.erase(idle_.begin() + static_cast<std::ptrdiff_t>(kept), idle_.end());
   visited_at_ = next;
   return expired;
 }

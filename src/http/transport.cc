@@ -106,7 +106,12 @@ absl::StatusOr<Response> Send(internal::Pool& pool, const httplib::Request& requ
                                       Effect::kUnanswered) == Rerun::kMay;
   if (!again) return response;
   internal::Sending anew(pool, internal::FromHttplib(request), attempt);
-  return SendAnew(pool, anew, running, limits);
+  auto second = SendAnew(pool, anew, running, limits);
+  if (second.ok() || sending.unsent()) return second;
+  // The server may have acted on what it was sent first.
+  const auto kind = TransportErrorOf(second.status());
+  if (kind == TransportError::kMalformed || kind == TransportError::kPartialResponse) return second;
+  return WithTransportError(second.status(), TransportError::kOutcomeUnknown);
 }
 
 absl::StatusOr<httplib::Response> Exchange(internal::Pool& pool, const httplib::Request& request,
