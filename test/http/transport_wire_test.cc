@@ -21,6 +21,7 @@
 #include "holdfast/retry/retry.h"
 #include "holdfast/stack/stack.h"
 #include "src/http/exchange/exchange.h"
+#include "test/http/descriptors.h"
 #include "test/http/fault_server.h"
 #include "test/http/test_server.h"
 #include "test/http/wire/cases.h"
@@ -30,7 +31,7 @@ namespace holdfast::http {
 namespace {
 
 using namespace std::chrono_literals;  // NOLINT(google-build-using-namespace)
-using test::ContainsSubstring;
+using test::Eventually;
 using test::FaultServer;
 using test::kHello;
 using test::MakeRequest;
@@ -63,15 +64,6 @@ std::string Gzip(std::string_view text) {
 std::string WithLength(const std::string& fields, const std::string& body) {
   return "HTTP/1.1 200 OK\r\n" + fields + "Content-Length: " + std::to_string(body.size()) +
          "\r\n\r\n" + body;
-}
-
-template <class Condition>
-bool Eventually(Condition condition) {
-  for (int i = 0; i < 2000; ++i) {
-    if (condition()) return true;
-    std::this_thread::sleep_for(5ms);  // only until what another thread does is seen
-  }
-  return false;
 }
 
 // What the exchange without I/O says of `bytes` and the end of the connection after them.
