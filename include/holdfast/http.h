@@ -11,6 +11,8 @@
 #define HOLDFAST_HTTP_H_
 
 #include "holdfast/holdfast.h"                      // IWYU pragma: export
+#include "holdfast/http/headers.h"                  // IWYU pragma: export
+#include "holdfast/http/message.h"                  // IWYU pragma: export
 #include "holdfast/http/multipart.h"                // IWYU pragma: export
 #include "holdfast/http/repeatable.h"               // IWYU pragma: export
 #include "holdfast/http/request.h"                  // IWYU pragma: export

@@ -1,4 +1,4 @@
-#include "src/http/headers.h"
+#include "holdfast/http/headers.h"
 
 #include <algorithm>
 #include <iterator>

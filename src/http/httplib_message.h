@@ -4,7 +4,7 @@
 
 #include <httplib.h>
 
-#include "src/http/message.h"
+#include "holdfast/http/message.h"
 
 namespace holdfast::http::internal {
 

@@ -6,9 +6,9 @@
 #include <absl/status/statusor.h>
 
 #include "holdfast/base/time.h"
+#include "holdfast/http/message.h"
 #include "src/http/connection.h"
 #include "src/http/exchange/exchange.h"
-#include "src/http/message.h"
 #include "src/http/net/waiting.h"
 #include "src/http/pool.h"
 

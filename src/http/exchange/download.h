@@ -8,9 +8,9 @@
 #include <memory>
 #include <string_view>
 
+#include "holdfast/http/message.h"
 #include "holdfast/http/wire/reader.h"
 #include "src/http/coding/content_decoder.h"
-#include "src/http/message.h"
 
 namespace holdfast::http::internal {
 

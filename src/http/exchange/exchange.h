@@ -11,11 +11,11 @@
 #include <string>
 #include <string_view>
 
+#include "holdfast/http/message.h"
 #include "holdfast/http/transport_error.h"
 #include "holdfast/http/wire/message.h"
 #include "src/http/exchange/download.h"
 #include "src/http/exchange/upload.h"
-#include "src/http/message.h"
 
 namespace holdfast::http::internal {
 

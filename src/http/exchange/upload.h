@@ -12,9 +12,9 @@
 #include <string>
 #include <string_view>
 
+#include "holdfast/http/message.h"
 #include "holdfast/http/wire/message.h"
 #include "holdfast/http/wire/writer.h"
-#include "src/http/message.h"
 
 namespace holdfast::http::internal {
 

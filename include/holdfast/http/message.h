@@ -3,8 +3,8 @@
 //   holdfast::http::Request request = {.method = "PUT", .target = "/orders/7"};
 //   request.headers.Set("Content-Type", "application/json");
 //   request.body = "{}";
-#ifndef HOLDFAST_SRC_HTTP_MESSAGE_H_
-#define HOLDFAST_SRC_HTTP_MESSAGE_H_
+#ifndef HOLDFAST_HTTP_MESSAGE_H_
+#define HOLDFAST_HTTP_MESSAGE_H_
 
 #include <cstdint>
 #include <functional>
@@ -12,7 +12,7 @@
 #include <string>
 #include <string_view>
 
-#include "src/http/headers.h"
+#include "holdfast/http/headers.h"
 
 namespace holdfast::http {
 
@@ -79,4 +79,4 @@ struct Request {
 
 }  // namespace holdfast::http
 
-#endif  // HOLDFAST_SRC_HTTP_MESSAGE_H_
+#endif  // HOLDFAST_HTTP_MESSAGE_H_

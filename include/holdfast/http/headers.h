@@ -3,8 +3,8 @@
 //   holdfast::http::Headers headers = {{"Accept", "text/html"}, {"Cookie", "a=1"}};
 //   headers.Add("Cookie", "b=2");
 //   const std::optional<std::string_view> first = headers.Find("cookie");  // "a=1"
-#ifndef HOLDFAST_SRC_HTTP_HEADERS_H_
-#define HOLDFAST_SRC_HTTP_HEADERS_H_
+#ifndef HOLDFAST_HTTP_HEADERS_H_
+#define HOLDFAST_HTTP_HEADERS_H_
 
 #include <cstddef>
 #include <initializer_list>
@@ -57,4 +57,4 @@ class Headers {
 
 }  // namespace holdfast::http
 
-#endif  // HOLDFAST_SRC_HTTP_HEADERS_H_
+#endif  // HOLDFAST_HTTP_HEADERS_H_
