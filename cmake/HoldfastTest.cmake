@@ -61,6 +61,8 @@ function(holdfast_test name)
   endif()
   set(target holdfast_${name}_tests)
   add_executable(${target} ${sources})
+  # Each has a namespace of its own. Few at once, since who works on a test waits for all of them.
+  set_target_properties(${target} PROPERTIES UNITY_BUILD "${HOLDFAST_UNITY_TESTS}" UNITY_BUILD_BATCH_SIZE 5)
   target_include_directories(${target} PRIVATE "${PROJECT_SOURCE_DIR}")
   target_link_libraries(${target} PRIVATE ${arg_LIBS} Catch2::Catch2WithMain)
   holdfast_test_headers()

@@ -1,10 +1,10 @@
 # Compiles every ```cpp block of a Markdown file: what a README shows must work as it stands.
 #
-# holdfast_readme_snippets(<markdown> LIBS ...) takes each block for a whole translation unit and
-# links the ones that have a main.
+# holdfast_readme_snippets(<markdown> LIBS ... HEADERS <target>) takes each block for a whole
+# translation unit and links the ones that have a main; they use the precompiled headers of <target>.
 
 function(holdfast_readme_snippets markdown)
-  cmake_parse_arguments(PARSE_ARGV 1 arg "" "" "LIBS")
+  cmake_parse_arguments(PARSE_ARGV 1 arg "" "HEADERS" "LIBS")
   cmake_path(GET markdown FILENAME name)
   cmake_path(GET markdown STEM LAST_ONLY prefix)
   string(TOLOWER ${prefix} prefix)
@@ -48,6 +48,7 @@ function(holdfast_readme_snippets markdown)
       add_library(${target} OBJECT "${file}")
     endif()
     target_link_libraries(${target} PRIVATE ${arg_LIBS})
+    target_precompile_headers(${target} REUSE_FROM ${arg_HEADERS})
   endwhile()
 endfunction()
 

@@ -10,7 +10,7 @@
 #include "test/support/allocations.h"
 #include "test/support/catch.h"
 
-namespace holdfast {
+namespace holdfast::alloc_test {
 namespace {
 
 using namespace std::chrono_literals;
@@ -125,4 +125,4 @@ TEST_CASE("a reservation that there is no memory for takes no tokens") {
 }
 
 }  // namespace
-}  // namespace holdfast
+}  // namespace holdfast::alloc_test

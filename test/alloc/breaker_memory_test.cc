@@ -11,7 +11,7 @@
 #include "test/support/breaker.h"
 #include "test/support/catch.h"
 
-namespace holdfast {
+namespace holdfast::breaker_memory_test {
 namespace {
 
 using namespace std::chrono_literals;
@@ -92,4 +92,4 @@ TEST_CASE("without memory an Update changes nothing, and one that is prepared ne
 }
 
 }  // namespace
-}  // namespace holdfast
+}  // namespace holdfast::breaker_memory_test

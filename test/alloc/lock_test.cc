@@ -22,7 +22,7 @@ extern "C" int pthread_mutex_lock(pthread_mutex_t* mutex) noexcept {
   return real(mutex);
 }
 
-namespace holdfast {
+namespace holdfast::lock_test {
 namespace {
 
 using namespace std::chrono_literals;
@@ -123,4 +123,4 @@ TEST_CASE("a success through a stack with a throttle and a breaker takes no lock
 }
 
 }  // namespace
-}  // namespace holdfast
+}  // namespace holdfast::lock_test

@@ -7,7 +7,7 @@
 #include "test/support/allocations.h"
 #include "test/support/catch.h"
 
-namespace holdfast {
+namespace holdfast::update_memory_test {
 namespace {
 
 using namespace std::chrono_literals;  // NOLINT(google-build-using-namespace)
@@ -49,4 +49,4 @@ TEST_CASE("what an object has prepared it changes without memory") {
 }
 
 }  // namespace
-}  // namespace holdfast
+}  // namespace holdfast::update_memory_test

@@ -23,7 +23,7 @@
 #include "test/asio/support/service.h"
 #include "test/support/catch.h"
 
-namespace holdfast {
+namespace holdfast::any_async_executor_test {
 namespace {
 
 using namespace std::chrono_literals;
@@ -640,4 +640,4 @@ TEST_CASE("in the system's threads each call has a strand") {
 }
 
 }  // namespace
-}  // namespace holdfast
+}  // namespace holdfast::any_async_executor_test

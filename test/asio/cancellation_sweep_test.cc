@@ -15,7 +15,7 @@
 #include "test/asio/support/service.h"
 #include "test/support/catch.h"
 
-namespace holdfast {
+namespace holdfast::cancellation_sweep_test {
 namespace {
 
 using namespace std::chrono_literals;
@@ -299,4 +299,4 @@ TEST_CASE("a signal may go away before the call does, and after") {
 }
 
 }  // namespace
-}  // namespace holdfast
+}  // namespace holdfast::cancellation_sweep_test

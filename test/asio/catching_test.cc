@@ -18,7 +18,7 @@
 #include "test/asio/support/net.h"
 #include "test/support/catch.h"
 
-namespace holdfast {
+namespace holdfast::catching_test {
 namespace {
 
 using namespace std::chrono_literals;
@@ -230,4 +230,4 @@ TEST_CASE("error codes of Asio are statuses") {
 }
 
 }  // namespace
-}  // namespace holdfast
+}  // namespace holdfast::catching_test

@@ -19,7 +19,7 @@
 #include "test/asio/support/net.h"
 #include "test/support/catch.h"
 
-namespace holdfast {
+namespace holdfast::defects_test {
 namespace {
 
 using namespace std::chrono_literals;
@@ -176,4 +176,4 @@ TEST_CASE("a result that throws when it is taken is an exception of the attempt"
 }
 
 }  // namespace
-}  // namespace holdfast
+}  // namespace holdfast::defects_test

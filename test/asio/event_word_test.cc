@@ -10,7 +10,7 @@
 
 #include "test/support/catch.h"
 
-namespace holdfast::internal {
+namespace holdfast::internal::event_word_test {
 namespace {
 
 using Events = EventWord::Events;
@@ -114,4 +114,4 @@ TEST_CASE("threads that raise events work one at a time, and no event is lost") 
 }
 
 }  // namespace
-}  // namespace holdfast::internal
+}  // namespace holdfast::internal::event_word_test

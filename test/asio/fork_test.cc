@@ -14,7 +14,7 @@
 
 // A context on both sides of a fork().
 
-namespace holdfast {
+namespace holdfast::fork_test {
 namespace {
 
 using namespace std::chrono_literals;
@@ -62,4 +62,4 @@ TEST_CASE("a deadline is kept in a child whose context was told of the fork, and
 }
 
 }  // namespace
-}  // namespace holdfast
+}  // namespace holdfast::fork_test

@@ -16,7 +16,7 @@
 #include "test/asio/support/service.h"
 #include "test/support/catch.h"
 
-namespace holdfast {
+namespace holdfast::misbehaviour_test {
 namespace {
 
 using namespace std::chrono_literals;
@@ -287,4 +287,4 @@ TEST_CASE("a strand that is busy does not hold up the timers of others") {
 }
 
 }  // namespace
-}  // namespace holdfast
+}  // namespace holdfast::misbehaviour_test

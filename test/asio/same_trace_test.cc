@@ -26,7 +26,7 @@
 #include "test/support/catch.h"
 #include "test/support/serial_clock.h"
 
-namespace holdfast::testing {
+namespace holdfast::testing::same_trace_test {
 namespace {
 
 using namespace std::chrono_literals;
@@ -402,4 +402,4 @@ TEST_CASE("the three drivers decide alike", "[same_trace]") {
 }
 
 }  // namespace
-}  // namespace holdfast::testing
+}  // namespace holdfast::testing::same_trace_test

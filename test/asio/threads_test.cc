@@ -17,7 +17,7 @@
 #include "test/asio/support/net.h"
 #include "test/support/catch.h"
 
-namespace holdfast {
+namespace holdfast::threads_test {
 namespace {
 
 using namespace std::chrono_literals;
@@ -307,4 +307,4 @@ TEST_CASE("a context may end while other threads wake its calls") {
 }
 
 }  // namespace
-}  // namespace holdfast
+}  // namespace holdfast::threads_test

@@ -21,7 +21,7 @@
 #include "test/asio/support/service.h"
 #include "test/support/catch.h"
 
-namespace holdfast {
+namespace holdfast::tokens_test {
 namespace {
 
 using namespace std::chrono_literals;
@@ -497,4 +497,4 @@ TEST_CASE("what is thrown reaches the handler once, with every permit back") {
 }
 
 }  // namespace
-}  // namespace holdfast
+}  // namespace holdfast::tokens_test

@@ -11,7 +11,7 @@
 
 #include "test/support/catch.h"
 
-namespace holdfast {
+namespace holdfast::backoff_test {
 namespace {
 
 using namespace std::chrono_literals;
@@ -160,4 +160,4 @@ TEST_CASE("a backoff refuses options that make no sense") {
 }
 
 }  // namespace
-}  // namespace holdfast
+}  // namespace holdfast::backoff_test

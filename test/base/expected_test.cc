@@ -13,7 +13,7 @@
 #include "holdfast/testing.h"
 #include "test/support/catch.h"
 
-namespace holdfast {
+namespace holdfast::expected_test {
 namespace {
 
 TEST_CASE("std::expected is a result") {
@@ -36,6 +36,6 @@ TEST_CASE("std::expected is a result") {
 }
 
 }  // namespace
-}  // namespace holdfast
+}  // namespace holdfast::expected_test
 
 #endif

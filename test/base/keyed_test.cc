@@ -23,7 +23,7 @@
 #include "test/support/catch.h"
 #include "test/support/threads.h"
 
-namespace holdfast::internal {
+namespace holdfast::internal::keyed_test {
 namespace {
 
 using namespace std::chrono_literals;
@@ -488,4 +488,4 @@ TEST_CASE("threads get, forget and update objects, and none that is busy or held
 }
 
 }  // namespace
-}  // namespace holdfast::internal
+}  // namespace holdfast::internal::keyed_test

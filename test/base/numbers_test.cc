@@ -7,7 +7,7 @@
 #include "holdfast/base/time.h"
 #include "test/support/catch.h"
 
-namespace holdfast::internal {
+namespace holdfast::internal::numbers_test {
 namespace {
 
 TEST_CASE("a quotient is rounded down, whatever its sign") {
@@ -44,4 +44,4 @@ TEST_CASE("the buckets of a log-linear histogram cover all times, each narrow fo
 }
 
 }  // namespace
-}  // namespace holdfast::internal
+}  // namespace holdfast::internal::numbers_test

@@ -11,7 +11,7 @@
 #include "holdfast/testing.h"
 #include "test/support/catch.h"
 
-namespace holdfast {
+namespace holdfast::object_clock_test {
 namespace {
 
 using namespace std::chrono_literals;
@@ -163,4 +163,4 @@ TEST_CASE("in a simulation objects are on the world's clock") {
 }
 
 }  // namespace
-}  // namespace holdfast
+}  // namespace holdfast::object_clock_test

@@ -7,7 +7,7 @@
 
 #include "test/support/catch.h"
 
-namespace holdfast::internal {
+namespace holdfast::internal::options_checker_test {
 namespace {
 
 TEST_CASE("The first condition that does not hold makes the status, whatever comes after it") {
@@ -65,4 +65,4 @@ TEST_CASE("A sentence is put together for the first failure only") {
 }
 
 }  // namespace
-}  // namespace holdfast::internal
+}  // namespace holdfast::internal::options_checker_test

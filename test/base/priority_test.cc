@@ -12,7 +12,7 @@
 #include "holdfast/timeout/timeout.h"
 #include "test/support/catch.h"
 
-namespace holdfast {
+namespace holdfast::priority_test {
 namespace {
 
 TEST_CASE("A call says how much it matters to what is below, in stacks within stacks as well") {
@@ -37,4 +37,4 @@ TEST_CASE("Priorities have an order and names") {
 }
 
 }  // namespace
-}  // namespace holdfast
+}  // namespace holdfast::priority_test

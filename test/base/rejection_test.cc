@@ -14,7 +14,7 @@
 #include "holdfast/base/internal/string_view.h"
 #include "test/support/catch.h"
 
-namespace holdfast {
+namespace holdfast::rejection_test {
 namespace {
 
 TEST_CASE("a rejection says which policy refused, of what name, and why") {
@@ -135,4 +135,4 @@ TEST_CASE("a malformed payload is no rejection") {
 }
 
 }  // namespace
-}  // namespace holdfast
+}  // namespace holdfast::rejection_test

@@ -15,7 +15,7 @@
 #include "holdfast/testing.h"
 #include "test/support/catch.h"
 
-namespace holdfast {
+namespace holdfast::settings_test {
 namespace {
 
 using namespace std::chrono_literals;  // NOLINT(google-build-using-namespace)
@@ -440,4 +440,4 @@ TEST_CASE("settings change while many threads call") {
 }
 
 }  // namespace
-}  // namespace holdfast
+}  // namespace holdfast::settings_test

@@ -17,7 +17,7 @@
 #include "holdfast/base/rejection.h"
 #include "test/support/catch.h"
 
-namespace holdfast {
+namespace holdfast::thread_pool_test {
 namespace {
 
 // For what other threads are about to do; never ends if they don't.
@@ -281,4 +281,4 @@ TEST_CASE(
 }
 
 }  // namespace
-}  // namespace holdfast
+}  // namespace holdfast::thread_pool_test

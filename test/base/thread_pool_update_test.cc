@@ -13,7 +13,7 @@
 #include "test/support/catch.h"
 #include "test/support/threads.h"
 
-namespace holdfast {
+namespace holdfast::thread_pool_update_test {
 namespace {
 
 using namespace std::chrono_literals;
@@ -156,4 +156,4 @@ TEST_CASE("UpdateAll changes the pool that a Timeout walks away with") {
 }
 
 }  // namespace
-}  // namespace holdfast
+}  // namespace holdfast::thread_pool_update_test

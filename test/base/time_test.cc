@@ -6,7 +6,7 @@
 #include "holdfast/testing/fake_clock.h"
 #include "test/support/catch.h"
 
-namespace holdfast {
+namespace holdfast::time_test {
 namespace {
 
 using namespace std::chrono_literals;
@@ -53,4 +53,4 @@ TEST_CASE("a sleep ends at its time, or with the stop request") {
 }
 
 }  // namespace
-}  // namespace holdfast
+}  // namespace holdfast::time_test

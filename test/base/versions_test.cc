@@ -8,7 +8,7 @@
 
 #include "test/support/catch.h"
 
-namespace holdfast::internal {
+namespace holdfast::internal::versions_test {
 namespace {
 
 // Counts how many of it there are, and is wrong once it is destroyed.
@@ -125,4 +125,4 @@ TEST_CASE("many threads read while others replace: nobody sees a version that ha
 }
 
 }  // namespace
-}  // namespace holdfast::internal
+}  // namespace holdfast::internal::versions_test

@@ -13,7 +13,7 @@
 #include "test/support/breaker.h"
 #include "test/support/catch.h"
 
-namespace holdfast {
+namespace holdfast::breaker_by_hand_test {
 namespace {
 
 using namespace std::chrono_literals;
@@ -419,4 +419,4 @@ TEST_CASE_METHOD(Fixture, "a snapshot of no state there is changes nothing") {
 }
 
 }  // namespace
-}  // namespace holdfast
+}  // namespace holdfast::breaker_by_hand_test

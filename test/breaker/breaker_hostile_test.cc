@@ -21,7 +21,7 @@
 #include "test/support/breaker.h"
 #include "test/support/catch.h"
 
-namespace holdfast {
+namespace holdfast::breaker_hostile_test {
 namespace {
 
 using namespace std::chrono_literals;
@@ -386,4 +386,4 @@ TEST_CASE("a success from before it opened is no probe's, however many come") {
 }
 
 }  // namespace
-}  // namespace holdfast
+}  // namespace holdfast::breaker_hostile_test

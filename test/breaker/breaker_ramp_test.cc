@@ -10,7 +10,7 @@
 #include "test/support/breaker.h"
 #include "test/support/catch.h"
 
-namespace holdfast {
+namespace holdfast::breaker_ramp_test {
 namespace {
 
 using namespace std::chrono_literals;
@@ -210,4 +210,4 @@ TEST_CASE("a ramp goes on though its calls take longer than the window") {
 }
 
 }  // namespace
-}  // namespace holdfast
+}  // namespace holdfast::breaker_ramp_test

@@ -13,7 +13,7 @@
 #include "test/support/breaker.h"
 #include "test/support/catch.h"
 
-namespace holdfast {
+namespace holdfast::breaker_recovery_test {
 namespace {
 
 using namespace std::chrono_literals;
@@ -313,4 +313,4 @@ TEST_CASE("a backoff of the user's own may ask the breaker that asks for its ope
 }
 
 }  // namespace
-}  // namespace holdfast
+}  // namespace holdfast::breaker_recovery_test

@@ -14,7 +14,7 @@
 #include "test/support/breaker.h"
 #include "test/support/catch.h"
 
-namespace holdfast {
+namespace holdfast::breaker_window_test {
 namespace {
 
 using namespace std::chrono_literals;
@@ -416,4 +416,4 @@ TEST_CASE("a window may last until the end of time") {
 }
 
 }  // namespace
-}  // namespace holdfast
+}  // namespace holdfast::breaker_window_test

@@ -18,7 +18,7 @@
 #include "test/support/breaker.h"
 #include "test/support/catch.h"
 
-namespace holdfast {
+namespace holdfast::circuit_break_test {
 namespace {
 
 using namespace std::chrono_literals;
@@ -378,4 +378,4 @@ TEST_CASE("what the caller stopped is ignored, whatever a classifier would say o
 }
 
 }  // namespace
-}  // namespace holdfast
+}  // namespace holdfast::circuit_break_test

@@ -19,7 +19,7 @@
 #include "test/support/catch.h"
 #include "test/support/rapidcheck.h"
 
-namespace holdfast {
+namespace holdfast::circuit_breaker_model_test {
 namespace {
 
 using namespace std::chrono_literals;
@@ -616,4 +616,4 @@ TEST_CASE("a breaker does what the model does, whatever is done to it") {
 }
 
 }  // namespace
-}  // namespace holdfast
+}  // namespace holdfast::circuit_breaker_model_test

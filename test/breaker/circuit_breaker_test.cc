@@ -14,7 +14,7 @@
 #include "test/support/catch.h"
 #include "test/support/threads.h"
 
-namespace holdfast {
+namespace holdfast::circuit_breaker_test {
 namespace {
 
 using namespace std::chrono_literals;
@@ -381,4 +381,4 @@ TEST_CASE("threads that only succeed are all counted") {
 }
 
 }  // namespace
-}  // namespace holdfast
+}  // namespace holdfast::circuit_breaker_test

@@ -16,7 +16,7 @@
 #include "test/support/catch.h"
 #include "test/support/threads.h"
 
-namespace holdfast {
+namespace holdfast::circuit_breaker_threads_test {
 namespace {
 
 using namespace std::chrono_literals;
@@ -236,4 +236,4 @@ TEST_CASE("no success is lost where a fixed window ends and the run goes on") {
 }
 
 }  // namespace
-}  // namespace holdfast
+}  // namespace holdfast::circuit_breaker_threads_test

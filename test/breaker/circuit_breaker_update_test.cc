@@ -25,7 +25,7 @@
 #include "test/support/catch.h"
 #include "test/support/threads.h"
 
-namespace holdfast {
+namespace holdfast::circuit_breaker_update_test {
 namespace {
 
 using namespace std::chrono_literals;
@@ -503,4 +503,4 @@ TEST_CASE(
 }
 
 }  // namespace
-}  // namespace holdfast
+}  // namespace holdfast::circuit_breaker_update_test

@@ -15,7 +15,7 @@
 #include "holdfast/testing/fake_clock.h"
 #include "test/support/catch.h"
 
-namespace holdfast {
+namespace holdfast::keyed_circuit_break_test {
 namespace {
 
 using namespace std::chrono_literals;
@@ -214,4 +214,4 @@ TEST_CASE("breakers by key are made in place, and are never null") {
 }
 
 }  // namespace
-}  // namespace holdfast
+}  // namespace holdfast::keyed_circuit_break_test

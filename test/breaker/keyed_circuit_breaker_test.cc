@@ -21,7 +21,7 @@
 #include "test/support/catch.h"
 #include "test/support/threads.h"
 
-namespace holdfast {
+namespace holdfast::keyed_circuit_breaker_test {
 namespace {
 
 using namespace std::chrono_literals;
@@ -584,4 +584,4 @@ TEST_CASE("a breaker that opens while another thread looks at it is not forgotte
 }
 
 }  // namespace
-}  // namespace holdfast
+}  // namespace holdfast::keyed_circuit_breaker_test

@@ -25,7 +25,7 @@
 #include "test/support/rapidcheck.h"
 #include "test/support/threads.h"
 
-namespace holdfast {
+namespace holdfast::keyed_circuit_breaker_update_test {
 namespace {
 
 using namespace std::chrono_literals;
@@ -355,4 +355,4 @@ TEST_CASE("threads come with keys while their options change, and no call is los
 }
 
 }  // namespace
-}  // namespace holdfast
+}  // namespace holdfast::keyed_circuit_breaker_update_test

@@ -14,7 +14,7 @@
 #include "test/support/breaker.h"
 #include "test/support/catch.h"
 
-namespace holdfast {
+namespace holdfast::trip_rule_test {
 namespace {
 
 using namespace std::chrono_literals;
@@ -284,4 +284,4 @@ TEST_CASE("a slow call that is ignored asks no rule") {
 }
 
 }  // namespace
-}  // namespace holdfast
+}  // namespace holdfast::trip_rule_test

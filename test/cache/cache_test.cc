@@ -24,7 +24,7 @@
 #include "holdfast/testing.h"
 #include "test/support/catch.h"
 
-namespace holdfast {
+namespace holdfast::cache_test {
 namespace {
 
 using namespace std::chrono_literals;
@@ -325,4 +325,4 @@ TEST_CASE("threads that ask for a few keys, give up and erase") {
 }
 
 }  // namespace
-}  // namespace holdfast
+}  // namespace holdfast::cache_test

@@ -16,7 +16,7 @@
 #include "holdfast/testing.h"
 #include "test/support/catch.h"
 
-namespace holdfast {
+namespace holdfast::cache_world_test {
 namespace {
 
 using namespace std::chrono_literals;
@@ -401,4 +401,4 @@ TEST_CASE("a service that was slow for a while is not kept down by those who wai
 }
 
 }  // namespace
-}  // namespace holdfast
+}  // namespace holdfast::cache_world_test

@@ -13,7 +13,7 @@
 #include "holdfast/cache/cache.h"
 #include "test/support/catch.h"
 
-namespace holdfast {
+namespace holdfast::result_cache_test {
 namespace {
 
 using namespace std::chrono_literals;
@@ -95,4 +95,4 @@ TEST_CASE("a cache refuses options that make no sense") {
 }
 
 }  // namespace
-}  // namespace holdfast
+}  // namespace holdfast::result_cache_test

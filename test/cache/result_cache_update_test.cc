@@ -23,7 +23,7 @@
 #include "test/support/rapidcheck.h"
 #include "test/support/threads.h"
 
-namespace holdfast {
+namespace holdfast::result_cache_update_test {
 namespace {
 
 using namespace std::chrono_literals;
@@ -385,4 +385,4 @@ TEST_CASE("UpdateAll changes a cache with what else is in its stack, or neither"
 }
 
 }  // namespace
-}  // namespace holdfast
+}  // namespace holdfast::result_cache_update_test

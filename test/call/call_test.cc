@@ -15,7 +15,7 @@
 #include "holdfast/stack/stack.h"
 #include "test/support/catch.h"
 
-namespace holdfast {
+namespace holdfast::call_test {
 namespace {
 
 using namespace std::chrono_literals;
@@ -166,4 +166,4 @@ TEST_CASE("FromRequest makes functions of a call from those of a request") {
 }
 
 }  // namespace
-}  // namespace holdfast
+}  // namespace holdfast::call_test

@@ -17,7 +17,7 @@
 #include "holdfast/timeout/timeout.h"
 #include "test/support/catch.h"
 
-namespace holdfast {
+namespace holdfast::adaptive_limit_test {
 namespace {
 
 using namespace std::chrono_literals;
@@ -250,4 +250,4 @@ TEST_CASE("an adaptive limit says what it is") {
 }
 
 }  // namespace
-}  // namespace holdfast
+}  // namespace holdfast::adaptive_limit_test

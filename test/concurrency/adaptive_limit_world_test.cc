@@ -7,7 +7,7 @@
 #include "test/support/adaptive_scene.h"
 #include "test/support/catch.h"
 
-namespace holdfast {
+namespace holdfast::adaptive_limit_world_test {
 namespace {
 
 using namespace std::chrono_literals;
@@ -130,4 +130,4 @@ TEST_CASE("the service is kept busy while the limit is held down to measure") {
 }
 
 }  // namespace
-}  // namespace holdfast
+}  // namespace holdfast::adaptive_limit_world_test

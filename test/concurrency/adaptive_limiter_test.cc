@@ -20,7 +20,7 @@
 #include "holdfast/testing/fake_clock.h"
 #include "test/support/catch.h"
 
-namespace holdfast {
+namespace holdfast::adaptive_limiter_test {
 namespace {
 
 using namespace std::chrono_literals;
@@ -291,4 +291,4 @@ TEST_CASE("calls that take no time move the limit as any others") {
 }
 
 }  // namespace
-}  // namespace holdfast
+}  // namespace holdfast::adaptive_limiter_test

@@ -8,7 +8,7 @@
 #include "test/support/catch.h"
 #include "test/support/threads.h"
 
-namespace holdfast {
+namespace holdfast::adaptive_limiter_threads_test {
 namespace {
 
 using namespace std::chrono_literals;
@@ -43,4 +43,4 @@ TEST_CASE("threads that come and go keep to the limit, and leave nothing behind"
 }
 
 }  // namespace
-}  // namespace holdfast
+}  // namespace holdfast::adaptive_limiter_threads_test

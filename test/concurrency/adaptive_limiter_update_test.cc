@@ -19,7 +19,7 @@
 #include "test/support/rapidcheck.h"
 #include "test/support/threads.h"
 
-namespace holdfast {
+namespace holdfast::adaptive_limiter_update_test {
 namespace {
 
 using namespace std::chrono_literals;
@@ -380,4 +380,4 @@ TEST_CASE("UpdateAll changes an adaptive limiter with what else is in its stack,
 }
 
 }  // namespace
-}  // namespace holdfast
+}  // namespace holdfast::adaptive_limiter_update_test

@@ -14,7 +14,7 @@
 #include "holdfast/timeout/timeout.h"
 #include "test/support/catch.h"
 
-namespace holdfast {
+namespace holdfast::bulkhead_test {
 namespace {
 
 using namespace std::chrono_literals;
@@ -186,4 +186,4 @@ TEST_CASE("threads through one bulkhead never pass its limit") {
 }
 
 }  // namespace
-}  // namespace holdfast
+}  // namespace holdfast::bulkhead_test

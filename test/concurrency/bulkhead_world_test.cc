@@ -17,7 +17,7 @@
 #include "holdfast/testing.h"
 #include "test/support/catch.h"
 
-namespace holdfast::testing {
+namespace holdfast::testing::bulkhead_world_test {
 namespace {
 
 using namespace std::chrono_literals;
@@ -217,4 +217,4 @@ TEST_CASE("controlled delay keeps the goodput of a bulkhead that is asked for to
 }
 
 }  // namespace
-}  // namespace holdfast::testing
+}  // namespace holdfast::testing::bulkhead_world_test

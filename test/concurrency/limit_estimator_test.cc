@@ -8,7 +8,7 @@
 
 #include "test/support/catch.h"
 
-namespace holdfast::internal {
+namespace holdfast::internal::limit_estimator_test {
 namespace {
 
 using namespace std::chrono_literals;
@@ -228,4 +228,4 @@ TEST_CASE("a limit of one can still be measured, and grows again") {
 }
 
 }  // namespace
-}  // namespace holdfast::internal
+}  // namespace holdfast::internal::limit_estimator_test

@@ -6,7 +6,7 @@
 
 #include "test/support/catch.h"
 
-namespace holdfast::internal {
+namespace holdfast::internal::limit_sampler_test {
 namespace {
 
 using namespace std::chrono_literals;
@@ -196,4 +196,4 @@ TEST_CASE("times at the ends of time overflow nothing") {
 }
 
 }  // namespace
-}  // namespace holdfast::internal
+}  // namespace holdfast::internal::limit_sampler_test

@@ -4,7 +4,7 @@
 
 #include "test/support/catch.h"
 
-namespace holdfast::internal {
+namespace holdfast::internal::reserved_permits_test {
 namespace {
 
 using namespace std::chrono_literals;
@@ -53,4 +53,4 @@ TEST_CASE("a reservation has an effect only where calls of a lower priority come
 }
 
 }  // namespace
-}  // namespace holdfast::internal
+}  // namespace holdfast::internal::reserved_permits_test

@@ -14,7 +14,7 @@
 #include "test/support/catch.h"
 #include "test/support/rapidcheck.h"
 
-namespace holdfast {
+namespace holdfast::semaphore_model_test {
 namespace {
 
 enum class Fate { kWaiting, kServed, kExceedsCapacity, kGaveWay };
@@ -233,4 +233,4 @@ TEST_CASE("a semaphore agrees with a model of it: a million steps") {
 }
 
 }  // namespace
-}  // namespace holdfast
+}  // namespace holdfast::semaphore_model_test

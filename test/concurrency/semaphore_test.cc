@@ -14,7 +14,7 @@
 #include "holdfast/testing/fake_clock.h"
 #include "test/support/catch.h"
 
-namespace holdfast {
+namespace holdfast::semaphore_test {
 namespace {
 
 using namespace std::chrono_literals;
@@ -349,4 +349,4 @@ TEST_CASE("a queue in which one gives way to another is as old as before") {
 }
 
 }  // namespace
-}  // namespace holdfast
+}  // namespace holdfast::semaphore_test

@@ -17,7 +17,7 @@
 #include "test/support/catch.h"
 #include "test/support/threads.h"
 
-namespace holdfast {
+namespace holdfast::semaphore_update_test {
 namespace {
 
 using namespace std::chrono_literals;
@@ -138,4 +138,4 @@ TEST_CASE("threads that wait for permits while the limit changes all get theirs"
 }
 
 }  // namespace
-}  // namespace holdfast
+}  // namespace holdfast::semaphore_update_test

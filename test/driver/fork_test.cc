@@ -20,7 +20,7 @@
 
 // What was made before a fork() goes on in the child, which has but the thread that forked.
 
-namespace holdfast {
+namespace holdfast::fork_test {
 namespace {
 
 using namespace std::chrono_literals;  // NOLINT(google-build-using-namespace)
@@ -152,4 +152,4 @@ TEST_CASE("a seed repeats itself in a child, as it is asked to") {
 }
 
 }  // namespace
-}  // namespace holdfast
+}  // namespace holdfast::fork_test

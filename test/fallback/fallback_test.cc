@@ -16,7 +16,7 @@
 #include "holdfast/testing/fake_clock.h"
 #include "test/support/catch.h"
 
-namespace holdfast {
+namespace holdfast::fallback_test {
 namespace {
 
 using namespace std::chrono_literals;
@@ -111,4 +111,4 @@ TEST_CASE("what a fallback throws passes to the caller", "[fallback]") {
 }
 
 }  // namespace
-}  // namespace holdfast
+}  // namespace holdfast::fallback_test

@@ -23,7 +23,7 @@
 #include "test/support/attempts.h"
 #include "test/support/catch.h"
 
-namespace holdfast {
+namespace holdfast::hedge_test {
 namespace {
 
 using namespace std::chrono_literals;
@@ -339,4 +339,4 @@ TEST_CASE_METHOD(Fixture, "bad options are refused", "[hedge]") {
 }
 
 }  // namespace
-}  // namespace holdfast
+}  // namespace holdfast::hedge_test

@@ -38,7 +38,7 @@
 #include "test/support/catch.h"
 #include "test/support/threads.h"
 
-namespace holdfast::http {
+namespace holdfast::http::dump_story_test {
 namespace {
 
 using namespace std::chrono_literals;  // NOLINT(google-build-using-namespace)
@@ -279,4 +279,4 @@ TEST_CASE("a dump to a server that takes no connection gives up connecting in ti
 }
 
 }  // namespace
-}  // namespace holdfast::http
+}  // namespace holdfast::http::dump_story_test

@@ -26,7 +26,7 @@
 
 // A Transport on both sides of a fork().
 
-namespace holdfast::http {
+namespace holdfast::http::fork_test {
 namespace {
 
 using namespace std::chrono_literals;  // NOLINT(google-build-using-namespace)
@@ -164,4 +164,4 @@ TEST_CASE("a child closes no descriptor that has got the number of one of the pa
 }
 
 }  // namespace
-}  // namespace holdfast::http
+}  // namespace holdfast::http::fork_test

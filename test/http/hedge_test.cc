@@ -17,7 +17,7 @@
 #include "test/http/test_server.h"
 #include "test/support/catch.h"
 
-namespace holdfast::http {
+namespace holdfast::http::hedge_test {
 namespace {
 
 using namespace std::chrono_literals;  // NOLINT(google-build-using-namespace)
@@ -221,4 +221,4 @@ TEST_CASE("a receiver gets nothing once its call has returned", "[hedge]") {
 }
 
 }  // namespace
-}  // namespace holdfast::http
+}  // namespace holdfast::http::hedge_test

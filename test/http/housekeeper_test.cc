@@ -10,7 +10,7 @@
 #include "test/support/catch.h"
 #include "test/support/fork.h"
 
-namespace holdfast::http::internal {
+namespace holdfast::http::internal::housekeeper_test {
 namespace {
 
 using namespace std::chrono_literals;  // NOLINT(google-build-using-namespace)
@@ -84,4 +84,4 @@ TEST_CASE("a child of fork() has a housekeeper of its own") {
 }
 
 }  // namespace
-}  // namespace holdfast::http::internal
+}  // namespace holdfast::http::internal::housekeeper_test

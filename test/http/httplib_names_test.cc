@@ -15,7 +15,7 @@
 #include "test/http/test_server.h"
 #include "test/support/catch.h"
 
-namespace holdfast::http {
+namespace holdfast::http::httplib_names_test {
 namespace {
 
 using test::ContainsSubstring;
@@ -105,4 +105,4 @@ TEST_CASE("a callback for progress is noticed in every release") {
 }
 
 }  // namespace
-}  // namespace holdfast::http
+}  // namespace holdfast::http::httplib_names_test

@@ -7,7 +7,7 @@
 
 #include "test/support/catch.h"
 
-namespace holdfast::http::internal {
+namespace holdfast::http::internal::keep_alive_test {
 namespace {
 
 using namespace std::chrono_literals;  // NOLINT(google-build-using-namespace)
@@ -35,4 +35,4 @@ TEST_CASE("Keep-Alive says how long and how often a connection can be used") {
 }
 
 }  // namespace
-}  // namespace holdfast::http::internal
+}  // namespace holdfast::http::internal::keep_alive_test

@@ -15,7 +15,7 @@
 #include "test/http/tls_server.h"
 #include "test/support/catch.h"
 
-namespace holdfast::http {
+namespace holdfast::http::mitmproxy_test {
 namespace {
 
 using namespace std::chrono_literals;  // NOLINT(google-build-using-namespace)
@@ -134,4 +134,4 @@ TEST_CASE("mitmproxy breaks answers within TLS") {
 }
 
 }  // namespace
-}  // namespace holdfast::http
+}  // namespace holdfast::http::mitmproxy_test

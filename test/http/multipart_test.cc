@@ -8,7 +8,7 @@
 #include "test/http/test_server.h"
 #include "test/support/catch.h"
 
-namespace holdfast::http {
+namespace holdfast::http::multipart_test {
 namespace {
 
 using Items = std::vector<FormItem>;
@@ -127,4 +127,4 @@ TEST_CASE("anything with the four members is an item") {
 }
 
 }  // namespace
-}  // namespace holdfast::http
+}  // namespace holdfast::http::multipart_test

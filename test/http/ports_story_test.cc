@@ -24,7 +24,7 @@
 #include "test/http/test_server.h"
 #include "test/support/catch.h"
 
-namespace holdfast::http {
+namespace holdfast::http::ports_story_test {
 namespace {
 
 using test::ContainsSubstring;
@@ -172,4 +172,4 @@ TEST_CASE("a transport that is shared does not use up the local ports") {
 }
 
 }  // namespace
-}  // namespace holdfast::http
+}  // namespace holdfast::http::ports_story_test

@@ -9,7 +9,7 @@
 #include "test/http/test_server.h"
 #include "test/support/catch.h"
 
-namespace holdfast::http {
+namespace holdfast::http::repeatable_test {
 namespace {
 
 using test::MakeRequest;
@@ -129,4 +129,4 @@ TEST_CASE("where nobody knows how far an answer came, no receiver gets a second"
 }
 
 }  // namespace
-}  // namespace holdfast::http
+}  // namespace holdfast::http::repeatable_test

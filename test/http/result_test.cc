@@ -16,7 +16,7 @@
 #include "holdfast/http/transport_error.h"
 #include "test/support/catch.h"
 
-namespace holdfast::http {
+namespace holdfast::http::result_test {
 namespace {
 
 using namespace std::chrono_literals;  // NOLINT(google-build-using-namespace)
@@ -253,4 +253,4 @@ TEST_CASE("Retry-After is read from any response") {
 }
 
 }  // namespace
-}  // namespace holdfast::http
+}  // namespace holdfast::http::result_test

@@ -14,7 +14,7 @@
 #include "test/http/test_server.h"
 #include "test/support/catch.h"
 
-namespace holdfast::http {
+namespace holdfast::http::retry_rules_test {
 namespace {
 
 using namespace std::chrono_literals;  // NOLINT(google-build-using-namespace)
@@ -313,4 +313,4 @@ TEST_CASE("a Retry-After beyond the deadline is not waited for") {
 }
 
 }  // namespace
-}  // namespace holdfast::http
+}  // namespace holdfast::http::retry_rules_test

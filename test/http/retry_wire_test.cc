@@ -17,7 +17,7 @@
 #include "test/http/tls_server.h"
 #include "test/support/catch.h"
 
-namespace holdfast::http {
+namespace holdfast::http::retry_wire_test {
 namespace {
 
 using namespace std::chrono_literals;  // NOLINT(google-build-using-namespace)
@@ -396,4 +396,4 @@ TEST_CASE("a Retry-After from the wire is waited for") {
 }
 
 }  // namespace
-}  // namespace holdfast::http
+}  // namespace holdfast::http::retry_wire_test

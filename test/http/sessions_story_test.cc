@@ -20,7 +20,7 @@
 #include "test/support/catch.h"
 #include "test/support/threads.h"
 
-namespace holdfast::http {
+namespace holdfast::http::sessions_story_test {
 namespace {
 
 using test::FaultServer;
@@ -175,4 +175,4 @@ TEST_CASE("a transport leaves the sessions that it was not given to others") {
 }
 
 }  // namespace
-}  // namespace holdfast::http
+}  // namespace holdfast::http::sessions_story_test

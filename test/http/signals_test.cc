@@ -17,7 +17,7 @@
 
 // What a program does with signals is its own affair.
 
-namespace holdfast::http {
+namespace holdfast::http::signals_test {
 namespace {
 
 using namespace std::chrono_literals;  // NOLINT(google-build-using-namespace)
@@ -144,4 +144,4 @@ TEST_CASE("a storm of signals does not put off what a policy waits for") {
 }
 
 }  // namespace
-}  // namespace holdfast::http
+}  // namespace holdfast::http::signals_test

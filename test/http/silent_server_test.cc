@@ -14,7 +14,7 @@
 #include "test/http/test_server.h"
 #include "test/support/catch.h"
 
-namespace holdfast::http {
+namespace holdfast::http::silent_server_test {
 namespace {
 
 using namespace std::chrono_literals;  // NOLINT(google-build-using-namespace)
@@ -77,4 +77,4 @@ TEST_CASE("a Timeout with a pool goes on without a plain httplib::Client") {
 }
 
 }  // namespace
-}  // namespace holdfast::http
+}  // namespace holdfast::http::silent_server_test

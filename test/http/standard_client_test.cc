@@ -21,7 +21,7 @@
 #include "test/http/test_server.h"
 #include "test/support/catch.h"
 
-namespace holdfast::http {
+namespace holdfast::http::standard_client_test {
 namespace {
 
 using namespace std::chrono_literals;  // NOLINT(google-build-using-namespace)
@@ -350,4 +350,4 @@ TEST_CASE("a standard client says of a bad origin what a transport says") {
 }
 
 }  // namespace
-}  // namespace holdfast::http
+}  // namespace holdfast::http::standard_client_test

@@ -27,7 +27,7 @@
 
 // An exchange ends when its call has to, whatever the peer does.
 
-namespace holdfast::http {
+namespace holdfast::http::transport_deadline_test {
 namespace {
 
 using namespace std::chrono_literals;  // NOLINT(google-build-using-namespace)
@@ -367,4 +367,4 @@ TEST_CASE("a stop request interrupts an exchange") {
 }
 
 }  // namespace
-}  // namespace holdfast::http
+}  // namespace holdfast::http::transport_deadline_test

@@ -15,7 +15,7 @@
 
 // What goes wrong comes back as a status that says which.
 
-namespace holdfast::http {
+namespace holdfast::http::transport_error_test {
 namespace {
 
 using namespace std::chrono_literals;  // NOLINT(google-build-using-namespace)
@@ -212,4 +212,4 @@ TEST_CASE("a callback of the request that refuses to go on cancels it") {
 }
 
 }  // namespace
-}  // namespace holdfast::http
+}  // namespace holdfast::http::transport_error_test

@@ -22,7 +22,7 @@
 #include "test/http/tls_server.h"
 #include "test/support/catch.h"
 
-namespace holdfast::http {
+namespace holdfast::http::transport_proxy_test {
 namespace {
 
 using namespace std::chrono_literals;  // NOLINT(google-build-using-namespace)
@@ -223,4 +223,4 @@ TEST_CASE("a proxy that wants a password is not asked again") {
 }
 
 }  // namespace
-}  // namespace holdfast::http
+}  // namespace holdfast::http::transport_proxy_test

@@ -13,7 +13,7 @@
 #include "test/http/test_server.h"
 #include "test/support/catch.h"
 
-namespace holdfast::http {
+namespace holdfast::http::transport_test {
 namespace {
 
 using namespace std::chrono_literals;  // NOLINT(google-build-using-namespace)
@@ -413,4 +413,4 @@ TEST_CASE("bad options throw the text of Validate") {
 }
 
 }  // namespace
-}  // namespace holdfast::http
+}  // namespace holdfast::http::transport_test

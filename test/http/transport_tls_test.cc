@@ -8,7 +8,7 @@
 #include "test/http/tls_server.h"
 #include "test/support/catch.h"
 
-namespace holdfast::http {
+namespace holdfast::http::transport_tls_test {
 namespace {
 
 using test::Certificate;
@@ -175,4 +175,4 @@ TEST_CASE("no TLS to a port with it") {
 }
 
 }  // namespace
-}  // namespace holdfast::http
+}  // namespace holdfast::http::transport_tls_test

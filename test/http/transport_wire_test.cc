@@ -27,7 +27,7 @@
 #include "test/http/wire/cases.h"
 #include "test/support/catch.h"
 
-namespace holdfast::http {
+namespace holdfast::http::transport_wire_test {
 namespace {
 
 using namespace std::chrono_literals;  // NOLINT(google-build-using-namespace)
@@ -362,4 +362,4 @@ TEST_CASE("sixteen connections that died while idle cost no call") {
 }
 
 }  // namespace
-}  // namespace holdfast::http
+}  // namespace holdfast::http::transport_wire_test

@@ -13,7 +13,7 @@
 #include "src/rate/token_wait.h"
 #include "test/support/catch.h"
 
-namespace holdfast {
+namespace holdfast::bucket_core_test {
 namespace {
 
 using namespace std::chrono_literals;
@@ -78,4 +78,4 @@ TEST_CASE(
 }
 
 }  // namespace
-}  // namespace holdfast
+}  // namespace holdfast::bucket_core_test

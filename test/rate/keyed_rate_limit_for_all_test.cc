@@ -27,7 +27,7 @@
 #include "test/support/rapidcheck.h"
 #include "test/support/threads.h"
 
-namespace holdfast {
+namespace holdfast::keyed_rate_limit_for_all_test {
 namespace {
 
 using namespace std::chrono_literals;
@@ -324,4 +324,4 @@ TEST_CASE("threads that ask a key's bucket and those for all don't wait for each
 }
 
 }  // namespace
-}  // namespace holdfast
+}  // namespace holdfast::keyed_rate_limit_for_all_test

@@ -14,7 +14,7 @@
 #include "holdfast/testing/fake_clock.h"
 #include "test/support/catch.h"
 
-namespace holdfast {
+namespace holdfast::keyed_rate_limit_test {
 namespace {
 
 using namespace std::chrono_literals;
@@ -196,4 +196,4 @@ TEST_CASE("a keyed limit refuses senseless options") {
 }
 
 }  // namespace
-}  // namespace holdfast
+}  // namespace holdfast::keyed_rate_limit_test

@@ -13,7 +13,7 @@
 #include "holdfast/rate/keyed_token_bucket.h"
 #include "test/support/catch.h"
 
-namespace holdfast {
+namespace holdfast::keyed_token_bucket_limits_test {
 namespace {
 
 using namespace std::chrono_literals;
@@ -206,4 +206,4 @@ TEST_CASE("from a function back to limits for all") {
 }
 
 }  // namespace
-}  // namespace holdfast
+}  // namespace holdfast::keyed_token_bucket_limits_test

@@ -21,7 +21,7 @@
 #include "test/support/rapidcheck.h"
 #include "test/support/rate_oracle.h"
 
-namespace holdfast {
+namespace holdfast::keyed_token_bucket_property_test {
 namespace {
 
 using namespace std::chrono_literals;
@@ -279,4 +279,4 @@ TEST_CASE("a key finds room if and only if another one's bucket is full, and nev
 }
 
 }  // namespace
-}  // namespace holdfast
+}  // namespace holdfast::keyed_token_bucket_property_test

@@ -20,7 +20,7 @@
 #include <malloc.h>
 #endif
 
-namespace holdfast {
+namespace holdfast::keyed_token_bucket_room_test {
 namespace {
 
 using namespace std::chrono_literals;
@@ -414,4 +414,4 @@ TEST_CASE("keys come, are used up, are forgotten and given new limits, all at on
 }
 
 }  // namespace
-}  // namespace holdfast
+}  // namespace holdfast::keyed_token_bucket_room_test

@@ -18,7 +18,7 @@
 #include "test/support/catch.h"
 #include "test/support/threads.h"
 
-namespace holdfast {
+namespace holdfast::keyed_token_bucket_test {
 namespace {
 
 using namespace std::chrono_literals;
@@ -307,4 +307,4 @@ TEST_CASE("threads that wait get their tokens in their turn") {
 }
 
 }  // namespace
-}  // namespace holdfast
+}  // namespace holdfast::keyed_token_bucket_test

@@ -17,7 +17,7 @@
 #include "test/support/rate_oracle.h"
 #include "test/support/threads.h"
 
-namespace holdfast {
+namespace holdfast::keyed_token_bucket_update_test {
 namespace {
 
 using namespace std::chrono_literals;
@@ -266,4 +266,4 @@ TEST_CASE("threads that use keys while the options change mint no tokens and los
 }
 
 }  // namespace
-}  // namespace holdfast
+}  // namespace holdfast::keyed_token_bucket_update_test

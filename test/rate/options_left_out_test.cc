@@ -14,7 +14,7 @@
 #include "holdfast/testing/fake_clock.h"
 #include "test/support/catch.h"
 
-namespace holdfast {
+namespace holdfast::options_left_out_test {
 namespace {
 
 using namespace std::chrono_literals;
@@ -195,4 +195,4 @@ TEST_CASE("no call waits for longer than a second where no max_wait is given") {
 }
 
 }  // namespace
-}  // namespace holdfast
+}  // namespace holdfast::options_left_out_test

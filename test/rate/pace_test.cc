@@ -13,7 +13,7 @@
 #include "holdfast/timeout/timeout.h"
 #include "test/support/catch.h"
 
-namespace holdfast {
+namespace holdfast::pace_test {
 namespace {
 
 using namespace std::chrono_literals;
@@ -147,4 +147,4 @@ TEST_CASE("Pace may be made from options, and refuses senseless ones") {
 }
 
 }  // namespace
-}  // namespace holdfast
+}  // namespace holdfast::pace_test

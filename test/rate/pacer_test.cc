@@ -23,7 +23,7 @@
 #include "test/support/catch.h"
 #include "test/support/threads.h"
 
-namespace holdfast {
+namespace holdfast::pacer_test {
 namespace {
 
 using namespace std::chrono_literals;
@@ -543,4 +543,4 @@ TEST_CASE("threads that give places back take none from others, and mint none") 
 }
 
 }  // namespace
-}  // namespace holdfast
+}  // namespace holdfast::pacer_test

@@ -19,7 +19,7 @@
 #include "test/support/rapidcheck.h"
 #include "test/support/threads.h"
 
-namespace holdfast {
+namespace holdfast::pacer_update_test {
 namespace {
 
 using namespace std::chrono_literals;
@@ -292,4 +292,4 @@ TEST_CASE("threads get each place once while the rate changes") {
 }
 
 }  // namespace
-}  // namespace holdfast
+}  // namespace holdfast::pacer_update_test

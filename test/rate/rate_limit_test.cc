@@ -15,7 +15,7 @@
 #include "holdfast/timeout/timeout.h"
 #include "test/support/catch.h"
 
-namespace holdfast {
+namespace holdfast::rate_limit_test {
 namespace {
 
 using namespace std::chrono_literals;
@@ -307,4 +307,4 @@ TEST_CASE("a dry run inside of another stack's attempt reports to the outer call
 }
 
 }  // namespace
-}  // namespace holdfast
+}  // namespace holdfast::rate_limit_test

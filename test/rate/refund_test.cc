@@ -31,7 +31,7 @@
 #include "test/support/rapidcheck.h"
 #include "test/support/rate_oracle.h"
 
-namespace holdfast {
+namespace holdfast::refund_test {
 namespace {
 
 using namespace std::chrono_literals;
@@ -405,4 +405,4 @@ TEST_CASE("a pacer's last place goes back where the call was refused inside") {
 }
 
 }  // namespace
-}  // namespace holdfast
+}  // namespace holdfast::refund_test

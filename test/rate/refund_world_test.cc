@@ -13,7 +13,7 @@
 #include "holdfast/testing.h"
 #include "test/support/catch.h"
 
-namespace holdfast::testing {
+namespace holdfast::testing::refund_world_test {
 namespace {
 
 using namespace std::chrono_literals;  // NOLINT(google-build-using-namespace)
@@ -57,4 +57,4 @@ TEST_CASE("a limit that gives nothing back spares a service which has just come 
 }
 
 }  // namespace
-}  // namespace holdfast::testing
+}  // namespace holdfast::testing::refund_world_test

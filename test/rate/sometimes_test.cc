@@ -15,7 +15,7 @@
 #include "test/support/catch.h"
 #include "test/support/threads.h"
 
-namespace holdfast {
+namespace holdfast::sometimes_test {
 namespace {
 
 using namespace std::chrono_literals;
@@ -219,4 +219,4 @@ TEST_CASE("nobody wins an interval before the first call has begun it") {
 }
 
 }  // namespace
-}  // namespace holdfast
+}  // namespace holdfast::sometimes_test

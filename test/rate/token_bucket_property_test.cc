@@ -17,7 +17,7 @@
 #include "test/support/rate_oracle.h"
 #include "test/support/threads.h"
 
-namespace holdfast {
+namespace holdfast::token_bucket_property_test {
 namespace {
 
 using namespace std::chrono_literals;
@@ -648,4 +648,4 @@ TEST_CASE("threads get the rate that there is, and no more") {
 }
 
 }  // namespace
-}  // namespace holdfast
+}  // namespace holdfast::token_bucket_property_test

@@ -8,7 +8,7 @@
 #include "holdfast/testing/fake_clock.h"
 #include "test/support/catch.h"
 
-namespace holdfast {
+namespace holdfast::token_bucket_settings_test {
 namespace {
 
 using namespace std::chrono_literals;
@@ -237,4 +237,4 @@ TEST_CASE("a late time seen at an infinite rate does no harm at another") {
 }
 
 }  // namespace
-}  // namespace holdfast
+}  // namespace holdfast::token_bucket_settings_test

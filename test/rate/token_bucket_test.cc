@@ -15,7 +15,7 @@
 #include "test/support/catch.h"
 #include "test/support/threads.h"
 
-namespace holdfast {
+namespace holdfast::token_bucket_test {
 namespace {
 
 using namespace std::chrono_literals;
@@ -436,4 +436,4 @@ TEST_CASE("threads that reserve and cancel never mint a token") {
 }
 
 }  // namespace
-}  // namespace holdfast
+}  // namespace holdfast::token_bucket_test

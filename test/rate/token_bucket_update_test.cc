@@ -14,7 +14,7 @@
 #include "test/support/rate_oracle.h"
 #include "test/support/threads.h"
 
-namespace holdfast {
+namespace holdfast::token_bucket_update_test {
 namespace {
 
 using namespace std::chrono_literals;
@@ -149,4 +149,4 @@ TEST_CASE("threads that take tokens while the options change mint none and lose 
 }
 
 }  // namespace
-}  // namespace holdfast
+}  // namespace holdfast::token_bucket_update_test

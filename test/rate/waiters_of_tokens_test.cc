@@ -30,7 +30,7 @@
 #include "test/support/rate_oracle.h"
 #include "test/support/threads.h"
 
-namespace holdfast {
+namespace holdfast::waiters_of_tokens_test {
 namespace {
 
 using namespace std::chrono_literals;
@@ -423,4 +423,4 @@ TEST_CASE("a thread that waits for tokens learns of a new rate") {
 }
 
 }  // namespace
-}  // namespace holdfast
+}  // namespace holdfast::waiters_of_tokens_test

@@ -17,7 +17,7 @@
 #include "test/support/catch.h"
 #include "test/support/threads.h"
 
-namespace holdfast {
+namespace holdfast::retry_budget_test {
 namespace {
 
 using namespace std::chrono_literals;
@@ -218,4 +218,4 @@ TEST_CASE("copies of a Retry and of a Hedge share its budget, and others may be 
 }
 
 }  // namespace
-}  // namespace holdfast
+}  // namespace holdfast::retry_budget_test

@@ -14,7 +14,7 @@
 #include "test/support/rapidcheck.h"
 #include "test/support/threads.h"
 
-namespace holdfast {
+namespace holdfast::retry_budget_update_test {
 namespace {
 
 using namespace std::chrono_literals;
@@ -256,4 +256,4 @@ TEST_CASE("beside threads that repay, no more than the smallest capacity is ever
 }
 
 }  // namespace
-}  // namespace holdfast
+}  // namespace holdfast::retry_budget_update_test

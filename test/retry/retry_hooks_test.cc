@@ -15,7 +15,7 @@
 #include "holdfast/testing/fake_clock.h"
 #include "test/support/catch.h"
 
-namespace holdfast {
+namespace holdfast::retry_hooks_test {
 namespace {
 
 using namespace std::chrono_literals;
@@ -327,4 +327,4 @@ TEST_CASE("a budget charges by the class of the failure") {
 }
 
 }  // namespace
-}  // namespace holdfast
+}  // namespace holdfast::retry_hooks_test

@@ -11,7 +11,7 @@
 #include "holdfast/testing.h"
 #include "test/support/catch.h"
 
-namespace holdfast::testing {
+namespace holdfast::testing::waiting_world_test {
 namespace {
 
 using namespace std::chrono_literals;  // NOLINT(google-build-using-namespace)
@@ -55,4 +55,4 @@ TEST_CASE("calls that wait for a breaker do not keep it open once the service is
 }
 
 }  // namespace
-}  // namespace holdfast::testing
+}  // namespace holdfast::testing::waiting_world_test

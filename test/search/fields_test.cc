@@ -10,7 +10,7 @@
 #include "test/search/story.h"
 #include "test/support/catch.h"
 
-namespace holdfast::search {
+namespace holdfast::search::fields_test {
 namespace {
 
 using namespace std::chrono_literals;
@@ -122,4 +122,4 @@ TEST_CASE("a scenario is the same each time it is drawn, and no other", "[search
 }
 
 }  // namespace
-}  // namespace holdfast::search
+}  // namespace holdfast::search::fields_test

@@ -25,7 +25,7 @@
 #include "test/search/trial.h"
 #include "test/support/catch.h"
 
-namespace holdfast::search {
+namespace holdfast::search::search_test {
 namespace {
 
 using namespace std::chrono_literals;
@@ -242,4 +242,4 @@ TEST_CASE("goodput must stay back once it is", "[search]") {
 }
 
 }  // namespace
-}  // namespace holdfast::search
+}  // namespace holdfast::search::search_test

@@ -13,7 +13,7 @@
 #include "test/search/trial.h"
 #include "test/support/catch.h"
 
-namespace holdfast::search {
+namespace holdfast::search::table_test {
 namespace {
 
 using namespace std::chrono_literals;
@@ -131,4 +131,4 @@ TEST_CASE("the stacks of the README are back when their service is", "[search]")
 }
 
 }  // namespace
-}  // namespace holdfast::search
+}  // namespace holdfast::search::table_test

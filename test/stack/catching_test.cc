@@ -18,7 +18,7 @@
 #include "holdfast/testing.h"
 #include "test/support/catch.h"
 
-namespace holdfast {
+namespace holdfast::catching_test {
 namespace {
 
 using namespace std::chrono_literals;
@@ -331,4 +331,4 @@ TEST_CASE("in a simulation a reply that throws is caught") {
 }
 
 }  // namespace
-}  // namespace holdfast
+}  // namespace holdfast::catching_test

@@ -19,7 +19,7 @@
 #include "holdfast/timeout/timeout.h"
 #include "test/support/catch.h"
 
-namespace holdfast {
+namespace holdfast::cut_off_test {
 namespace {
 
 using namespace std::chrono_literals;
@@ -227,4 +227,4 @@ TEST_CASE("what is below a policy, in time") {
 }
 
 }  // namespace
-}  // namespace holdfast
+}  // namespace holdfast::cut_off_test

@@ -13,7 +13,7 @@
 #include "holdfast/timeout/timeout.h"
 #include "test/support/catch.h"
 
-namespace holdfast {
+namespace holdfast::executor_test {
 namespace {
 
 using namespace std::chrono_literals;
@@ -93,4 +93,4 @@ TEST_CASE("a stack in a stack is told apart from an executor that takes other ar
 }
 
 }  // namespace
-}  // namespace holdfast
+}  // namespace holdfast::executor_test

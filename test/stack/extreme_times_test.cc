@@ -24,7 +24,7 @@
 // with a message that names it, or it is as long as it says. With UBSan nothing overflows on the
 // way.
 
-namespace holdfast {
+namespace holdfast::extreme_times_test {
 namespace {
 
 using namespace std::chrono_literals;  // NOLINT(google-build-using-namespace)
@@ -578,4 +578,4 @@ TEST_CASE("a report of waits that are longer than a duration says the longest") 
 }
 
 }  // namespace
-}  // namespace holdfast
+}  // namespace holdfast::extreme_times_test

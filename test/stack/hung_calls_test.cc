@@ -16,7 +16,7 @@
 #include "test/support/catch.h"
 #include "test/support/threads.h"
 
-namespace holdfast {
+namespace holdfast::hung_calls_test {
 namespace {
 
 using namespace std::chrono_literals;
@@ -250,4 +250,4 @@ TEST_CASE("what is out is known exactly, whatever threads begin and end meanwhil
 }
 
 }  // namespace
-}  // namespace holdfast
+}  // namespace holdfast::hung_calls_test

@@ -13,7 +13,7 @@
 #include "holdfast/testing/fake_clock.h"
 #include "test/support/catch.h"
 
-namespace holdfast {
+namespace holdfast::pairs_test {
 namespace {
 
 using namespace std::chrono_literals;
@@ -292,4 +292,4 @@ TEST_CASE("one stack serves many threads, and all it holds comes back") {
 }
 
 }  // namespace
-}  // namespace holdfast
+}  // namespace holdfast::pairs_test

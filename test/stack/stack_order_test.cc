@@ -10,7 +10,7 @@
 #include "holdfast/holdfast.h"
 #include "test/support/catch.h"
 
-namespace holdfast {
+namespace holdfast::stack_order_test {
 namespace {
 
 using namespace std::chrono_literals;
@@ -376,4 +376,4 @@ TEST_CASE("attempts of a retry in a retry multiply") {
 }
 
 }  // namespace
-}  // namespace holdfast
+}  // namespace holdfast::stack_order_test

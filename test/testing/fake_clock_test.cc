@@ -4,7 +4,7 @@
 
 #include "test/support/catch.h"
 
-namespace holdfast::testing {
+namespace holdfast::testing::fake_clock_test {
 namespace {
 
 using namespace std::chrono_literals;
@@ -96,4 +96,4 @@ TEST_CASE("a wait without an end lasts until it is woken") {
 }
 
 }  // namespace
-}  // namespace holdfast::testing
+}  // namespace holdfast::testing::fake_clock_test

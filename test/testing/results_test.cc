@@ -8,7 +8,7 @@
 
 #include "test/support/catch.h"
 
-namespace holdfast::testing {
+namespace holdfast::testing::results_test {
 namespace {
 
 using namespace std::chrono_literals;
@@ -103,4 +103,4 @@ TEST_CASE("the results of two populations add up") {
 }
 
 }  // namespace
-}  // namespace holdfast::testing
+}  // namespace holdfast::testing::results_test

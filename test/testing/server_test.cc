@@ -10,7 +10,7 @@
 #include "holdfast/testing/simulate.h"
 #include "test/support/catch.h"
 
-namespace holdfast::testing {
+namespace holdfast::testing::server_test {
 namespace {
 
 using namespace std::chrono_literals;
@@ -202,4 +202,4 @@ TEST_CASE("options that make no sense are refused") {
 }
 
 }  // namespace
-}  // namespace holdfast::testing
+}  // namespace holdfast::testing::server_test

@@ -10,7 +10,7 @@
 #include "holdfast/holdfast.h"
 #include "test/support/catch.h"
 
-namespace holdfast::testing {
+namespace holdfast::testing::simulate_test {
 namespace {
 
 using namespace std::chrono_literals;
@@ -300,4 +300,4 @@ TEST_CASE("results are of any type that has traits") {
 }
 
 }  // namespace
-}  // namespace holdfast::testing
+}  // namespace holdfast::testing::simulate_test

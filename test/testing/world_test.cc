@@ -14,7 +14,7 @@
 #include "holdfast/testing/random.h"
 #include "test/support/catch.h"
 
-namespace holdfast::testing {
+namespace holdfast::testing::world_test {
 namespace {
 
 using namespace std::chrono_literals;
@@ -175,4 +175,4 @@ TEST_CASE("a stream of randomness is the same whatever comes after it") {
 }
 
 }  // namespace
-}  // namespace holdfast::testing
+}  // namespace holdfast::testing::world_test

@@ -6,7 +6,7 @@
 #include "holdfast/throttle/adaptive_throttler.h"
 #include "test/support/catch.h"
 
-namespace holdfast {
+namespace holdfast::adaptive_throttle_recovery_test {
 namespace {
 
 using namespace std::chrono_literals;
@@ -63,4 +63,4 @@ TEST_CASE("a throttler recovers in as many windows as its header says for its K"
 }
 
 }  // namespace
-}  // namespace holdfast
+}  // namespace holdfast::adaptive_throttle_recovery_test

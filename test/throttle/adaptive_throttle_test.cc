@@ -20,7 +20,7 @@
 #include "holdfast/timeout/timeout.h"
 #include "test/support/catch.h"
 
-namespace holdfast {
+namespace holdfast::adaptive_throttle_test {
 namespace {
 
 using namespace std::chrono_literals;
@@ -282,4 +282,4 @@ TEST_CASE("a throttle says what it is set to, and is asked for a window that is 
 }
 
 }  // namespace
-}  // namespace holdfast
+}  // namespace holdfast::adaptive_throttle_test

@@ -15,7 +15,7 @@
 #include "holdfast/testing.h"
 #include "test/support/catch.h"
 
-namespace holdfast::testing {
+namespace holdfast::testing::adaptive_throttle_world_test {
 namespace {
 
 using namespace std::chrono_literals;
@@ -169,4 +169,4 @@ TEST_CASE("where turning calls down costs nothing, throttling decides only which
 }
 
 }  // namespace
-}  // namespace holdfast::testing
+}  // namespace holdfast::testing::adaptive_throttle_world_test

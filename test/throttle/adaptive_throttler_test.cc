@@ -22,7 +22,7 @@
 #include "test/support/rapidcheck.h"
 #include "test/support/threads.h"
 
-namespace holdfast {
+namespace holdfast::adaptive_throttler_test {
 namespace {
 
 using namespace std::chrono_literals;
@@ -702,4 +702,4 @@ TEST_CASE("that the calm has ended is not missed while another thread finds it c
 }
 
 }  // namespace
-}  // namespace holdfast
+}  // namespace holdfast::adaptive_throttler_test

@@ -23,7 +23,7 @@
 #include "test/support/rapidcheck.h"
 #include "test/support/threads.h"
 
-namespace holdfast {
+namespace holdfast::adaptive_throttler_update_test {
 namespace {
 
 using namespace std::chrono_literals;
@@ -417,4 +417,4 @@ TEST_CASE("a throttler says what it would be after changes") {
 }
 
 }  // namespace
-}  // namespace holdfast
+}  // namespace holdfast::adaptive_throttler_update_test

@@ -25,7 +25,7 @@
 #include "test/support/catch.h"
 #include "test/support/threads.h"
 
-namespace holdfast {
+namespace holdfast::adaptive_timeout_test {
 namespace {
 
 using namespace std::chrono_literals;
@@ -455,4 +455,4 @@ TEST_CASE("AdaptiveTimeout serves many threads") {
 }
 
 }  // namespace
-}  // namespace holdfast
+}  // namespace holdfast::adaptive_timeout_test

@@ -15,7 +15,7 @@
 #include "test/support/catch.h"
 #include "test/support/rapidcheck.h"
 
-namespace holdfast {
+namespace holdfast::latency_quantile_test {
 namespace {
 
 using namespace std::chrono_literals;
@@ -275,4 +275,4 @@ TEST_CASE("threads whose times differ turn the window together") {
 }
 
 }  // namespace
-}  // namespace holdfast
+}  // namespace holdfast::latency_quantile_test

@@ -13,7 +13,7 @@
 #include "test/support/rapidcheck.h"
 #include "test/support/threads.h"
 
-namespace holdfast {
+namespace holdfast::latency_quantile_update_test {
 namespace {
 
 using namespace std::chrono_literals;
@@ -169,4 +169,4 @@ TEST_CASE("threads that record while the options change lose no sample") {
 }
 
 }  // namespace
-}  // namespace holdfast
+}  // namespace holdfast::latency_quantile_update_test

@@ -8,7 +8,7 @@
 #include "holdfast/timeout/adaptive_timeout.h"
 #include "test/support/catch.h"
 
-namespace holdfast {
+namespace holdfast::timeout_test {
 namespace {
 
 using namespace std::chrono_literals;
@@ -30,4 +30,4 @@ TEST_CASE("an adaptive timeout with default options allows ten seconds until it 
 }
 
 }  // namespace
-}  // namespace holdfast
+}  // namespace holdfast::timeout_test

@@ -24,7 +24,7 @@
 #include "test/support/catch.h"
 #include "test/support/threads.h"
 
-namespace holdfast {
+namespace holdfast::walk_away_test {
 namespace {
 
 using namespace std::chrono_literals;
@@ -324,4 +324,4 @@ TEST_CASE("what runs never passes the limit, however many walk away", "[walk_awa
 }
 
 }  // namespace
-}  // namespace holdfast
+}  // namespace holdfast::walk_away_test

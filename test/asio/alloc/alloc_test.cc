@@ -15,7 +15,7 @@
 #include "test/support/allocations.h"
 #include "test/support/catch.h"
 
-namespace holdfast {
+namespace holdfast::alloc_test {
 namespace {
 
 using namespace std::chrono_literals;
@@ -243,4 +243,4 @@ TEST_CASE("in a strand an AnyAsyncExecutor takes one piece of the handler's memo
 }
 
 }  // namespace
-}  // namespace holdfast
+}  // namespace holdfast::alloc_test

@@ -6,7 +6,7 @@
 #include "test/call/visibility/request.h"
 #include "test/support/catch.h"
 
-namespace holdfast {
+namespace holdfast::visibility_test {
 namespace {
 
 using visibility::Request;
@@ -44,4 +44,4 @@ TEST_CASE("a request of another type is refused there as well") {
 }
 
 }  // namespace
-}  // namespace holdfast
+}  // namespace holdfast::visibility_test

@@ -13,7 +13,7 @@
 #include "test/http/coding/encode.h"
 #include "test/support/catch.h"
 
-namespace holdfast::http::internal {
+namespace holdfast::http::internal::brotli_test {
 namespace {
 
 class Encoder {
@@ -138,4 +138,4 @@ TEST_CASE("brotli among several codings") {
 }
 
 }  // namespace
-}  // namespace holdfast::http::internal
+}  // namespace holdfast::http::internal::brotli_test

@@ -12,7 +12,7 @@
 #include "test/http/coding/encode.h"
 #include "test/support/catch.h"
 
-namespace holdfast::http::internal {
+namespace holdfast::http::internal::content_decoder_test {
 namespace {
 
 TEST_CASE("the value of Accept-Encoding names what is decoded, once each") {
@@ -158,4 +158,4 @@ TEST_CASE("a coding inside another may flush each byte") {
 }
 
 }  // namespace
-}  // namespace holdfast::http::internal
+}  // namespace holdfast::http::internal::content_decoder_test

@@ -11,7 +11,7 @@
 #include "test/http/coding/encode.h"
 #include "test/support/catch.h"
 
-namespace holdfast::http::internal {
+namespace holdfast::http::internal::inflate_test {
 namespace {
 
 // A member with all that a header can have (RFC 1952, 2.3): text, a checksum of the header, an
@@ -207,4 +207,4 @@ TEST_CASE("1 GiB out of 1 MB of gzip or deflate comes in parts and takes little 
 }
 
 }  // namespace
-}  // namespace holdfast::http::internal
+}  // namespace holdfast::http::internal::inflate_test

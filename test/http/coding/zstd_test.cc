@@ -13,7 +13,7 @@
 #include "test/http/coding/encode.h"
 #include "test/support/catch.h"
 
-namespace holdfast::http::internal {
+namespace holdfast::http::internal::zstd_test {
 namespace {
 
 // Frames with a checksum, unless told otherwise. The size of the body is not in them, as it is not
@@ -202,4 +202,4 @@ TEST_CASE("zstd among several codings") {
 }
 
 }  // namespace
-}  // namespace holdfast::http::internal
+}  // namespace holdfast::http::internal::zstd_test

@@ -19,7 +19,7 @@
 #include "test/http/wire/trace.h"
 #include "test/support/catch.h"
 
-namespace holdfast::http::internal {
+namespace holdfast::http::internal::cases_test {
 namespace {
 
 using talk::Outcome;
@@ -219,4 +219,4 @@ TEST_CASE("an answer at any time while the request is written ends the exchange"
 }
 
 }  // namespace
-}  // namespace holdfast::http::internal
+}  // namespace holdfast::http::internal::cases_test

@@ -14,7 +14,7 @@
 #include "test/http/exchange/talk.h"
 #include "test/support/catch.h"
 
-namespace holdfast::http::internal {
+namespace holdfast::http::internal::download_test {
 namespace {
 
 using talk::Text;
@@ -295,4 +295,4 @@ TEST_CASE("a response that claims much reserves little") {
 }
 
 }  // namespace
-}  // namespace holdfast::http::internal
+}  // namespace holdfast::http::internal::download_test

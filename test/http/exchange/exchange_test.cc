@@ -10,7 +10,7 @@
 #include "test/http/exchange/talk.h"
 #include "test/support/catch.h"
 
-namespace holdfast::http::internal {
+namespace holdfast::http::internal::exchange_test {
 namespace {
 
 using talk::Outcome;
@@ -482,4 +482,4 @@ TEST_CASE("limits that make no sense are refused") {
 }
 
 }  // namespace
-}  // namespace holdfast::http::internal
+}  // namespace holdfast::http::internal::exchange_test

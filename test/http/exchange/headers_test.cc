@@ -4,7 +4,7 @@
 
 #include "test/support/catch.h"
 
-namespace holdfast::http {
+namespace holdfast::http::headers_test {
 namespace {
 
 TEST_CASE("headers are found whatever the case of their names, and stay in their order") {
@@ -51,4 +51,4 @@ TEST_CASE("headers are equal if names, values and order are") {
 }
 
 }  // namespace
-}  // namespace holdfast::http
+}  // namespace holdfast::http::headers_test

@@ -14,7 +14,7 @@
 #include "test/http/wire/trace.h"
 #include "test/support/catch.h"
 
-namespace holdfast::http::internal {
+namespace holdfast::http::internal::upload_test {
 namespace {
 
 using talk::TakeAll;
@@ -311,4 +311,4 @@ TEST_CASE("the same request is written, and read, whatever sizes its bytes are t
 }
 
 }  // namespace
-}  // namespace holdfast::http::internal
+}  // namespace holdfast::http::internal::upload_test

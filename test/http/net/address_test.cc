@@ -12,7 +12,7 @@
 
 #include "test/support/catch.h"
 
-namespace holdfast::http::internal {
+namespace holdfast::http::internal::address_test {
 namespace {
 
 std::string Shown(std::string_view literal) {
@@ -119,4 +119,4 @@ TEST_CASE("what the kernel gives comes back, and what is cut or nameless does no
 }
 
 }  // namespace
-}  // namespace holdfast::http::internal
+}  // namespace holdfast::http::internal::address_test

@@ -9,7 +9,7 @@
 #include "test/support/fork.h"
 #include "test/support/threads.h"
 
-namespace holdfast::http::internal {
+namespace holdfast::http::internal::bad_addresses_test {
 namespace {
 
 using namespace std::chrono_literals;  // NOLINT(google-build-using-namespace)
@@ -94,4 +94,4 @@ TEST_CASE("the child of a fork begins with none") {
 }
 
 }  // namespace
-}  // namespace holdfast::http::internal
+}  // namespace holdfast::http::internal::bad_addresses_test

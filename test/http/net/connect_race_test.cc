@@ -13,7 +13,7 @@
 #include "test/support/catch.h"
 #include "test/support/rapidcheck.h"
 
-namespace holdfast::http::internal {
+namespace holdfast::http::internal::connect_race_test {
 namespace {
 
 using namespace std::chrono_literals;  // NOLINT(google-build-using-namespace)
@@ -298,4 +298,4 @@ TEST_CASE("whatever the hosts do and this side lacks, the race ends and starts n
 }
 
 }  // namespace
-}  // namespace holdfast::http::internal
+}  // namespace holdfast::http::internal::connect_race_test

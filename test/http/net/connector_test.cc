@@ -27,7 +27,7 @@
 #include "test/support/sanitizers.h"
 #include "test/support/threads.h"
 
-namespace holdfast::http::internal {
+namespace holdfast::http::internal::connector_test {
 namespace {
 
 using namespace std::chrono_literals;  // NOLINT(google-build-using-namespace)
@@ -454,4 +454,4 @@ TEST_CASE("many threads connect at once, whatever their addresses do, and leak n
 }
 
 }  // namespace
-}  // namespace holdfast::http::internal
+}  // namespace holdfast::http::internal::connector_test

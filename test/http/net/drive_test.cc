@@ -23,7 +23,7 @@
 #include "test/http/net/stream_pair.h"
 #include "test/support/catch.h"
 
-namespace holdfast::http::internal {
+namespace holdfast::http::internal::drive_test {
 namespace {
 
 using namespace std::chrono_literals;  // NOLINT(google-build-using-namespace)
@@ -538,4 +538,4 @@ TEST_CASE("a descriptor that can't be waited for ends the exchange") {
 }
 
 }  // namespace
-}  // namespace holdfast::http::internal
+}  // namespace holdfast::http::internal::drive_test

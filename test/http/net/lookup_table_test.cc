@@ -12,7 +12,7 @@
 
 #include "test/support/catch.h"
 
-namespace holdfast::http::internal {
+namespace holdfast::http::internal::lookup_table_test {
 namespace {
 
 using namespace std::chrono_literals;  // NOLINT(google-build-using-namespace)
@@ -164,4 +164,4 @@ TEST_CASE("a request is answered once, with its port, and not after it was aband
 }
 
 }  // namespace
-}  // namespace holdfast::http::internal
+}  // namespace holdfast::http::internal::lookup_table_test

@@ -25,7 +25,7 @@
 #include "test/support/fork.h"
 #include "test/support/threads.h"
 
-namespace holdfast::http::internal {
+namespace holdfast::http::internal::resolver_test {
 namespace {
 
 using namespace std::chrono_literals;  // NOLINT(google-build-using-namespace)
@@ -440,4 +440,4 @@ TEST_CASE("the reasons why a name can't be resolved are told apart") {
 }
 
 }  // namespace
-}  // namespace holdfast::http::internal
+}  // namespace holdfast::http::internal::resolver_test

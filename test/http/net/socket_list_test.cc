@@ -23,7 +23,7 @@
 #include "test/support/catch.h"
 #include "test/support/fork.h"
 
-namespace holdfast::http::internal {
+namespace holdfast::http::internal::socket_list_test {
 namespace {
 
 using test::Child;
@@ -181,4 +181,4 @@ TEST_CASE("a child closes nothing but sockets, whatever the parent's threads ope
 }
 
 }  // namespace
-}  // namespace holdfast::http::internal
+}  // namespace holdfast::http::internal::socket_list_test

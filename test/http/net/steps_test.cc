@@ -12,7 +12,7 @@
 
 #include "test/support/catch.h"
 
-namespace holdfast::http::internal {
+namespace holdfast::http::internal::steps_test {
 namespace {
 
 using namespace std::chrono_literals;  // NOLINT(google-build-using-namespace)
@@ -289,4 +289,4 @@ TEST_CASE("parts without a byte are nothing to write, nor are those of what is d
 }
 
 }  // namespace
-}  // namespace holdfast::http::internal
+}  // namespace holdfast::http::internal::steps_test

@@ -18,7 +18,7 @@
 #include "test/support/catch.h"
 #include "test/support/fork.h"
 
-namespace holdfast::http::internal {
+namespace holdfast::http::internal::tcp_stream_test {
 namespace {
 
 using test::CloseWithRst;
@@ -223,4 +223,4 @@ TEST_CASE("a stream gives its socket to what goes on with it") {
 }
 
 }  // namespace
-}  // namespace holdfast::http::internal
+}  // namespace holdfast::http::internal::tcp_stream_test

@@ -10,7 +10,7 @@
 #include "holdfast/http/transport_error.h"
 #include "test/support/catch.h"
 
-namespace holdfast::http::internal {
+namespace holdfast::http::internal::tls_error_test {
 namespace {
 
 using test::ContainsSubstring;
@@ -79,4 +79,4 @@ TEST_CASE("an error of OpenSSL is told in its words, and one of the system in th
 }
 
 }  // namespace
-}  // namespace holdfast::http::internal
+}  // namespace holdfast::http::internal::tls_error_test

@@ -18,7 +18,7 @@
 #include "test/http/net/tls_peer.h"
 #include "test/support/catch.h"
 
-namespace holdfast::http::internal {
+namespace holdfast::http::internal::tls_handshake_test {
 namespace {
 
 using test::ContainsSubstring;
@@ -473,4 +473,4 @@ TEST_CASE("a session that a TLS server does not know any more costs a whole hand
 }
 
 }  // namespace
-}  // namespace holdfast::http::internal
+}  // namespace holdfast::http::internal::tls_handshake_test

@@ -20,7 +20,7 @@
 #include "test/support/catch.h"
 #include "test/support/threads.h"
 
-namespace holdfast::http::internal {
+namespace holdfast::http::internal::tls_rotation_test {
 namespace {
 
 using namespace std::chrono_literals;  // NOLINT(google-build-using-namespace)
@@ -296,4 +296,4 @@ TEST_CASE("threads share a TLS context and its sessions while the files are rota
 }
 
 }  // namespace
-}  // namespace holdfast::http::internal
+}  // namespace holdfast::http::internal::tls_rotation_test

@@ -8,7 +8,7 @@
 
 #include "test/support/catch.h"
 
-namespace holdfast::http::internal {
+namespace holdfast::http::internal::tls_sessions_test {
 namespace {
 
 // One that could be resumed; `number` tells it from others.
@@ -71,4 +71,4 @@ TEST_CASE("the TLS sessions of the server that was used least lately are dropped
 }
 
 }  // namespace
-}  // namespace holdfast::http::internal
+}  // namespace holdfast::http::internal::tls_sessions_test

@@ -23,7 +23,7 @@
 #include "test/support/catch.h"
 #include "test/support/fork.h"
 
-namespace holdfast::http::internal {
+namespace holdfast::http::internal::tls_stream_test {
 namespace {
 
 using test::ContainsSubstring;
@@ -421,4 +421,4 @@ TEST_CASE("one operation reads only so often, whatever a TLS peer sends") {
 }
 
 }  // namespace
-}  // namespace holdfast::http::internal
+}  // namespace holdfast::http::internal::tls_stream_test

@@ -22,7 +22,7 @@
 #include "test/support/catch.h"
 #include "test/support/fork.h"
 
-namespace holdfast::http::internal {
+namespace holdfast::http::internal::waiting_test {
 namespace {
 
 using namespace std::chrono_literals;  // NOLINT(google-build-using-namespace)
@@ -290,4 +290,4 @@ TEST_CASE("a stop that a child of fork() requests is none in its parent") {
 }
 
 }  // namespace
-}  // namespace holdfast::http::internal
+}  // namespace holdfast::http::internal::waiting_test

@@ -17,7 +17,7 @@
 #include "test/http/wire/trace.h"
 #include "test/support/catch.h"
 
-namespace holdfast::http::wire {
+namespace holdfast::http::wire::cases_test {
 namespace {
 
 // How the trace of an answer ends, by the case's id; those with a body of "hello" are not here.
@@ -181,4 +181,4 @@ TEST_CASE(
 }
 
 }  // namespace
-}  // namespace holdfast::http::wire
+}  // namespace holdfast::http::wire::cases_test

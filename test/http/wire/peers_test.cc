@@ -17,7 +17,7 @@
 #include "test/http/wire/peer.h"
 #include "test/support/catch.h"
 
-namespace holdfast::http::wire {
+namespace holdfast::http::wire::peers_test {
 namespace {
 
 enum class Right : signed char { kOurs, kEither };
@@ -242,4 +242,4 @@ TEST_CASE("of 36 answers Beast reads one wrongly, and http-parser three") {
 }
 
 }  // namespace
-}  // namespace holdfast::http::wire
+}  // namespace holdfast::http::wire::peers_test

@@ -12,7 +12,7 @@
 #include "test/http/wire/trace.h"
 #include "test/support/catch.h"
 
-namespace holdfast::http::wire {
+namespace holdfast::http::wire::reader_test {
 namespace {
 
 std::string Response(std::string_view bytes, std::string_view method = "GET", bool close = false,
@@ -227,4 +227,4 @@ TEST_CASE("heads as long as may be are read on a small stack") {
 }
 
 }  // namespace
-}  // namespace holdfast::http::wire
+}  // namespace holdfast::http::wire::reader_test

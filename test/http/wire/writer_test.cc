@@ -8,7 +8,7 @@
 #include "test/http/wire/trace.h"
 #include "test/support/catch.h"
 
-namespace holdfast::http::wire {
+namespace holdfast::http::wire::writer_test {
 namespace {
 
 template <class Head>
@@ -137,4 +137,4 @@ TEST_CASE("a trailer has no fields that frame or route") {
 }
 
 }  // namespace
-}  // namespace holdfast::http::wire
+}  // namespace holdfast::http::wire::writer_test
