@@ -68,7 +68,7 @@ function(holdfast_test name)
   holdfast_test_headers()
   target_precompile_headers(${target} REUSE_FROM holdfast_test_headers)
   target_compile_options(${target} PRIVATE ${HOLDFAST_TEST_OPTIONS})
-  if(HOLDFAST_TEST_OPTIONS)
+  if(HOLDFAST_TEST_OPTIONS AND NOT name MATCHES "^asio")
     set(simulations ${sources})
     list(FILTER simulations INCLUDE REGEX "(world|model|property|population|simulate|metastability|threads)_test")
     set_source_files_properties(${simulations} PROPERTIES COMPILE_OPTIONS -O1
