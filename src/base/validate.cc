@@ -2,6 +2,7 @@
 
 #include <stdexcept>
 #include <string>
+#include <string_view>
 
 namespace holdfast::internal {
 
@@ -11,6 +12,10 @@ void ThrowIfInvalid(const absl::Status& status) {
 
 void ThrowIfNegative(std::int64_t tokens) {
   if (tokens < 0) throw std::invalid_argument("a number of tokens must be >= 0");
+}
+
+void ThrowNull(std::string_view what) {
+  throw std::invalid_argument(std::string(what) + " is null");
 }
 
 }  // namespace holdfast::internal

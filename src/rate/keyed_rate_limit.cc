@@ -23,7 +23,8 @@ class KeySource final : public TokenSource {
  public:
   // `more` may be null.
   KeySource(std::shared_ptr<KeyedTokenBucket> buckets, std::unique_ptr<SeveralBuckets> more)
-      : buckets_(NotNull(std::move(buckets))), more_(std::move(more)) {}
+      : buckets_(NotNull(std::move(buckets), "KeyedRateLimit: the KeyedTokenBucket")),
+        more_(std::move(more)) {}
 
   Answer Take(std::string_view key, TimePoint now, std::int64_t n, Duration max_wait,
               bool refundable, Reservations& taken) override {

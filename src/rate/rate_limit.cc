@@ -18,7 +18,8 @@ namespace {
 
 class OneBucket final : public TokenSource {
  public:
-  explicit OneBucket(std::shared_ptr<TokenBucket> bucket) : bucket_(NotNull(std::move(bucket))) {}
+  explicit OneBucket(std::shared_ptr<TokenBucket> bucket)
+      : bucket_(NotNull(std::move(bucket), "RateLimit: the TokenBucket")) {}
 
   Answer Take(std::string_view, TimePoint now, std::int64_t n, Duration max_wait, bool refundable,
               Reservations& taken) override {

@@ -117,7 +117,9 @@ TEST_CASE("stacks in stacks and lvalues are mixed with objects") {
 TEST_CASE("a null object is refused as its policy refuses it") {
   const std::shared_ptr<CircuitBreaker> none;
   CHECK_THROWS_AS(Stack(Timeout(1s), none), std::invalid_argument);
-  CHECK_THROWS_AS(Stack(std::shared_ptr<TokenBucket>()), std::invalid_argument);
+  CHECK_THROWS_WITH(Stack(std::shared_ptr<TokenBucket>()), "RateLimit: the TokenBucket is null");
+  CHECK_THROWS_WITH(Stack(Retry({}), std::shared_ptr<Semaphore>()),
+                    "Bulkhead: the Semaphore is null");
 }
 
 }  // namespace

@@ -113,7 +113,8 @@ class Live {
 
   explicit Live(Options options) : own_(Validated(std::move(options))) {}
   explicit Live(std::shared_ptr<Settings<Options>> settings)
-      : settings_(NotNull(std::move(settings))), own_(*settings_->versions_.Read()) {}
+      : settings_(NotNull(std::move(settings), "the Settings object")),
+        own_(*settings_->versions_.Read()) {}
 
   // For as long as the pin lives, which must be less than this.
   ABSL_ATTRIBUTE_ALWAYS_INLINE Pin Read() const {

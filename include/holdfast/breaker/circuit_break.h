@@ -51,7 +51,7 @@ class CircuitBreak : public internal::CircuitBreakBase<Classify> {
   template <std::same_as<CircuitBreaker> B>
   explicit CircuitBreak(std::shared_ptr<B> breaker, Classify classify = {})
       : internal::CircuitBreakBase<Classify>(std::move(classify)),
-        breaker_(internal::NotNull(std::move(breaker))) {}
+        breaker_(internal::NotNull(std::move(breaker), "CircuitBreak: the CircuitBreaker")) {}
   explicit CircuitBreak(CircuitBreaker::Options breaker, Classify classify = {})
       : CircuitBreak(std::make_shared<CircuitBreaker>(std::move(breaker)), std::move(classify)) {}
 

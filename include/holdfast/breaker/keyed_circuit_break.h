@@ -68,7 +68,8 @@ class KeyedCircuitBreak : public internal::CircuitBreakBase<Classify> {
   explicit KeyedCircuitBreak(std::shared_ptr<B> breakers, KeyedCircuitBreakOptions options = {},
                              Classify classify = {})
       : internal::CircuitBreakBase<Classify>(std::move(classify)),
-        breakers_(internal::NotNull(std::move(breakers))),
+        breakers_(
+            internal::NotNull(std::move(breakers), "KeyedCircuitBreak: the KeyedCircuitBreaker")),
         options_(std::move(options)) {}
   explicit KeyedCircuitBreak(KeyedCircuitBreaker::Options breakers,
                              KeyedCircuitBreakOptions options = {}, Classify classify = {})

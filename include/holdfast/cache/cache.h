@@ -87,7 +87,7 @@ class Cache {
   // Both throw std::invalid_argument with the text of Validate, and for a null cache.
   template <std::same_as<ResultCache<R>> C>
   explicit Cache(std::shared_ptr<C> cache, CacheOptions options = {})
-      : cache_(internal::NotNull(std::move(cache))),
+      : cache_(internal::NotNull(std::move(cache), "Cache: the ResultCache")),
         options_(internal::Validated(std::move(options))) {}
   explicit Cache(typename ResultCache<R>::Options cache, CacheOptions options = {})
       : Cache(std::make_shared<ResultCache<R>>(std::move(cache)), std::move(options)) {}

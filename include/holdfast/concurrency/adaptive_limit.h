@@ -91,13 +91,13 @@ class AdaptiveLimit : public internal::JudgedPolicy<Classify, internal::LimitAdm
   explicit AdaptiveLimit(std::shared_ptr<L> limiter, BulkheadOptions options = {},
                          Classify classify = {})
       : internal::JudgedPolicy<Classify, internal::LimitAdmission>(std::move(classify)),
-        limiter_(internal::NotNull(std::move(limiter))),
+        limiter_(internal::NotNull(std::move(limiter), "AdaptiveLimit: the AdaptiveLimiter")),
         bulkhead_(std::shared_ptr<Semaphore>(limiter_, &limiter_->semaphore_), options) {}
   // With options of the queue that can change while calls run (settings.h).
   template <std::same_as<AdaptiveLimiter> L, std::same_as<Settings<BulkheadOptions>> S>
   AdaptiveLimit(std::shared_ptr<L> limiter, std::shared_ptr<S> settings, Classify classify = {})
       : internal::JudgedPolicy<Classify, internal::LimitAdmission>(std::move(classify)),
-        limiter_(internal::NotNull(std::move(limiter))),
+        limiter_(internal::NotNull(std::move(limiter), "AdaptiveLimit: the AdaptiveLimiter")),
         bulkhead_(std::shared_ptr<Semaphore>(limiter_, &limiter_->semaphore_),
                   std::move(settings)) {}
   // With a limiter of its own.

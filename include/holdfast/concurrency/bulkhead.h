@@ -154,7 +154,7 @@ class Bulkhead {
 
  private:
   Bulkhead(std::shared_ptr<Semaphore> semaphore, internal::Live<BulkheadOptions> options)
-      : semaphore_(internal::NotNull(std::move(semaphore))),
+      : semaphore_(internal::NotNull(std::move(semaphore), "Bulkhead: the Semaphore")),
         options_(std::move(options)),
         simple_(!options_.changes() && !Queueless(options_.first())) {}
 

@@ -55,13 +55,14 @@ class Pace {
   // that take a pointer are templates, so that options in braces are never taken for one.
   template <std::same_as<Pacer> P>
   explicit Pace(std::shared_ptr<P> pacer, PaceOptions options = {})
-      : pacer_(internal::NotNull(std::move(pacer))), options_(options) {}
+      : pacer_(internal::NotNull(std::move(pacer), "Pace: the Pacer")), options_(options) {}
   explicit Pace(Pacer::Options pacer, PaceOptions options = {})
       : Pace(std::make_shared<Pacer>(std::move(pacer)), options) {}
   // The same with options that can change at run time; throws for null settings.
   template <std::same_as<Settings<PaceOptions>> S>
   Pace(std::shared_ptr<Pacer> pacer, std::shared_ptr<S> settings)
-      : pacer_(internal::NotNull(std::move(pacer))), options_(std::move(settings)) {}
+      : pacer_(internal::NotNull(std::move(pacer), "Pace: the Pacer")),
+        options_(std::move(settings)) {}
   // Pace({}) does not compile.
   template <class T = void>
   explicit Pace(internal::NoOptions) : Pace(Pacer::Options{}) {

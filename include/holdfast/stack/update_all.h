@@ -41,7 +41,8 @@ class Change {
  public:
   // Throws std::invalid_argument for a null object.
   Change(std::shared_ptr<Object> object, typename Object::Options options)
-      : object_(internal::NotNull(std::move(object))), options_(std::move(options)) {}
+      : object_(internal::NotNull(std::move(object), "Change: its object")),
+        options_(std::move(options)) {}
 
  private:
   template <internal::HasInfo S, class... Objects>

@@ -89,7 +89,8 @@ class AdaptiveThrottle : public internal::JudgedPolicy<Classify, internal::Throt
   template <std::same_as<AdaptiveThrottler> T>
   explicit AdaptiveThrottle(std::shared_ptr<T> throttler, Classify classify = {})
       : internal::JudgedPolicy<Classify, internal::ThrottleAdmission>(std::move(classify)),
-        throttler_(internal::NotNull(std::move(throttler))) {}
+        throttler_(
+            internal::NotNull(std::move(throttler), "AdaptiveThrottle: the AdaptiveThrottler")) {}
   // With a throttler of its own.
   explicit AdaptiveThrottle(AdaptiveThrottler::Options throttler, Classify classify = {})
       : AdaptiveThrottle(std::make_shared<AdaptiveThrottler>(std::move(throttler)),

@@ -59,7 +59,8 @@ class LearnedLimit {
   };
 
   LearnedLimit(std::shared_ptr<LatencyQuantile> latencies, Live<AdaptiveTimeoutOptions> options)
-      : latencies_(NotNull(std::move(latencies))), options_(std::move(options)) {}
+      : latencies_(NotNull(std::move(latencies), "AdaptiveTimeout: the LatencyQuantile")),
+        options_(std::move(options)) {}
 
   void Begin(Call& call, Attempt& attempt) const {
     attempt.began = call.now();

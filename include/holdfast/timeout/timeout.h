@@ -76,7 +76,8 @@ class Timeout {
       : options_(TimeoutOptions{limit}) {}
   Timeout(TimeSpan limit, std::shared_ptr<ThreadPool> pool)
     requires kAbandons
-      : options_(TimeoutOptions{limit}), pool_(internal::NotNull(std::move(pool))) {}
+      : options_(TimeoutOptions{limit}),
+        pool_(internal::NotNull(std::move(pool), "Timeout: the ThreadPool")) {}
   template <std::same_as<Settings<TimeoutOptions>> S>
   explicit Timeout(std::shared_ptr<S> settings)
     requires(!kAbandons)
@@ -84,7 +85,8 @@ class Timeout {
   template <std::same_as<Settings<TimeoutOptions>> S>
   Timeout(std::shared_ptr<S> settings, std::shared_ptr<ThreadPool> pool)
     requires(kAbandons)
-      : options_(std::move(settings)), pool_(internal::NotNull(std::move(pool))) {}
+      : options_(std::move(settings)),
+        pool_(internal::NotNull(std::move(pool), "Timeout: the ThreadPool")) {}
 
   class State {
    public:

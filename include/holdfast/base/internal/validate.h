@@ -6,6 +6,7 @@
 
 #include <cstdint>
 #include <memory>
+#include <string_view>
 #include <utility>
 
 namespace holdfast::internal {
@@ -23,10 +24,13 @@ Options Validated(Options options) {
   return options;
 }
 
-// The policy object that a policy was given.
+// Throws std::invalid_argument that says that `what` is null.
+[[noreturn]] void ThrowNull(std::string_view what);
+
+// The object that a policy was given. `what` names both, as in "Bulkhead: the Semaphore".
 template <class T>
-std::shared_ptr<T> NotNull(std::shared_ptr<T> object) {
-  if (object == nullptr) ThrowIfInvalid(absl::InvalidArgumentError("a policy object is null"));
+std::shared_ptr<T> NotNull(std::shared_ptr<T> object, std::string_view what) {
+  if (object == nullptr) ThrowNull(what);
   return object;
 }
 
