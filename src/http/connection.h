@@ -6,12 +6,14 @@
 #include <memory>
 #include <utility>
 
+#include "holdfast/base/internal/process.h"
 #include "holdfast/base/time.h"
 #include "src/http/net/stream.h"
 
 namespace holdfast::http::internal {
 
-// Used by one thread at a time. The destructor says goodbye, as far as that goes without blocking.
+// Used by one thread at a time. The destructor says goodbye, as far as that goes without blocking;
+// in a child of fork(), where a callback of its exchange throws, it leaves all to the parent.
 class Connection {
  public:
   // No exchange begins after `ends_at`, and no more than `uses`.
@@ -22,10 +24,15 @@ class Connection {
     std::swap(stream_, other.stream_);
     std::swap(ends_at_, other.ends_at_);
     std::swap(uses_left_, other.uses_left_);
+    std::swap(process_, other.process_);
     return *this;
   }
   ~Connection() {
-    if (stream_ != nullptr) stream_->Finish();
+    if (process_ != holdfast::internal::ProcessGeneration()) {
+      (void)stream_.release();  // the pool closes the copy of its descriptor
+    } else if (stream_ != nullptr) {
+      stream_->Finish();
+    }
   }
 
   Stream& stream() { return *stream_; }
@@ -37,6 +44,7 @@ class Connection {
   std::unique_ptr<Stream> stream_;
   TimePoint ends_at_;
   std::int64_t uses_left_;
+  std::uint32_t process_ = holdfast::internal::ProcessGeneration();  // whose it is
 };
 
 }  // namespace holdfast::http::internal

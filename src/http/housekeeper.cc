@@ -1,53 +1,115 @@
 #include "src/http/housekeeper.h"
 
-#include <new>
+#include <openssl/crypto.h>
+
+#include <cstdlib>
 #include <utility>
 
 #include "holdfast/base/internal/process.h"
 #include "holdfast/base/internal/thread.h"
 
 namespace holdfast::http::internal {
+namespace {
 
-Housekeeper& Housekeeper::OfProcess() {
-  // Leaked: its thread may run while the process ends.
-  static const auto& of_process =
-      *new holdfast::internal::PerProcess<Housekeeper>(std::make_shared<Housekeeper>());
-  return *of_process.Get();
+using Housekeepers = holdfast::internal::PerProcess<Housekeeper>;
+
+const Housekeepers& HousekeeperOfProcess() {
+  // Leaked: connections may be kept while the process ends.
+  static const auto& of_process = *new Housekeepers(std::make_shared<Housekeeper>());
+  return of_process;
 }
 
-void Housekeeper::Visit(std::weak_ptr<Tidied> whom, TimePoint at) {
+// A child of fork() has this one, too, and maybe no housekeeper.
+void StopHousekeeper() {
+  if (Housekeeper* const ours = HousekeeperOfProcess().IfOurs()) ours->Stop();
+}
+
+// What is registered last runs first, so OpenSSL registers its own before, if it has not yet.
+bool RegisterStop() {
+  (void)OPENSSL_init_crypto(0, nullptr);
+  return std::atexit(StopHousekeeper) == 0;
+}
+
+}  // namespace
+
+Housekeeper& Housekeeper::OfProcess() {
+  [[maybe_unused]] static const bool registered = RegisterStop();
+  return *HousekeeperOfProcess().Get();
+}
+
+void Housekeeper::Visit(const std::shared_ptr<Tidied>& whom, TimePoint at) {
   const std::lock_guard lock(mutex_);
-  const auto visit = visits_.emplace(at, std::move(whom));
-  if (!running_) {
-    try {
-      holdfast::internal::StartThread([this] { Run(); }).detach();
-    } catch (...) {
-      visits_.erase(visit);
-      throw;
-    }
-    running_ = true;
-  } else if (visit == visits_.begin()) {
+  std::optional<Tidied::Visits::iterator>& visit = whom->visit_;
+  if (stopped_ || (visit && (*visit)->first <= at)) return;
+  const auto made = visits_.emplace(at, whom);
+  if (visit) visits_.erase(*visit);
+  visit = made;
+  if (running_) {
+    if (made == visits_.begin()) changed_.notify_one();
+    return;
+  }
+  try {
+    Start();
+  } catch (...) {
+    visits_.erase(made);
+    visit.reset();
+    throw;
+  }
+}
+
+void Housekeeper::Forget(Tidied& whom) noexcept {
+  const std::lock_guard lock(mutex_);
+  if (!whom.visit_) return;
+  visits_.erase(*std::exchange(whom.visit_, std::nullopt));
+  if (visits_.empty()) changed_.notify_one();
+}
+
+void Housekeeper::Stop() noexcept {
+  {
+    const std::lock_guard lock(mutex_);
+    stopped_ = true;
     changed_.notify_one();
   }
+  if (thread_.joinable()) thread_.join();
+}
+
+std::size_t Housekeeper::visits() const {
+  const std::lock_guard lock(mutex_);
+  return visits_.size();
+}
+
+// The thread before is one that does nothing more than end.
+void Housekeeper::Start() {
+  if (thread_.joinable()) thread_.join();
+  thread_ = holdfast::internal::StartThread([this] { Run(); });
+  running_ = true;
 }
 
 void Housekeeper::Run() {
   std::unique_lock lock(mutex_);
-  while (!visits_.empty()) {
-    const auto first = visits_.begin();
+  while (!stopped_ && !visits_.empty()) {
     const TimePoint now = holdfast::internal::ReadClock(nullptr);
-    if (now < first->first) {
-      changed_.wait_until(lock, first->first);
+    const TimePoint at = visits_.begin()->first;
+    if (now < at) {
+      changed_.wait_until(lock, at);
       continue;
     }
-    auto node = visits_.extract(first);
+    auto node = visits_.extract(visits_.begin());
+    std::shared_ptr<Tidied> whom = node.mapped().lock();
+    if (whom == nullptr) continue;
+    std::optional<Tidied::Visits::iterator>& visit = whom->visit_;
+    visit.reset();
     lock.unlock();
-    TimePoint next = TimePoint::max();
-    if (const auto whom = node.mapped().lock()) next = whom->TidyUp(now);
+    node.key() = whom->TidyUp(now);
     lock.lock();
-    if (next == TimePoint::max()) continue;
-    node.key() = next;
-    visits_.insert(std::move(node));
+    // Meanwhile it may have asked for another one.
+    if (node.key() != TimePoint::max() && (!visit || node.key() < (*visit)->first)) {
+      if (visit) visits_.erase(*visit);
+      visit = visits_.insert(std::move(node));
+    }
+    lock.unlock();
+    whom.reset();  // if it is destroyed by that, it calls Forget
+    lock.lock();
   }
   running_ = false;
 }

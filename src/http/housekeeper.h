@@ -3,9 +3,12 @@
 #define HOLDFAST_SRC_HTTP_HOUSEKEEPER_H_
 
 #include <condition_variable>
+#include <cstddef>
 #include <map>
 #include <memory>
 #include <mutex>
+#include <optional>
+#include <thread>
 
 #include "holdfast/base/time.h"
 
@@ -20,28 +23,51 @@ class Tidied {
 
  protected:
   ~Tidied() = default;
+
+ private:
+  friend class Housekeeper;
+  using Visits = std::multimap<TimePoint, std::weak_ptr<Tidied>>;
+  std::optional<Visits::iterator> visit_;  // guarded by the housekeeper
 };
 
 // One thread for all of a process, which ends when it has nobody to visit. Thread-safe.
 class Housekeeper {
  public:
-  // The one of this process; a child of fork() has another. It is never destroyed.
+  // The one of this process; a child of fork() has another. It is never destroyed. At exit it is
+  // stopped, before OpenSSL ends itself, which those that are visited use.
   static Housekeeper& OfProcess();
 
-  // Visits whom it is, if it is still there, at that time. Throws std::system_error if there is no
-  // thread, and std::bad_alloc.
-  void Visit(std::weak_ptr<Tidied> whom, TimePoint at);
+  Housekeeper() = default;
+  Housekeeper(const Housekeeper&) = delete;
+  Housekeeper& operator=(const Housekeeper&) = delete;
+  ~Housekeeper() { Stop(); }
+
+  // Visits whom it is, if it is still there, at that time, or earlier if it is to be visited
+  // earlier. Throws std::system_error if there is no thread, and std::bad_alloc.
+  void Visit(const std::shared_ptr<Tidied>& whom, TimePoint at);
+
+  // Whom it is is not to be visited any more.
+  void Forget(Tidied& whom) noexcept;
+
+  // Waits for the visit that is being made, and makes no other.
+  void Stop() noexcept;
+
+  // How many are to be made; one for each of those that are to be visited.
+  std::size_t visits() const;
 
   std::shared_ptr<Housekeeper> MakeAnew() const { return std::make_shared<Housekeeper>(); }
   void Abandon() noexcept {}
 
  private:
+  void Start();
   void Run();
 
-  std::mutex mutex_;
+  mutable std::mutex mutex_;
   std::condition_variable changed_;
-  std::multimap<TimePoint, std::weak_ptr<Tidied>> visits_;
+  Tidied::Visits visits_;
   bool running_ = false;
+  bool stopped_ = false;
+  std::thread thread_;  // where it is not running, it has ended or is about to
 };
 
 }  // namespace holdfast::http::internal

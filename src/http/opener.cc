@@ -86,7 +86,13 @@ absl::StatusOr<Connected> Opener::Dial(const Limits& limits) {
 absl::StatusOr<Connected> Opener::Tunnel(Connected connected, const Limits& limits) {
   TcpStream stream(std::move(connected.socket), std::move(connected.listed));
   const std::string authority = ConnectName(route_.origin.host, route_.origin.port);
-  const Request request = {.method = "CONNECT", .target = authority};
+  Request request = {.method = "CONNECT", .target = authority};
+  std::optional<absl::Status> refusal;
+  request.on_head = [&](const Response& response) {
+    if (response.status < 300) return true;
+    refusal = Refusal(response, route_.Describe());
+    return false;  // what else the proxy says of it is not waited for
+  };
   ExchangeOptions options;
   options.upload.host = authority;
   Exchange exchange(request, options);
@@ -99,19 +105,18 @@ absl::StatusOr<Connected> Opener::Tunnel(Connected connected, const Limits& limi
   if (driven.end == DriveEnd::kDeadline && ReadClock(nullptr) >= limits.deadline) {
     return DeadlineExceeded(route_, TransportError::kConnect);
   }
-  const bool tunnel = exchange.framing() == wire::Framing::kTunnel;
+  if (refusal) return *refusal;
   const bool early = !exchange.rest().empty();
-  const auto response = exchange.TakeResult();
+  const absl::Status answered = exchange.TakeResult().status();
   const std::string where = route_.Describe();
   if (driven.end == DriveEnd::kDeadline) {
     return WithTransportError(
         absl::UnavailableError(absl::StrCat(where, ": no tunnel within connect_timeout")),
         TransportError::kConnect);
   }
-  if (!response.ok()) {
-    return WithTransportError(AtPeer(where, response.status()), TransportError::kConnect);
+  if (!answered.ok()) {
+    return WithTransportError(AtPeer(where, answered), TransportError::kConnect);
   }
-  if (!tunnel) return Refusal(*response, where);
   if (early) {
     return WithTransportError(
         absl::UnavailableError(absl::StrCat(where, ": something came before TLS began")),
@@ -125,7 +130,17 @@ absl::StatusOr<Connected> Opener::Tunnel(Connected connected, const Limits& limi
 absl::StatusOr<std::unique_ptr<Stream>> Opener::SecureBy(TlsContexts& tls, Connected connected,
                                                          const Limits& limits) {
   const std::string where = route_.Describe();
-  auto context = tls.Get(ReadClock(nullptr));
+  const auto time_up = [&](absl::string_view what) {
+    if (limits.step == limits.deadline) return DeadlineExceeded(route_, TransportError::kTls);
+    return WithTransportError(
+        absl::UnavailableError(absl::StrCat(where, ": TLS: ", what, " within connect_timeout")),
+        TransportError::kTls);
+  };
+  auto context = tls.Get(ReadClock(nullptr), limits.step, limits.stop.token());
+  if (absl::IsCancelled(context.status())) return Cancelled(route_, TransportError::kTls);
+  if (absl::IsDeadlineExceeded(context.status())) {
+    return time_up("the files of certificates were not loaded");
+  }
   if (!context.ok()) return AtPeer(where, context.status());
   TlsHandshake handshake(*std::move(context), route_.origin.host, route_.origin.port,
                          std::move(connected.socket), std::move(connected.listed));
@@ -145,11 +160,7 @@ absl::StatusOr<std::unique_ptr<Stream>> Opener::SecureBy(TlsContexts& tls, Conne
       case WaitEnd::kFailed:
         return CannotWait(route_, waited.error, TransportError::kTls);
       case WaitEnd::kTimeUp:
-        if (limits.step == limits.deadline) return DeadlineExceeded(route_, TransportError::kTls);
-        return WithTransportError(
-            absl::UnavailableError(absl::StrCat(
-                where, ": TLS: the handshake failed: no answer within connect_timeout")),
-            TransportError::kTls);
+        return time_up("the handshake failed: no answer");
     }
   }
 }

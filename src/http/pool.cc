@@ -4,8 +4,6 @@
 
 #include <algorithm>
 #include <chrono>
-#include <cstddef>
-#include <iterator>
 #include <utility>
 
 #include "holdfast/base/internal/random.h"
@@ -78,54 +76,36 @@ void Pool::Keep(Connection connection, const KeepAliveHint& hint) noexcept {
       idle_.pop_front();
     }
     if (until >= visited_at_ || idle_.empty()) return;
-    Housekeeper::OfProcess().Visit(weak_from_this(), until);
+    Housekeeper::OfProcess().Visit(shared_from_this(), until);
     visited_at_ = until;
   } catch (...) {  // NOLINT(bugprone-empty-catch): it is closed now, or when it is next looked at
   }
 }
 
+template <class F>
+bool Pool::CloseOne(const F& over) {
+  const auto found = std::ranges::find_if(idle_, over);
+  if (found == idle_.end()) return false;
+  idle_.erase(found);
+  return true;
+}
+
+// The lock is let go between two of them, so that calls do not wait for the closing of all.
 void Pool::DropIdle(TimePoint since) noexcept {
-  std::deque<Idle> dropped;  // closed without the lock
-  const std::lock_guard lock(mutex_);
-  const auto first_kept =
-      std::ranges::find_if(idle_, [since](const Idle& idle) { return idle.since > since; });
-  try {
-    std::move(idle_.begin(), first_kept, std::back_inserter(dropped));
-  } catch (...) {  // NOLINT(bugprone-empty-catch): for want of memory; closed under the lock
+  for (bool more = true; more;) {
+    const std::lock_guard lock(mutex_);
+    more = CloseOne([since](const Idle& idle) { return idle.since <= since; });
   }
-  idle_.erase(idle_.begin(), first_kept);
 }
 
 TimePoint Pool::TidyUp(TimePoint now) noexcept {
-  TimePoint next = TimePoint::max();
-  try {
-    TakeExpired(now, next);
-  } catch (...) {  // NOLINT(bugprone-empty-catch): for want of memory
+  for (;;) {
+    const std::lock_guard lock(mutex_);
+    if (CloseOne([now](const Idle& idle) { return idle.until <= now; })) continue;
+    visited_at_ = TimePoint::max();
+    for (const Idle& idle : idle_) visited_at_ = std::min(visited_at_, idle.until);
+    return visited_at_;
   }
-  return next;
-}
-
-// The result is destroyed, and so closed, without the lock.
-std::vector<Pool::Idle> Pool::TakeExpired(TimePoint now, TimePoint& next) {
-  std::vector<Idle> expired;
-  const std::lock_guard lock(mutex_);
-  if (now < visited_at_)
-    return expired;  // another visit, which comes later, took over from this one
-  visited_at_ = TimePoint::max();
-  expired.reserve(idle_.size());
-  std::size_t kept = 0;
-  for (std::size_t i = 0; i < idle_.size(); ++i) {
-    if (idle_[i].until <= now) {
-      expired.push_back(std::move(idle_[i]));
-    } else {
-      next = std::min(next, idle_[i].until);
-      if (kept != i) idle_[kept] = std::move(idle_[i]);
-      ++kept;
-    }
-  }
-  idle_.erase(idle_.begin() + static_cast<std::ptrdiff_t>(kept), idle_.end());
-  visited_at_ = next;
-  return expired;
 }
 
 TransportStats Pool::stats() const {

@@ -9,7 +9,6 @@
 #include <mutex>
 #include <optional>
 #include <stop_token>
-#include <vector>
 
 #include "holdfast/concurrency/semaphore.h"
 #include "holdfast/http/transport.h"
@@ -29,7 +28,9 @@ class Pool final : public Tidied, public std::enable_shared_from_this<Pool> {
   Pool(absl::StatusOr<Route> route, TransportOptions options);
   Pool(const Pool&) = delete;
   Pool& operator=(const Pool&) = delete;
-  ~Pool() = default;
+  ~Pool() {
+    if (visited_at_ != TimePoint::max()) Housekeeper::OfProcess().Forget(*this);
+  }
 
   const absl::StatusOr<Route>& route() const { return route_; }
   const TransportOptions& options() const { return options_; }
@@ -50,7 +51,7 @@ class Pool final : public Tidied, public std::enable_shared_from_this<Pool> {
   // that. It may be closed instead, now or later.
   void Keep(Connection connection, const KeepAliveHint& hint) noexcept;
 
-  // Closes those that have been idle since before that time: the peer was found to be gone.
+  // Closes those that have been idle since that time or before: the peer was found to be gone.
   void DropIdle(TimePoint since) noexcept;
 
   // Counts an exchange while it lives.
@@ -93,12 +94,15 @@ class Pool final : public Tidied, public std::enable_shared_from_this<Pool> {
     TimePoint until;  // no use of it begins later
   };
 
-  std::vector<Idle> TakeExpired(TimePoint now, TimePoint& next);
+  // Of those that `over` says it of, the one that has been idle for longest. False: there is none.
+  template <class F>
+  bool CloseOne(const F& over);
 
   const absl::StatusOr<Route> route_;
   const TransportOptions options_;
-  // Who has a permit opens a connection only if none is idle, and gives one back before the permit:
-  // those that are idle and in use together are never more than there are permits.
+  // Who has a permit opens a connection only if none is idle, and gives one back before the permit;
+  // who has none closes an idle one under the lock, so that nobody finds it gone before it is. So
+  // connections that are idle and in use together are never more than there are permits.
   Semaphore open_;
 
   SocketList sockets_;

@@ -3,6 +3,7 @@
 #include <absl/strings/str_cat.h>
 
 #include <array>
+#include <string>
 #include <string_view>
 #include <utility>
 
@@ -12,10 +13,13 @@
 #include "src/http/exchange_error.h"
 #include "src/http/keep_alive.h"
 #include "src/http/net/drive.h"
+#include "src/http/net/socket.h"
 #include "src/http/net/tls_error.h"
 
 namespace holdfast::http::internal {
 namespace {
+
+using holdfast::internal::ReadClock;
 
 // As most clients; a server may be without a rule for requests that lack them.
 constexpr std::array<wire::Field, 2> kDefaults = {{
@@ -30,6 +34,22 @@ ExchangeOptions OptionsOf(const TransportOptions& options) {
       .head = options.max_head, .fields = options.max_fields, .body = options.max_body};
   exchange.download.decode = options.decode;
   return exchange;
+}
+
+// What a proxy would change, or what is not for the server behind it; empty: nothing. A request
+// through a tunnel is the server's alone. Of one with an absolute target a proxy ignores Host
+// (RFC 9112, 3.2.2), so that the server would see the origin's without a word.
+std::string WhatProxyRefuses(const Route& route, const Headers& headers) {
+  if (!route.proxy) return "";
+  if (route.tunnels()) {
+    return headers.Has("Proxy-Authorization")
+               ? "Proxy-Authorization would go to the server, not to the proxy"
+               : "";
+  }
+  const auto host = headers.Find("Host");
+  return host && !wire::EqualsIgnoringCase(*host, route.origin.host_header)
+             ? "the proxy would replace the header Host with the origin's"
+             : "";
 }
 
 // What is made of `request` for this route: only the constructor of an Exchange reads the views.
@@ -68,12 +88,19 @@ Sending::Sending(Pool& pool, Request request, int attempt)
       exchange_(MakeExchange(pool_, request_, attempt)) {}
 
 absl::Status Sending::refusal() {
+  const std::string by_proxy = WhatProxyRefuses(*pool_.route(), request_.headers);
+  if (!by_proxy.empty()) {
+    return WithTransportError(
+        absl::InvalidArgumentError(absl::StrCat(pool_.route()->Describe(), ": ", by_proxy)),
+        TransportError::kRequest);
+  }
   if (!exchange_.done()) return absl::OkStatus();
   return AtPeer(pool_.route()->Describe(), exchange_.TakeResult().status());
 }
 
 absl::StatusOr<Response> Sending::Over(Connection connection, const SendLimits& limits) {
   const DriveLimits bounds = BoundsOf(pool_.options(), limits.deadline);
+  const TimePoint began = ReadClock(nullptr);
   DriveResult driven;
   do {
     driven = Drive(connection.stream(), exchange_, bounds, limits.stop);
@@ -86,6 +113,9 @@ absl::StatusOr<Response> Sending::Over(Connection connection, const SendLimits& 
   if (!response.ok()) {
     const bool ended = driven.end == DriveEnd::kDone || driven.end == DriveEnd::kClosed;
     absl::Status status = response.status();
+    if (!ended && PeerIsSilent(connection.stream().descriptor(), ReadClock(nullptr) - began)) {
+      pool_.DropIdle(began);  // the host is gone, and they would each cost a timeout
+    }
     lost_ = ended && !exchange_.answered() && absl::IsUnavailable(status);
     // With TLS 1.3 a server says only now that it refuses the client's certificate.
     const absl::Status failure = connection.stream().failure();

@@ -175,5 +175,25 @@ TEST_CASE("a result that throws when it is taken is an exception of the attempt"
   CHECK(threw);
 }
 
+TEST_CASE("an attempt that is a stack and is cut off in time is tried again", "[defects]") {
+  net::io_context io;
+  int attempts = 0;
+  const auto inner = Stack().AroundAsync(
+      [&attempts]() -> net::awaitable<absl::Status> {
+        if (++attempts == 2) co_return absl::OkStatus();
+        net::steady_timer never(co_await net::this_coro::executor, 1h);
+        co_await never.async_wait(net::use_awaitable);
+        co_return absl::OkStatus();
+      },
+      io);
+  const auto call =
+      Stack(Retry({.backoff = Backoff::Constant(1ms)}), Timeout(20ms)).AroundAsync(inner, io);
+  std::optional<absl::Status> result;
+  call([&result](const std::exception_ptr&, absl::Status status) { result = std::move(status); });
+  io.run();
+  CHECK(result == absl::OkStatus());
+  CHECK(attempts == 2);
+}
+
 }  // namespace
 }  // namespace holdfast::defects_test

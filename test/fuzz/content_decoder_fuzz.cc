@@ -30,18 +30,18 @@ Outcome Decode(std::string_view codings, const std::vector<std::string_view>& pi
   const std::unique_ptr<ContentDecoder> decoder = MakeContentDecoder(codings);
   Require(decoder != nullptr && decoder->Complete());
   Outcome outcome;
-  const auto sink = [&outcome](std::string_view part) {
-    Require(!part.empty() && part.size() <= kPart && outcome.body.size() < kEnough);
-    outcome.body += part;
-    return outcome.body.size() < kEnough;
-  };
-  for (const std::string_view piece : pieces) {
-    outcome.result = decoder->Decode(piece, sink);
+  for (std::string_view bytes : pieces) {
+    while (outcome.body.size() < kEnough &&
+           (outcome.result = decoder->Decode(bytes)) == DecodeResult::kPart) {
+      Require(decoder->part().size() <= kPart);
+      outcome.body += decoder->part();
+    }
     if (outcome.result != DecodeResult::kOk) break;
   }
-  outcome.complete = decoder->Complete();
-  if (outcome.result != DecodeResult::kOk) {
-    Require(!outcome.complete && decoder->Decode("x", sink) == outcome.result);
+  outcome.complete = outcome.result == DecodeResult::kOk && decoder->Complete();
+  if (outcome.result == DecodeResult::kMalformed) {
+    std::string_view more = "x";
+    Require(!decoder->Complete() && decoder->Decode(more) == outcome.result);
   }
   return outcome;
 }
@@ -49,7 +49,7 @@ Outcome Decode(std::string_view codings, const std::vector<std::string_view>& pi
 void RequireSame(const Outcome& a, const Outcome& b) {
   const std::string_view shorter = a.body.size() < b.body.size() ? a.body : b.body;
   Require(a.body.starts_with(shorter) && b.body.starts_with(shorter));
-  // What was decoded just before malformed bytes may or may not be enough for the sink.
+  // What was decoded just before malformed bytes may or may not be enough.
   if (a.result != DecodeResult::kOk && b.result != DecodeResult::kOk) return;
   Require(a.result == b.result && a.complete == b.complete && a.body == b.body);
 }

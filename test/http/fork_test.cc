@@ -3,6 +3,7 @@
 #include <absl/status/status.h>
 #include <fcntl.h>
 #include <httplib.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #include <array>
@@ -161,6 +162,48 @@ TEST_CASE("a child closes no descriptor that has got the number of one of the pa
     ::_exit(0);
   });
   CHECK(child.ExitStatus() == 0);
+}
+
+struct Forked {};
+
+// The child of a callback throws; the parent, for which nothing has happened, gets its answer, and
+// its connection is good for another call.
+template <class Server>
+void CheckThrowingChild(Server& server, const std::string& scheme) {
+  Echo(server);
+  const Transport transport(scheme + server.Host(), TransportOptions{.verify = false});
+  httplib::Request request = MakeRequest("GET", "/forks");
+  int ended = -1;
+  request.response_handler = [&ended](const httplib::Response&) {
+    const pid_t child = ::fork();
+    if (child == 0) throw Forked();
+    ::waitpid(child, &ended, 0);
+    return true;
+  };
+  try {
+    const auto response = transport(request);
+    REQUIRE(response.ok());
+    CHECK(response->body == "/forks");
+  } catch (const Forked&) {
+    ::_exit(0);
+  }
+  CHECK(ended == 0);
+  CHECK(Ask(transport, "parent", 1).empty());
+  CHECK(transport.stats().opened == 1);
+  CHECK(transport.stats().reused == 1);
+}
+
+TEST_CASE("a child that throws in a callback leaves the parent's connection as it is") {
+  if (!test::kCanFork) return;
+  TestServer server;
+  CheckThrowingChild(server, "http://");
+}
+
+TEST_CASE("a child that throws in a callback leaves the parent's connection with TLS as it is") {
+  if (!test::kCanFork) return;
+  const test::Certificate certificate("IP:127.0.0.1");
+  test::TlsServer server(certificate);
+  CheckThrowingChild(server, "https://");
 }
 
 }  // namespace

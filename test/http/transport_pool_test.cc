@@ -2,23 +2,33 @@
 #include <absl/status/status.h>
 #include <absl/status/statusor.h>
 #include <httplib.h>
+#include <linux/filter.h>
+#include <sys/socket.h>
 
 #include <algorithm>
 #include <atomic>
 #include <chrono>
 #include <condition_variable>
 #include <cstddef>
+#include <memory>
 #include <mutex>
 #include <numeric>
+#include <optional>
 #include <set>
+#include <span>
 #include <stop_token>
 #include <string>
+#include <string_view>
 #include <thread>
 #include <vector>
 
 #include "holdfast/http.h"
 #include "holdfast/stack/stack.h"
 #include "holdfast/timeout/timeout.h"
+#include "src/http/connection.h"
+#include "src/http/net/stream.h"
+#include "src/http/origin.h"
+#include "src/http/pool.h"
 #include "test/http/fault_server.h"
 #include "test/http/test_server.h"
 #include "test/support/catch.h"
@@ -76,6 +86,16 @@ class SlowServer {
     const std::lock_guard lock(mutex_);
     return paths_;
   }
+  // From now on the connections that there are get and acknowledge nothing, as if the host were
+  // gone.
+  void Vanish() {
+    sock_filter drop = {.code = BPF_RET | BPF_K, .jt = 0, .jf = 0, .k = 0};
+    const sock_fprog program = {.len = 1, .filter = &drop};
+    const std::lock_guard lock(mutex_);
+    for (const int fd : descriptors_) {
+      REQUIRE(::setsockopt(fd, SOL_SOCKET, SO_ATTACH_FILTER, &program, sizeof program) == 0);
+    }
+  }
   void AwaitRequests(std::size_t n) {
     std::unique_lock lock(mutex_);
     changed_.wait(lock, [&] { return paths_.size() >= n; });
@@ -83,6 +103,10 @@ class SlowServer {
 
  private:
   void Serve(const Peer& peer) {
+    {
+      const std::lock_guard lock(mutex_);
+      descriptors_.push_back(peer.fd());
+    }
     for (std::string message = peer.ReadMessage(); !message.empty(); message = peer.ReadMessage()) {
       {
         std::unique_lock lock(mutex_);
@@ -98,9 +122,21 @@ class SlowServer {
   std::mutex mutex_;
   std::condition_variable changed_;
   int released_ = 0;
+  std::vector<int> descriptors_;
   std::vector<std::string> paths_;
   FaultServer server_{[this](const Peer& peer) { Serve(peer); }};
 };
+
+// So many idle connections.
+void Fill(const Transport& transport, SlowServer& server, std::size_t n) {
+  const std::size_t before = server.paths().size();
+  std::vector<std::jthread> calls;
+  for (std::size_t i = 0; i < n; ++i) {
+    calls.emplace_back([&] { CHECK(transport(MakeRequest("GET", "/")).ok()); });
+  }
+  server.AwaitRequests(before + n);
+  server.Release(static_cast<int>(n));
+}
 
 void AwaitQueued(const Transport& transport, int n) {
   while (transport.stats().queued != n) std::this_thread::yield();
@@ -219,6 +255,81 @@ TEST_CASE("total_timeout bounds an exchange without a deadline") {
   CHECK(TransportErrorOf(status) == TransportError::kOutcomeUnknown);
   CHECK(transport.stats().in_use == 0);
   server.Release(1);
+}
+
+TEST_CASE("a host that is gone without a word takes its idle connections with it") {
+  SlowServer server;
+  const Transport transport(server.Url(), {.read_timeout = 1s});
+  Fill(transport, server, 3);
+  REQUIRE(transport.stats().idle == 3);
+  server.Vanish();
+  const httplib::Request request = MakeRequest("POST", "/", "x");
+  SECTION("where nothing is read in time") {
+    CHECK(transport(request).status().code() == Code::kUnavailable);
+  }
+  SECTION("where the deadline comes first") {
+    const auto fetch = Stack(Timeout(600ms)).Around(transport);
+    CHECK(fetch(request).status().code() == Code::kDeadlineExceeded);
+  }
+  CHECK(transport.stats().idle == 0);
+  server.Release(1);
+  CHECK(transport(request).ok());
+  CHECK(transport.stats().opened == 4);
+}
+
+TEST_CASE("a host that is only slow keeps its idle connections") {
+  SlowServer server;
+  const Transport transport(server.Url(), {.read_timeout = 1s});
+  Fill(transport, server, 3);
+  REQUIRE(transport.stats().idle == 3);
+  CHECK(transport(MakeRequest("POST", "/", "x")).status().code() == Code::kUnavailable);
+  CHECK(transport.stats().idle == 2);
+}
+
+// An idle connection that takes its time to end.
+struct Ending {
+  std::atomic<bool> begun = false;
+  std::atomic<bool> over = false;
+};
+class SlowlyEnding final : public internal::Stream {
+ public:
+  explicit SlowlyEnding(Ending& ending) : ending_(ending) {}
+  ~SlowlyEnding() override { ending_.over = true; }
+  internal::IoResult Read(std::span<char>) override { return {}; }
+  internal::IoResult Write(std::span<const std::string_view>) override { return {}; }
+  bool Quiet() override { return true; }
+  void Finish() noexcept override {
+    ending_.begun = true;
+    ending_.begun.notify_all();
+    std::this_thread::sleep_for(50ms);  // only lets a defect show
+  }
+  int descriptor() const override { return -1; }
+
+ private:
+  Ending& ending_;
+};
+
+TEST_CASE("a connection that is closed while it is idle counts until it is closed") {
+  Ending ending;
+  const auto pool =
+      std::make_shared<internal::Pool>(internal::ParseRoute("http://127.0.0.1:1", ""),
+                                       TransportOptions{.max_connections = 1, .idle_timeout = 1h});
+  pool->Keep(
+      internal::Connection(std::make_unique<SlowlyEnding>(ending), TimePoint::max(), 1'000'000),
+      {});
+  const TimePoint now = holdfast::internal::ReadClock(nullptr);
+  const bool at_its_time = GENERATE(false, true);
+  const std::jthread closes([&] {
+    if (at_its_time) {
+      pool->TidyUp(now + 2h);
+    } else {
+      pool->DropIdle(now);
+    }
+  });
+  ending.begun.wait(false);
+  const auto permit = pool->Admit(TimePoint::max(), {});
+  CHECK_FALSE(pool->TakeIdle(now).has_value());
+  CHECK(ending.over);
 }
 
 }  // namespace

@@ -222,5 +222,72 @@ TEST_CASE("a proxy that wants a password is not asked again") {
   CHECK(proxy.accepted() == 1);
 }
 
+TEST_CASE("what a proxy says of a tunnel that it refuses is not waited for") {
+  FaultServer proxy([](const Peer& peer) {
+    if (peer.ReadRequest()) {
+      peer.Write("HTTP/1.1 503 Service Unavailable\r\nContent-Length: 100\r\n\r\nslow");
+    }
+    peer.ReadAll();
+  });
+  const Transport transport("https://orders.invalid",
+                            {.connect_timeout = 2s, .proxy = "http://" + proxy.Host()});
+  const absl::Status status = transport(MakeRequest("GET", "/")).status();
+  CHECK(status.code() == Code::kUnavailable);
+  CHECK(TransportErrorOf(status) == TransportError::kConnect);
+  CHECK_THAT(std::string(status.message()), ContainsSubstring("HTTP 503 Service Unavailable"));
+}
+
+void CheckRefused(const Transport& transport, const httplib::Request& request,
+                  const std::string& header) {
+  const absl::Status status = transport(request).status();
+  CHECK(status.code() == Code::kInvalidArgument);
+  CHECK(TransportErrorOf(status) == TransportError::kRequest);
+  CHECK_THAT(std::string(status.message()), ContainsSubstring(header));
+}
+
+TEST_CASE("a Host that a proxy would put the origin's in place of is refused") {
+  Recorder asked;
+  FaultServer proxy([&](const Peer& peer) {
+    for (std::string message = peer.ReadMessage(); !message.empty(); message = peer.ReadMessage()) {
+      asked.Add(message);
+      if (!peer.Write(kHello)) return;
+    }
+  });
+  const Transport transport("http://orders.invalid:8080", {.proxy = "http://" + proxy.Host()});
+  httplib::Request request = MakeRequest("GET", "/");
+  request.set_header("Host", "other.invalid");
+  CheckRefused(transport, request, "Host");
+  CHECK(proxy.accepted() == 0);
+  httplib::Request same = MakeRequest("GET", "/");
+  same.set_header("Host", "Orders.invalid:8080");
+  CHECK(transport(same).ok());
+  CHECK_THAT(asked.messages().at(0), ContainsSubstring("Host: Orders.invalid:8080\r\n"));
+}
+
+TEST_CASE("a password for a proxy is not sent to the server behind its tunnel") {
+  const Certificate certificate("IP:127.0.0.1");
+  TlsServer server(certificate);
+  Recorder asked;
+  FaultServer proxy(TunnelTo(server.port(), asked));
+  httplib::Request request = MakeRequest("GET", "/");
+  request.set_header("Proxy-Authorization", "Basic dTpw");
+  CheckRefused(
+      Transport("https://" + server.Host(), {.verify = false, .proxy = "http://" + proxy.Host()}),
+      request, "Proxy-Authorization");
+  CHECK(proxy.accepted() == 0);
+}
+
+TEST_CASE("a password for a proxy that gets the requests themselves is sent to it") {
+  Recorder asked;
+  FaultServer proxy([&](const Peer& peer) {
+    asked.Add(peer.ReadMessage());
+    peer.Write(kHello);
+  });
+  httplib::Request request = MakeRequest("GET", "/");
+  request.set_header("Proxy-Authorization", "Basic dTpw");
+  CHECK(Transport("http://orders.invalid", {.proxy = "http://" + proxy.Host()})(request).ok());
+  CHECK_THAT(asked.messages().at(0), ContainsSubstring("Proxy-Authorization: Basic dTpw\r\n"));
+}
+
 }  // namespace
 }  // namespace holdfast::http::transport_proxy_test

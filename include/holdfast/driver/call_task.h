@@ -123,10 +123,7 @@ class CallTask {
   }
 
   Step CutOff() {
-    if (cut_ == EndReason::kCancelled) return machine_.Cancel();
-    call_.set_ended_by(EndReason::kDeadline);
-    return machine_.Complete(
-        [] { return ResultTraits<R>::FromStatus(internal::AttemptTooLate()); });
+    return cut_ == EndReason::kCancelled ? machine_.Cancel() : machine_.CompleteLate();
   }
 
   void Cut(EndReason why) {

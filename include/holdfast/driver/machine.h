@@ -114,7 +114,7 @@ class Machine {
   }
 
   // Execute in two parts, for an asynchronous executor: Begin() before it starts, and when it has
-  // ended Complete(), Fail() or Cancel().
+  // ended Complete(), CompleteLate(), Fail() or Cancel().
   ABSL_ATTRIBUTE_ALWAYS_INLINE void Begin() { call_.BeginAttempt(); }
 
   // The executor's result is `make()`.
@@ -122,6 +122,14 @@ class Machine {
   Step Complete(F&& make) {
     SetResult(std::forward<F>(make));
     return Finish();
+  }
+
+  // The executor was cut off at the deadline of its attempt. That is no refusal, though a stack
+  // which it is may have said so of its own.
+  Step CompleteLate() {
+    call_.Answered(internal::AttemptTooLate());
+    call_.set_ended_by(EndReason::kDeadline);
+    return Complete([] { return ResultTraits<R>::FromStatus(internal::AttemptTooLate()); });
   }
 
   // The executor threw, and the driver passes the exception on; every State is destroyed.

@@ -38,8 +38,8 @@ namespace holdfast::http {
 // total_timeout and the call's deadline bound a whole exchange. Each other timeout bounds one step;
 // signals that the calling thread handles do not lengthen it.
 struct TransportOptions {
-  // Open connections, >= 1; the default is no limit. A call that finds none free waits for one, in
-  // order of arrival, until its deadline.
+  // Open connections, those that are being closed included; >= 1, and by default without limit. A
+  // call that finds none free waits for one, in order of arrival, until its deadline.
   std::int64_t max_connections = std::numeric_limits<std::int64_t>::max();
   std::int64_t max_idle = 16;                          // idle connections that are kept, >= 0
   TimeSpan idle_timeout = std::chrono::seconds(30);    // one idle for longer is not used again
@@ -53,7 +53,8 @@ struct TransportOptions {
   std::string client_key_file = {};          // set both or none
   // http://host[:port]; empty: no proxy. The proxy receives requests for http origins, and opens a
   // tunnel (CONNECT) for https origins. The environment is not read, and no user or password is
-  // sent.
+  // sent. A request for http must not name another Host than the origin's, which the proxy would
+  // replace; one for https must not have Proxy-Authorization, which would reach the server.
   std::string proxy = {};
   // Name of a request header, for example "X-Attempt", that tells the server the number of the
   // attempt within its call, from 1. It replaces a header of the same name. Empty: none is sent.
@@ -73,7 +74,8 @@ struct TransportOptions {
   // their libraries are. The response then has neither Content-Encoding nor Content-Length.
   bool decode = true;
   // How long the body of a request with "Expect: 100-continue" waits for the server to ask for it;
-  // >= 0. Then it is sent all the same (RFC 9110, 10.1.1).
+  // >= 0. Then it is sent all the same (RFC 9110, 10.1.1). Less than read_timeout, which runs
+  // meanwhile.
   TimeSpan continue_timeout = std::chrono::seconds(1);
 };
 
@@ -99,7 +101,9 @@ class Pool;
 // connection is opened if none is idle, and is kept if its exchange ended cleanly. If the server
 // has closed an idle connection, the request is sent on a new one. If the server closes the
 // connection as the request arrives, the request is sent on a new one only if it is idempotent and
-// its body can start over (retry.h), because the server may have acted on it.
+// its body can start over (retry.h), because the server may have acted on it. Either closes all
+// connections that were idle for longer; so does a timeout if the server's host acknowledged
+// nothing of what was sent to it, which is not slow but gone.
 //
 // The request is sent unchanged: its path, which must be percent-encoded, its headers, and its body
 // or content provider. Host, Accept and User-Agent are added if they are missing. Content-Length
@@ -120,7 +124,8 @@ class Pool;
 //
 // The calling thread does all else. One more thread, for all Transports, closes idle connections at
 // their time, as long as there are some. These threads block all signals. No write raises SIGPIPE.
-// A connection uses one file descriptor, and a call with a stop token another.
+// A connection uses one file descriptor, and one for each address that is tried while it is opened;
+// a call with a stop token uses another.
 //
 // ca_file, client_cert_file and client_key_file are loaded again once they have changed: new
 // connections use what is there then, and what was there before as long as that can't be loaded.
@@ -129,14 +134,15 @@ class Pool;
 // connections and no thread; the parent's connections stay with the parent, and the child closes
 // its copies of their descriptors when it first uses the Transport or destroys its last copy. A
 // callback of a request that forks must not return in the child, because the exchange belongs to
-// the parent.
+// the parent. It may throw there, if no other thread used the Transport when it forked.
 //
 // Errors. Each message names the origin and the reason, and each status carries a TransportError:
-//   kInvalidArgument     the origin is no URL, or the request's method, path or headers are invalid
+//   kInvalidArgument     the origin is no URL; or the request's method, path or headers are invalid
+//                        or not for a proxy
 //   kUnavailable         the host can't be resolved or reached; the connection is refused, times
 //                        out or is lost; or the TLS handshake fails
-//   kFailedPrecondition  the certificate is not trusted or not for this host, or a file of the
-//                        options can't be read
+//   kFailedPrecondition  the certificate is not trusted or not for this host; a file of the options
+//                        can't be read; or a proxy wants a password for a tunnel (407)
 //   kResourceExhausted   this process has no file descriptor or local port left
 //   kDeadlineExceeded    the call's deadline or total_timeout has passed; with kConnect or kTls if
 //                        that was before the request was sent

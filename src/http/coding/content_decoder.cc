@@ -1,5 +1,6 @@
 #include "src/http/coding/content_decoder.h"
 
+#include <algorithm>
 #include <array>
 #include <cstddef>
 #include <cstdint>
@@ -51,7 +52,7 @@ const Coding* FindCoding(std::string_view name) {
 // What passes from one decoder to the next is bounded by what comes out at the end, and not only by
 // what comes in: a thousand times as many bytes may come out of the first, and a million times as
 // many out of the second, of which the next makes nothing (padding, empty members, skippable
-// frames), so that a few bytes would keep a thread busy for hours without one call of the sink. An
+// frames), so that a few bytes would keep a thread busy for hours without a byte of a body. An
 // encoder adds little to what it cannot compress; one that flushes each byte makes seven of it.
 constexpr std::uint64_t kPassedAtFirst = 1'048'576;
 constexpr std::uint64_t kPassedForEach = 16;
@@ -62,43 +63,47 @@ class Chain final : public ContentDecoder {
   explicit Chain(std::vector<std::unique_ptr<ContentDecoder>> decoders)
       : decoders_(std::move(decoders)) {}
 
-  DecodeResult Decode(std::string_view bytes, DecodedSink sink) override {
-    if (result_ != DecodeResult::kOk) return result_;
-    result_ = DecodeResult::kStopped;  // should the sink throw, or memory lack
-    return result_ = DecodeFrom(0, bytes, sink);
+  // The last that has anything left goes first: what it takes is in the room of the one before. It
+  // returns after one part, be it from the last one or only passed on.
+  DecodeResult Decode(std::string_view& bytes) override {
+    part_ = {};
+    const std::size_t last = decoders_.size() - 1;
+    for (std::size_t index = last;; --index) {
+      ContentDecoder& decoder = *decoders_[index];
+      switch (decoder.Decode(index == 0 ? bytes : passing_[index - 1])) {
+        case DecodeResult::kPart:
+          if (index == last) return Give(decoder.part());
+          passing_[index] = decoder.part();
+          passed_[index] += decoder.part().size();
+          return DecodeResult::kPart;
+        case DecodeResult::kOk:
+          if (index == 0) return DecodeResult::kOk;
+          if (passed_[index - 1] > kPassedAtFirst + kPassedForEach * decoded_) malformed_ = true;
+          break;
+        case DecodeResult::kMalformed:
+          malformed_ = true;
+          break;
+      }
+      if (malformed_) return DecodeResult::kMalformed;
+    }
   }
 
   bool Complete() const override {
-    for (const auto& decoder : decoders_) {
-      if (!decoder->Complete()) return false;
-    }
-    return result_ == DecodeResult::kOk;
+    return !malformed_ && std::ranges::all_of(decoders_, &ContentDecoder::Complete);
   }
 
  private:
-  DecodeResult DecodeFrom(std::size_t index, std::string_view bytes, DecodedSink sink) {
-    if (index + 1 == decoders_.size()) {
-      return decoders_[index]->Decode(bytes, [this, sink](std::string_view part) {
-        decoded_ += part.size();
-        return sink(part);
-      });
-    }
-    DecodeResult next = DecodeResult::kOk;
-    const DecodeResult own = decoders_[index]->Decode(bytes, [&](std::string_view part) {
-      passed_[index] += part.size();
-      next = DecodeFrom(index + 1, part, sink);
-      if (next != DecodeResult::kOk) return false;
-      if (passed_[index] <= kPassedAtFirst + kPassedForEach * decoded_) return true;
-      next = DecodeResult::kMalformed;
-      return false;
-    });
-    return next == DecodeResult::kOk ? own : next;
+  DecodeResult Give(std::string_view part) {
+    part_ = part;
+    decoded_ += part.size();
+    return DecodeResult::kPart;
   }
 
   const std::vector<std::unique_ptr<ContentDecoder>> decoders_;
-  std::array<std::uint64_t, kMostCodings> passed_{};  // by each to the next
-  std::uint64_t decoded_ = 0;                         // by the last
-  DecodeResult result_ = DecodeResult::kOk;
+  std::array<std::string_view, kMostCodings> passing_;  // by each, and not yet taken by the next
+  std::array<std::uint64_t, kMostCodings> passed_{};    // the sum
+  std::uint64_t decoded_ = 0;                           // by the last
+  bool malformed_ = false;
 };
 
 }  // namespace

@@ -3,28 +3,25 @@
 #include <cstddef>
 
 namespace holdfast::http::internal {
-namespace {
 
-constexpr std::size_t kPartSize = 16'384;
+PartDecoder::PartDecoder() : room_(std::make_unique_for_overwrite<char[]>(kMostPart)) {}
 
-}  // namespace
-
-PartDecoder::PartDecoder() : part_(std::make_unique_for_overwrite<char[]>(kPartSize)) {}
-
-DecodeResult PartDecoder::Decode(std::string_view bytes, DecodedSink sink) {
-  if (result_ != DecodeResult::kOk || bytes.empty()) return result_;
-  begun_ = true;
-  result_ = DecodeResult::kStopped;  // should the sink throw, or memory lack
-  for (bool full = false; full || !bytes.empty();) {
-    std::span<char> room(part_.get(), kPartSize);
-    if (!Step(bytes, room)) return result_ = DecodeResult::kMalformed;
-    full = room.empty();
-    const std::size_t size = kPartSize - room.size();
-    if (size != 0 && !sink({part_.get(), size})) return result_;
+DecodeResult PartDecoder::Decode(std::string_view& bytes) {
+  part_ = {};
+  if (malformed_) return DecodeResult::kMalformed;
+  begun_ = begun_ || !bytes.empty();
+  while (full_ || !bytes.empty()) {
+    std::span<char> room(room_.get(), kMostPart);
+    malformed_ = true;  // should memory lack
+    if (!Step(bytes, room)) return DecodeResult::kMalformed;
+    malformed_ = false;
+    full_ = room.empty();
+    part_ = {room_.get(), kMostPart - room.size()};
+    if (!part_.empty()) return DecodeResult::kPart;
   }
-  return result_ = DecodeResult::kOk;
+  return DecodeResult::kOk;
 }
 
-bool PartDecoder::Complete() const { return result_ == DecodeResult::kOk && (!begun_ || AtEnd()); }
+bool PartDecoder::Complete() const { return !malformed_ && (!begun_ || AtEnd()); }
 
 }  // namespace holdfast::http::internal

@@ -12,7 +12,7 @@ namespace holdfast::http::internal {
 
 class PartDecoder : public ContentDecoder {
  public:
-  DecodeResult Decode(std::string_view bytes, DecodedSink sink) final;
+  DecodeResult Decode(std::string_view& bytes) final;
   bool Complete() const final;
 
  protected:
@@ -26,9 +26,10 @@ class PartDecoder : public ContentDecoder {
   // Whether the bytes taken so far, at least one, are a whole body.
   virtual bool AtEnd() const = 0;
 
-  DecodeResult result_ = DecodeResult::kOk;
+  bool malformed_ = false;
   bool begun_ = false;
-  const std::unique_ptr<char[]> part_;
+  bool full_ = false;  // the room was, so that there may be more
+  const std::unique_ptr<char[]> room_;
 };
 
 }  // namespace holdfast::http::internal

@@ -8,6 +8,7 @@
 #include <optional>
 #include <span>
 #include <string>
+#include <utility>
 
 #include "holdfast/base/internal/string_view.h"
 #include "holdfast/http/transport_error.h"
@@ -17,6 +18,7 @@ namespace {
 
 constexpr std::string_view kTooLong = "the body is longer than the limit";
 constexpr std::uint64_t kMostReserved = std::uint64_t{1} << 20;
+constexpr int kPartsAtOnce = 64;  // of decoded bytes, which are a MiB
 
 // Which body a receiver gets is known with the head; the reader's bound is set before.
 wire::Limits LimitsOf(const Request& request, wire::Limits limits) {
@@ -69,7 +71,9 @@ Download::Download(const Request& request, const DownloadOptions& options)
 }
 
 Download::Event Download::Next(std::string_view& bytes) {
+  if (std::exchange(paused_, false) && !Decode(std::exchange(encoded_, {}))) return Event::kFailed;
   for (;;) {
+    if (paused_) return Event::kPaused;
     switch (reader_.Next(bytes)) {
       case wire::Event::kNeedMore:
         return Event::kNeedMore;
@@ -140,17 +144,25 @@ bool Download::OnBody(std::string_view part) {
 
 bool Download::Take(std::string_view part) {
   taken_ += part.size();
-  if (!decoder_) return Deliver(part);
-  switch (decoder_->Decode(part, [this](std::string_view bytes) { return Deliver(bytes); })) {
-    case DecodeResult::kOk:
-      return true;
-    case DecodeResult::kMalformed:
-      Malformed("the body is not of the coding that Content-Encoding names");
-      return false;
-    case DecodeResult::kStopped:
-      return false;
+  return decoder_ ? Decode(part) : Deliver(part);
+}
+
+bool Download::Decode(std::string_view encoded) {
+  for (int parts = 0; parts < kPartsAtOnce; ++parts) {
+    switch (decoder_->Decode(encoded)) {
+      case DecodeResult::kPart:
+        if (!decoder_->part().empty() && !Deliver(decoder_->part())) return false;
+        break;
+      case DecodeResult::kOk:
+        return true;
+      case DecodeResult::kMalformed:
+        Malformed("the body is not of the coding that Content-Encoding names");
+        return false;
+    }
   }
-  return false;
+  paused_ = true;
+  encoded_ = encoded;
+  return true;
 }
 
 bool Download::Deliver(std::string_view part) {

@@ -6,6 +6,7 @@
 
 #include <cstdint>
 #include <memory>
+#include <string>
 #include <string_view>
 
 #include "holdfast/http/message.h"
@@ -34,6 +35,7 @@ class Download {
     kNeedMore,  // all bytes are taken; the response goes on
     kInterim,   // a response before the one that counts is there
     kHead,      // status and fields of the one that counts are
+    kPaused,    // much of the body was decoded, and there is more: as kNeedMore, but see paused
     kEnd,       // the response is over
     kFailed,    // see failure
   };
@@ -45,6 +47,8 @@ class Download {
 
   // Takes bytes from the front of `bytes`, up to the next event. Bytes behind the end are left.
   Event Next(std::string_view& bytes);
+  // Next is to be called though nothing came, with what kPaused left of the bytes.
+  bool paused() const { return paused_; }
   // The peer sends no more, and said so. kNeedMore: the response is cut.
   Event Close();
 
@@ -64,6 +68,7 @@ class Download {
   Event OnEnd();
   bool OnBody(std::string_view part);
   bool Take(std::string_view part);
+  bool Decode(std::string_view encoded);
   bool Deliver(std::string_view part);
   bool Report();
   void FindDecoder();
@@ -75,6 +80,8 @@ class Download {
   const bool decode_;
   wire::ResponseReader reader_;
   std::unique_ptr<ContentDecoder> decoder_;
+  bool paused_ = false;  // decoding
+  std::string encoded_;  // what is left of the body's bytes that have come
   Response response_;
   absl::Status failure_;
   int interim_ = 0;          // how many of them came

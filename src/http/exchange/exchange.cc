@@ -42,6 +42,16 @@ void Exchange::Received(std::string_view bytes) {
   answered_ = true;
   if (done_) return AddBehind(bytes);
   if (!upload_.given()) return Fail(MalformedResponse("it came before the request"));
+  if (has_more()) {
+    untaken_ += bytes;
+  } else {
+    TakeIn(bytes);
+  }
+}
+
+void Exchange::TakeMore() { TakeIn(std::exchange(untaken_, {})); }
+
+void Exchange::TakeIn(std::string_view bytes) {
   while (!done_) {
     switch (download_.Next(bytes)) {
       case Download::Event::kNeedMore:
@@ -52,6 +62,9 @@ void Exchange::Received(std::string_view bytes) {
       case Download::Event::kHead:
         OnHead();
         break;
+      case Download::Event::kPaused:
+        untaken_ = bytes;
+        return;
       case Download::Event::kEnd:
         return Complete(bytes);
       case Download::Event::kFailed:
@@ -89,6 +102,7 @@ void Exchange::AddBehind(std::string_view bytes) {
 
 void Exchange::Lose(bool orderly, std::string_view why) {
   ended_ = true;
+  while (has_more()) TakeMore();
   if (done_) return;
   if (orderly) {
     switch (download_.Close()) {
@@ -99,6 +113,7 @@ void Exchange::Lose(bool orderly, std::string_view why) {
       case Download::Event::kNeedMore:
       case Download::Event::kInterim:
       case Download::Event::kHead:
+      case Download::Event::kPaused:
         break;
     }
   }

@@ -62,7 +62,7 @@ class Exchange {
 
   bool done() const { return done_; }  // nothing is to be written or read any more
   bool wants_write() const { return !done_ && upload_.wants(); }
-  bool wants_read() const { return !done_; }
+  bool wants_read() const { return !done_ && !has_more(); }
 
   // Up to two parts to be written, in this order and as soon as possible; none if there is nothing
   // now. They live until the next call of ToWrite or Wrote: not to be called while they are being
@@ -75,6 +75,10 @@ class Exchange {
 
   // Bytes came. Also after the end: they are surplus, or belong to a tunnel.
   void Received(std::string_view bytes);
+  // Not all that came is taken in: decoding it may take long, and the driver looks at the time in
+  // between. Nothing is read meanwhile.
+  bool has_more() const { return !done_ && download_.paused(); }
+  void TakeMore();
   // The peer sends no more: and said so (FIN; with TLS close_notify), or not (RST; TLS without).
   void PeerEnded() { Lose(/*orderly=*/true, {}); }
   void PeerCut(std::string_view why = {}) { Lose(/*orderly=*/false, why); }
@@ -110,6 +114,7 @@ class Exchange {
   absl::StatusOr<Response> TakeResult();
 
  private:
+  void TakeIn(std::string_view bytes);
   void OnHead();
   void Complete(std::string_view behind);
   void AddBehind(std::string_view bytes);
@@ -130,6 +135,7 @@ class Exchange {
   std::string write_error_;
   std::uint64_t reported_ = 0;  // to on_upload
   std::string rest_;
+  std::string untaken_;  // what came behind what is being decoded
 };
 
 }  // namespace holdfast::http::internal

@@ -103,7 +103,7 @@ std::optional<DriveResult> Driver::AwaitReady() {
   const WaitOutcome outcome = Wait(stream_.descriptor(), interest, steps_.until(), stop_);
   switch (outcome.end) {
     case WaitEnd::kReady:
-      read_now_ = (outcome.ready & Interest::Of(read_awaits_)).any();
+      if (steps_.reads()) read_now_ = (outcome.ready & Interest::Of(read_awaits_)).any();
       if (writes) write_now_ = (outcome.ready & Interest::Of(write_awaits_)).any();
       return std::nullopt;
     case WaitEnd::kTimeUp:

@@ -97,6 +97,22 @@ int FinishConnect(int socket) {
   return !peer->is_unix() && peer == LocalAddress(socket) ? ECONNREFUSED : 0;
 }
 
+// Either the kernel's timer for an acknowledgment has run out since the last one came (each resets
+// the count), or nothing was acknowledged for as long as that timer takes: the probe of a lost tail
+// (RFC 8985) puts it off.
+bool IsSilent(const tcp_info& info, Duration waited) {
+  if (info.tcpi_unacked == 0) return false;
+  const Duration timer = std::chrono::microseconds(info.tcpi_rto);
+  const Duration unheard = std::chrono::milliseconds(info.tcpi_last_ack_recv);
+  return info.tcpi_retransmits > 0 || (waited >= timer && unheard >= waited);
+}
+
+bool PeerIsSilent(int socket, Duration waited) {
+  tcp_info info = {};
+  socklen_t size = sizeof info;
+  return ::getsockopt(socket, IPPROTO_TCP, TCP_INFO, &info, &size) == 0 && IsSilent(info, waited);
+}
+
 std::optional<Address> LocalAddress(int socket) { return Name(&::getsockname, socket); }
 
 std::optional<Address> PeerAddress(int socket) { return Name(&::getpeername, socket); }

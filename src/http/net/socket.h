@@ -3,6 +3,7 @@
 #define HOLDFAST_SRC_HTTP_NET_SOCKET_H_
 
 #include <absl/status/status.h>
+#include <netinet/tcp.h>
 
 #include <chrono>
 #include <optional>
@@ -48,6 +49,13 @@ int StartConnect(int socket, const Address& peer);
 // Of a socket that is writable or has failed: 0 or the errno of connecting. A socket that was
 // connected to itself, as TCP does with a free local port where nobody listens, is ECONNREFUSED.
 int FinishConnect(int socket);
+
+// Whether a peer of TCP acknowledges nothing any more of what was sent to it, as one does that is
+// gone without FIN or RST, or that no route leads to. `waited`: since the first of these bytes was
+// sent. A peer that is only slow to answer acknowledges all the same: its kernel does.
+bool IsSilent(const tcp_info& info, Duration waited);
+// False where the kernel does not know: of a unix socket.
+bool PeerIsSilent(int socket, Duration waited);
 
 // Its own end and the other one; nullopt where there is none.
 std::optional<Address> LocalAddress(int socket);

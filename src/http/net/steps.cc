@@ -24,7 +24,11 @@ std::optional<DriveEnd> Steps::Look(TimePoint now) {
     body_at_ = SaturatingAdd(now, limits_.continue_timeout);
   }
   if (!can_read_ && !writes && body_at_ == TimePoint::max()) return DriveEnd::kClosed;
-  return pace_.Over(now);
+  if (const auto over = pace_.Over(now)) return over;
+  if (!protocol_.has_more()) return std::nullopt;
+  begins_ = true;
+  protocol_.TakeMore();
+  return protocol_.done() ? std::optional(DriveEnd::kDone) : std::nullopt;
 }
 
 void Steps::SendBody() {

@@ -34,6 +34,10 @@ class Duplex {
   virtual void WriteFailed(std::string_view why) = 0;
 
   virtual void Received(std::string_view bytes) = 0;  // not empty
+  // Whether not all that was received is taken in. TakeMore takes in more of it, which may take
+  // long; meanwhile nothing is read.
+  virtual bool has_more() const { return false; }
+  virtual void TakeMore() {}
   // Nothing more comes: the peer has said so (kEnd), or the connection is lost (kLost), which also
   // means that nothing more can be written.
   virtual void PeerEnded() = 0;
@@ -48,7 +52,7 @@ class Duplex {
   ~Duplex() = default;
 };
 
-// What has the methods of a Duplex, of which the last two are optional.
+// What has the methods of a Duplex, of which those that do something here are optional.
 template <class P>
 concept DuplexProtocol =
     requires(P& protocol, const P& same, std::string_view text, std::size_t size) {
@@ -74,6 +78,16 @@ class DuplexOf final : public Duplex {
   void Wrote(std::size_t bytes) override { protocol_.Wrote(bytes); }
   void WriteFailed(std::string_view why) override { protocol_.WriteFailed(why); }
   void Received(std::string_view bytes) override { protocol_.Received(bytes); }
+  bool has_more() const override {
+    if constexpr (requires { protocol_.has_more(); }) {
+      return protocol_.has_more();
+    } else {
+      return false;
+    }
+  }
+  void TakeMore() override {
+    if constexpr (requires { protocol_.TakeMore(); }) protocol_.TakeMore();
+  }
   void PeerEnded() override { protocol_.PeerEnded(); }
   void PeerCut(std::string_view why) override { protocol_.PeerCut(why); }
   bool holds_body() const override {
@@ -100,7 +114,8 @@ class Steps {
       : protocol_(protocol), limits_(limits), pace_(limits) {}
 
   // Why the exchange is over, if it is. The first one begins the first step. `now` is read after
-  // what happened was told, so that the time that a protocol takes is not its peer's.
+  // what happened was told, so that the time that a protocol takes is not its peer's. Has the
+  // protocol take in more.
   std::optional<DriveEnd> Look(TimePoint now);
   bool done() const { return protocol_.done(); }
 
@@ -114,11 +129,13 @@ class Steps {
   std::span<const std::string_view> BeginWrite();
   void Wrote(const IoResult& result);
 
-  bool reads() const { return can_read_; }
+  bool reads() const { return can_read_ && !protocol_.has_more(); }
   void Read(const IoResult& result, std::string_view bytes);
 
-  // When to Look again though nothing was moved.
-  TimePoint until() const { return std::min(pace_.until(), body_at_); }
+  // When to Look again though nothing was moved; at once where the protocol has more to take in.
+  TimePoint until() const {
+    return protocol_.has_more() ? TimePoint::min() : std::min(pace_.until(), body_at_);
+  }
   // errno with which the connection was first seen to be lost; 0: it was not, or TLS was.
   int error() const { return error_; }
 

@@ -25,8 +25,8 @@ std::string SystemBundle() {
 
 // OpenSSL ends itself at exit if it has begun before. It begins here, so that an object with static
 // storage duration that has connections is destroyed before that.
-TlsContexts::TlsContexts(TlsOptions options)
-    : options_(holdfast::internal::Validated(std::move(options))) {
+TlsContexts::TlsContexts(TlsOptions options, Load load)
+    : options_(holdfast::internal::Validated(std::move(options))), load_(std::move(load)) {
   const TlsErrorQueue queue;
   (void)OPENSSL_init_ssl(0, nullptr);  // where it fails there is no context either
 }
@@ -47,45 +47,40 @@ TlsContexts::Stamps TlsContexts::Look() const {
           Look(options_.client_key_file)};
 }
 
-// A file that changes while it is read has the stamp from before, so that the next look finds it
-// changed again.
-TlsContexts::Loaded TlsContexts::Load(const Stamps& stamps) const {
-  return {.stamps = stamps, .context = TlsContext::Load(options_)};
-}
-
-absl::StatusOr<std::shared_ptr<TlsContext>> TlsContexts::Get(TimePoint now) {
+absl::StatusOr<std::shared_ptr<TlsContext>> TlsContexts::Get(TimePoint now, TimePoint deadline,
+                                                             const std::stop_token& stop) {
   std::unique_lock lock(mutex_);
-  if (reloading_ || now < next_look_) {
-    if (current_ == nullptr) return error_;
-    return current_;
+  const bool known =
+      over_.wait_until(lock, stop, deadline, [this] { return current_ != nullptr || !loading_; });
+  if (!known && stop.stop_requested()) return absl::CancelledError("TLS: stopped");
+  if (!known) return absl::DeadlineExceededError("TLS: the files are still being loaded");
+  if (!loading_ && now >= next_look_) {
+    next_look_ = SaturatingAdd(now, kBetweenLooks);
+    LoadIfChanged(lock);
   }
-  next_look_ = SaturatingAdd(now, kBetweenLooks);
-  if (current_ != nullptr) {
-    Reload(lock);
-    return current_;
-  }
-  Loaded first = Load(Look());
-  error_ = first.context.status();
-  if (!first.context.ok()) return error_;
-  stamps_ = first.stamps;
-  current_ = *std::move(first.context);
+  if (current_ == nullptr) return error_;
   return current_;
 }
 
-void TlsContexts::Reload(std::unique_lock<std::mutex>& lock) {
+// A file that changes while it is read has the stamp from before, so that the next look finds it
+// changed again.
+void TlsContexts::LoadIfChanged(std::unique_lock<std::mutex>& lock) {
+  const bool first = current_ == nullptr;
   const Stamps used = stamps_;
-  reloading_ = true;
+  loading_ = true;
   lock.unlock();
   std::optional<Loaded> loaded;
   std::exception_ptr failure;
   try {
     const Stamps found = Look();
-    if (found != used) loaded = Load(found);
+    if (first || found != used) loaded.emplace(Loaded{.stamps = found, .context = load_(options_)});
   } catch (...) {
     failure = std::current_exception();
   }
   lock.lock();
-  reloading_ = false;
+  loading_ = false;
+  over_.notify_all();
+  if (failure && first) next_look_ = TimePoint::min();  // nothing is known for the others to see
   if (failure) std::rethrow_exception(failure);
   error_ = loaded ? loaded->context.status() : absl::OkStatus();
   if (!loaded || !error_.ok()) return;

@@ -8,8 +8,11 @@
 
 #include <array>
 #include <chrono>
+#include <condition_variable>
+#include <functional>
 #include <memory>
 #include <mutex>
+#include <stop_token>
 #include <string>
 
 #include "holdfast/base/time.h"
@@ -29,16 +32,22 @@ class TlsContexts {
  public:
   static constexpr Duration kBetweenLooks = std::chrono::seconds(1);
 
-  // Loads nothing. Throws std::invalid_argument with the text of Validate.
-  explicit TlsContexts(TlsOptions options);
+  using Load = std::function<absl::StatusOr<std::shared_ptr<TlsContext>>(const TlsOptions&)>;
+
+  // Loads nothing yet. Throws std::invalid_argument with the text of Validate.
+  explicit TlsContexts(TlsOptions options, Load load = TlsContext::Load);
   TlsContexts(const TlsContexts&) = delete;
   TlsContexts& operator=(const TlsContexts&) = delete;
 
   // For a new connection. Looks at the files at most once in kBetweenLooks, where the first look
-  // loads them. While one thread loads changed files, the others go on with the context before;
-  // they wait for the first one, without which there is no connection. Where the first one can't be
-  // loaded, that is the error: TlsContext::Load says which.
-  absl::StatusOr<std::shared_ptr<TlsContext>> Get(TimePoint now);
+  // loads them. While one thread loads changed files, the others go on with the context before. For
+  // the first one, without which there is no connection, they wait until `deadline` on the steady
+  // clock (kDeadlineExceeded) or a stop (kCancelled); the thread that loads is bound by neither.
+  // Where the first one can't be loaded, that is the error: TlsContext::Load says which. An
+  // exception of loading passes through to who loads, and the next one tries again.
+  absl::StatusOr<std::shared_ptr<TlsContext>> Get(TimePoint now,
+                                                  TimePoint deadline = TimePoint::max(),
+                                                  const std::stop_token& stop = {});
 
   // Why changed files are not in use; OK: they are, or there are none.
   absl::Status reload_error() const;
@@ -64,13 +73,14 @@ class TlsContexts {
 
   static Stamp Look(const std::string& path);
   Stamps Look() const;
-  Loaded Load(const Stamps& stamps) const;
-  void Reload(std::unique_lock<std::mutex>& lock);
+  void LoadIfChanged(std::unique_lock<std::mutex>& lock);
 
   const TlsOptions options_;
+  const Load load_;
   mutable std::mutex mutex_;
+  std::condition_variable_any over_;  // loading is
   TimePoint next_look_ = TimePoint::min();
-  bool reloading_ = false;               // by one thread, which does not hold the mutex meanwhile
+  bool loading_ = false;                 // by one thread, which does not hold the mutex meanwhile
   Stamps stamps_;                        // of what current_ was made of
   std::shared_ptr<TlsContext> current_;  // null: none yet
   absl::Status error_;                   // of the last load

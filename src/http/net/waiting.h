@@ -50,6 +50,7 @@ class StopSignal {
   // kResourceExhausted where the process has no descriptor left: a wait would not notice a stop.
   absl::Status status() const;
 
+  const std::stop_token& token() const { return stop_; }
   bool stopped() const { return stop_.stop_requested(); }
   int descriptor() const { return event_.get(); }  // readable once stopped; -1: none
 

@@ -178,10 +178,6 @@ TEST_CASE("what an encoder of zstd flushes is decoded at once") {
   CHECK(DecodePieces(*decoder, {&piece, 1}).Is(""));
 }
 
-TEST_CASE("a sink that has enough, or throws, ends zstd for good") {
-  CheckStops("zstd", Zstd(Words(3 * kPart)));
-}
-
 TEST_CASE("zstd of many zeros comes in parts out of the memory of its window") {
   Compressor compressor(23);
   std::string bomb;

@@ -1,9 +1,11 @@
 #include "src/http/exchange/download.h"
 
+#include <absl/strings/str_cat.h>
 #include <zlib.h>
 
 #include <cstddef>
 #include <cstdint>
+#include <cstdio>
 #include <optional>
 #include <stdexcept>
 #include <string>
@@ -292,6 +294,80 @@ TEST_CASE("a response that claims much reserves little") {
   std::string_view head = "HTTP/1.1 200 OK\r\nContent-Length: 104857600\r\n\r\n";
   CHECK(download.Next(head) == Event::kHead);
   CHECK(download.response().body.capacity() <= std::size_t{1} << 20);
+}
+
+// An exchange whose answer becomes 8 MiB, and what its receiver got of it.
+struct Growing {
+  static constexpr std::size_t kMiB = std::size_t{1} << 20;
+
+  explicit Growing(std::string_view head) {
+    talk::WriteAll(exchange);
+    exchange.Received(absl::StrCat("HTTP/1.1 200 OK\r\nContent-Encoding: gzip\r\n",
+                                   std::string(head), "\r\n\r\n"));
+  }
+
+  std::size_t got = 0;
+  Request request = {.receiver = [this](std::string_view part) {
+    got += part.size();
+    return true;
+  }};
+  Exchange exchange{request, {.upload = {.host = "h"}}};
+  const std::string zip = Gzip(std::string(8 * kMiB, '\0'));
+};
+
+TEST_CASE("a body that becomes a thousand times as long is decoded a MiB at a time") {
+  Growing growing(absl::StrCat("Content-Length: ", Gzip(std::string(8 << 20, '\0')).size()));
+  Exchange& exchange = growing.exchange;
+  REQUIRE(growing.zip.size() < 16'384);
+  exchange.Received(growing.zip);
+  for (std::size_t mib = 1; mib < 8; ++mib) {
+    CHECK(growing.got == mib * Growing::kMiB);
+    CHECK((exchange.has_more() && !exchange.done() && !exchange.wants_read()));
+    exchange.TakeMore();
+  }
+  while (exchange.has_more()) exchange.TakeMore();
+  CHECK(growing.got == 8 * Growing::kMiB);
+  CHECK(exchange.may_keep());
+  CHECK(exchange.TakeResult().ok());
+}
+
+TEST_CASE("what comes behind bytes that are being decoded is taken in after them") {
+  Growing growing("Transfer-Encoding: chunked");
+  Exchange& exchange = growing.exchange;
+  char size[20] = "";
+  std::snprintf(size, sizeof size, "%zx\r\n", growing.zip.size());
+  exchange.Received(absl::StrCat(size, growing.zip, "\r\n0\r\nX-"));
+  CHECK(exchange.has_more());
+  exchange.Received("A: 1\r\n\r\n");
+  while (exchange.has_more()) exchange.TakeMore();
+  CHECK(growing.got == 8 * Growing::kMiB);
+  const auto response = exchange.TakeResult();
+  REQUIRE(response.ok());
+  CHECK(response->trailers.Find("X-A") == "1");
+}
+
+TEST_CASE("a connection that ends while bytes are decoded ends the response behind them") {
+  Growing growing("Connection: close");
+  growing.exchange.Received(growing.zip);
+  growing.exchange.PeerEnded();
+  CHECK(growing.got == 8 * Growing::kMiB);
+  CHECK(growing.exchange.TakeResult().ok());
+}
+
+TEST_CASE("a deadline ends decoding") {
+  Growing growing("Connection: close");
+  growing.exchange.Received(growing.zip);
+  growing.exchange.Interrupted(Exchange::Interruption::kDeadline);
+  CHECK((growing.exchange.done() && !growing.exchange.has_more()));
+  CHECK(growing.got == Growing::kMiB);
+  CHECK(Text(growing.exchange.TakeResult().status()).starts_with("DEADLINE_EXCEEDED cut short"));
+}
+
+TEST_CASE("an inner coding that passes much on and gives little is decoded in steps, too") {
+  const std::string inner = Gzip("hello") + std::string(Growing::kMiB / 2, '\0');
+  const Request request = {};
+  CHECK(Come(request, Answer("HTTP/1.1 200 OK\r\nContent-Encoding: gzip, gzip", Gzip(inner))) ==
+        "200 OK {hello}");
 }
 
 }  // namespace

@@ -537,5 +537,54 @@ TEST_CASE("a descriptor that can't be waited for ends the exchange") {
   CHECK(result.error == EBADF);
 }
 
+// Takes in a byte in so many steps.
+class Slow {
+ public:
+  Slow(int steps, std::stop_source& stop) : steps_(steps), stop_(stop) {}
+
+  bool done() const { return received_ == 2 && left_ == 0; }
+  bool wants_write() const { return false; }
+  std::span<const std::string_view> ToWrite() { return {}; }
+  void Wrote(std::size_t) {}
+  void Received(std::string_view bytes) {
+    received_ += bytes.size();
+    left_ = steps_;
+  }
+  bool has_more() const { return left_ > 0; }
+  void TakeMore() {
+    --left_;
+    if (left_ == steps_ / 2) stop_.request_stop();
+  }
+  void PeerEnded() {}
+  void PeerCut(std::string_view) {}
+  void WriteFailed(std::string_view) {}
+
+  int left() const { return left_; }
+
+ private:
+  const int steps_;
+  std::stop_source& stop_;
+  std::size_t received_ = 0;
+  int left_ = 0;
+};
+
+TEST_CASE("a driver looks at the stop and the time between two steps of taking in what came") {
+  SocketPair pair = UnixPair();
+  TcpStream stream(std::move(pair.ours));
+  std::stop_source stop;
+  Slow slow(100, stop);
+  SendAll(pair.peers, "x");
+  SECTION("and ends at a stop") {
+    const StopSignal signal(stop.get_token());
+    CHECK(Drive(stream, slow, Patient(), signal).end == DriveEnd::kStopped);
+    CHECK(slow.left() == 50);
+  }
+  SECTION("and reads on once all is taken in") {
+    std::thread peer = Peer([&pair] { SendAll(pair.peers, "y"); });
+    CHECK(Drive(stream, slow, Patient(), {}).end == DriveEnd::kDone);
+    peer.join();
+  }
+}
+
 }  // namespace
 }  // namespace holdfast::http::internal::drive_test

@@ -288,5 +288,34 @@ TEST_CASE("parts without a byte are nothing to write, nor are those of what is d
   CHECK(scene.steps.BeginWrite().empty());
 }
 
+TEST_CASE("what is received and not taken in yet is taken in before more is read") {
+  struct Decoder : Protocol {
+    bool has_more() const { return more > 0; }
+    void TakeMore() {
+      told += "more;";
+      --more;
+    }
+    int more = 0;
+  };
+  Decoder protocol;
+  DuplexOf<Decoder> duplex(protocol);
+  Steps steps(duplex, kLimits);
+  CHECK_FALSE(steps.Look(At(0s)));
+  steps.Read(Moved(1), "x");
+  protocol.more = 3;
+  CHECK_FALSE(steps.Look(At(0s)));
+  CHECK_FALSE(steps.reads());
+  CHECK(steps.until() <= At(0s));
+  CHECK_FALSE(steps.Look(At(9s)));  // which was no time of the peer's
+  CHECK_FALSE(steps.Look(At(50s)));
+  CHECK(steps.reads());
+  CHECK_FALSE(steps.Look(At(50s)));
+  CHECK(steps.until() == At(60s));
+  CHECK(protocol.told == "received x;more;more;more;");
+  protocol.more = 2;
+  CHECK(steps.Look(At(100s)) == DriveEnd::kReadTimeout);
+  CHECK(protocol.more == 2);
+}
+
 }  // namespace
 }  // namespace holdfast::http::internal::steps_test

@@ -7,6 +7,7 @@
 
 #include <array>
 #include <cerrno>
+#include <chrono>
 #include <csignal>
 #include <optional>
 #include <string>
@@ -14,6 +15,7 @@
 #include <utility>
 #include <vector>
 
+#include "src/http/net/socket.h"
 #include "test/http/net/stream_pair.h"
 #include "test/support/catch.h"
 #include "test/support/fork.h"
@@ -220,6 +222,47 @@ TEST_CASE("a stream gives its socket to what goes on with it") {
   TcpStream second(std::move(socket));
   WriteOne(second, "on");
   CHECK(ReceiveAll(pair.peers, 2) == "on");
+}
+
+struct Kernel {
+  unsigned unacked = 0;
+  unsigned retransmits = 0;
+  std::chrono::microseconds timer = std::chrono::milliseconds(200);
+  std::chrono::milliseconds heard{0};  // how long ago
+};
+
+bool Silent(const Kernel& kernel, Duration waited) {
+  tcp_info info = {};
+  info.tcpi_unacked = kernel.unacked;
+  info.tcpi_retransmits = static_cast<std::uint8_t>(kernel.retransmits);
+  info.tcpi_rto = static_cast<std::uint32_t>(kernel.timer.count());
+  info.tcpi_last_ack_recv = static_cast<std::uint32_t>(kernel.heard.count());
+  return IsSilent(info, waited);
+}
+
+TEST_CASE("a peer that acknowledges nothing for longer than TCP waits for it is silent") {
+  using namespace std::chrono_literals;  // NOLINT(google-build-using-namespace)
+  CHECK(Silent({.unacked = 1, .retransmits = 2, .heard = 5s}, 1s));
+  // Though it was heard after the first bytes were sent.
+  CHECK(Silent({.unacked = 3, .retransmits = 1, .heard = 500ms}, 10s));
+  // The timer has not run out where it was put off, but it has been that long.
+  CHECK(Silent({.unacked = 1, .heard = 5s}, 250ms));
+}
+
+TEST_CASE("a peer that may yet acknowledge, or has, is not silent") {
+  using namespace std::chrono_literals;  // NOLINT(google-build-using-namespace)
+  CHECK_FALSE(Silent({.heard = 5s}, 5s));
+  CHECK_FALSE(Silent({.retransmits = 1, .heard = 5s}, 5s));  // keep-alive of a closed window
+  CHECK_FALSE(Silent({.unacked = 1, .heard = 10min}, 100ms));
+  CHECK_FALSE(Silent({.unacked = 1, .heard = 300ms}, 5s));
+}
+
+TEST_CASE("the kernel says nothing of a peer of a unix socket, or of none") {
+  using namespace std::chrono_literals;  // NOLINT(google-build-using-namespace)
+  SocketPair pair = UnixPair();
+  const TcpStream stream(std::move(pair.ours));
+  CHECK_FALSE(PeerIsSilent(stream.descriptor(), 1h));
+  CHECK_FALSE(PeerIsSilent(-1, 1h));
 }
 
 }  // namespace

@@ -9,8 +9,11 @@
 #include <filesystem>
 #include <fstream>
 #include <memory>
+#include <new>
 #include <stdexcept>
+#include <stop_token>
 #include <string>
+#include <thread>
 #include <utility>
 #include <vector>
 
@@ -293,6 +296,47 @@ TEST_CASE("threads share a TLS context and its sessions while the files are rota
   int sum = 0;
   for (const int each : resumed) sum += each;
   CHECK(sum > 0);
+}
+
+TEST_CASE("the first TLS context is waited for until a deadline or a stop") {
+  const Scene scene;
+  std::atomic<bool> begun = false;
+  std::atomic<bool> may_go = false;
+  TlsContexts contexts(scene.options, [&](const TlsOptions& options) {
+    begun = true;
+    begun.notify_all();
+    may_go.wait(false);
+    return TlsContext::Load(options);
+  });
+  absl::StatusOr<std::shared_ptr<TlsContext>> loaded;
+  absl::StatusOr<std::shared_ptr<TlsContext>> awaited;
+  {
+    const std::jthread loads([&] { loaded = contexts.Get(At(0s)); });
+    begun.wait(false);
+    const std::jthread awaits([&] { awaited = contexts.Get(At(0s)); });
+    const TimePoint soon = holdfast::internal::ReadClock(nullptr) + 1ms;
+    CHECK(contexts.Get(At(0s), soon).status().code() == Code::kDeadlineExceeded);
+    std::stop_source stop;
+    stop.request_stop();
+    CHECK(contexts.Get(At(0s), TimePoint::max(), stop.get_token()).status().code() ==
+          Code::kCancelled);
+    may_go = true;
+    may_go.notify_all();
+  }
+  CHECK(loaded.value() != nullptr);
+  CHECK(awaited.value() == loaded.value());
+}
+
+TEST_CASE("an exception of loading the first TLS context is not the end of it") {
+  const Scene scene;
+  int loads = 0;
+  TlsContexts contexts(scene.options, [&](const TlsOptions& options) {
+    if (++loads == 1) throw std::bad_alloc();
+    return TlsContext::Load(options);
+  });
+  CHECK_THROWS_AS(contexts.Get(At(0s)), std::bad_alloc);
+  CHECK(contexts.Get(At(0s)).ok());
+  CHECK(loads == 2);
 }
 
 }  // namespace
