@@ -92,9 +92,7 @@ Round Run(std::size_t first) {
   const Transport transport(server.origin());
   // A connection of its own, as each way has.
   const auto bounded = Stack(Timeout(10s)).Around(Transport(server.origin()));
-  httplib::Request request;
-  request.method = "GET";
-  request.path = "/";
+  const holdfast::http::Request request = {.method = "GET", .target = "/"};
   const std::array<std::function<bool()>, kWays> ways = {
       [&] { return static_cast<bool>(client.Get("/")); },
       [&] { return transport(request).ok(); },

@@ -11,8 +11,10 @@ install(FILES "${PROJECT_BINARY_DIR}/holdfastConfig.cmake"
               "${PROJECT_BINARY_DIR}/holdfastConfigVersion.cmake"
         DESTINATION ${package_dir} COMPONENT holdfast-core)
 if(HOLDFAST_HTTP)
-  install(FILES "${PROJECT_SOURCE_DIR}/cmake/Findhttplib.cmake"
-          DESTINATION ${package_dir} COMPONENT holdfast-http)
+  if(HOLDFAST_HTTPLIB)
+    install(FILES "${PROJECT_SOURCE_DIR}/cmake/Findhttplib.cmake"
+            DESTINATION ${package_dir} COMPONENT holdfast-http)
+  endif()
   if(HOLDFAST_BROTLI)
     install(FILES "${PROJECT_SOURCE_DIR}/cmake/Findlibbrotlidec.cmake"
             DESTINATION ${package_dir} COMPONENT holdfast-http)

@@ -58,8 +58,13 @@ function(holdfast_install_headers component)
     install(DIRECTORY "${PROJECT_SOURCE_DIR}/include/" DESTINATION ${CMAKE_INSTALL_INCLUDEDIR}
             COMPONENT holdfast-core ${exclude})
   else()
+    set(exclude)
+    if(component STREQUAL "http" AND NOT HOLDFAST_HTTPLIB)
+      set(exclude REGEX "/http/httplib\\.h$" EXCLUDE)
+    endif()
     install(DIRECTORY "${PROJECT_SOURCE_DIR}/include/holdfast/${component}"
-            DESTINATION ${CMAKE_INSTALL_INCLUDEDIR}/holdfast COMPONENT holdfast-${component})
+            DESTINATION ${CMAKE_INSTALL_INCLUDEDIR}/holdfast COMPONENT holdfast-${component}
+            ${exclude})
     install(FILES "${PROJECT_SOURCE_DIR}/include/holdfast/${component}.h"
             DESTINATION ${CMAKE_INSTALL_INCLUDEDIR}/holdfast COMPONENT holdfast-${component})
   endif()

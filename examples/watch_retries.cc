@@ -34,8 +34,8 @@ std::string OriginOf(const std::string& url, std::string& path) {
 void LogTo(std::ostream& out, holdfast::RetryOptions& retry) {
   out << std::fixed << std::setprecision(0);
   retry.on_attempt = [&out](const holdfast::Call& call, const holdfast::RetryEvent& event) {
-    const auto* const request = call.request<httplib::Request>();
-    out << request->method << ' ' << request->path << ", attempt " << event.attempt << ": "
+    const auto* const request = call.request<holdfast::http::Request>();
+    out << request->method << ' ' << request->target << ", attempt " << event.attempt << ": "
         << (event.outcome.ok() ? "OK" : event.outcome.message()) << '\n';
   };
   retry.on_retry = [&out](const holdfast::Call&, const holdfast::RetryEvent& event) {
@@ -47,9 +47,8 @@ void LogTo(std::ostream& out, holdfast::RetryOptions& retry) {
 }
 
 int Watch(const Options& options) {
-  httplib::Request request;
-  request.method = "GET";
-  const std::string origin = OriginOf(options.url, request.path);
+  holdfast::http::Request request;
+  const std::string origin = OriginOf(options.url, request.target);
   holdfast::http::StandardClientOptions standard{.transport = options.transport};
   LogTo(std::cout, standard.retry);
   const holdfast::http::StandardClient fetch(origin, standard);

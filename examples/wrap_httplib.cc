@@ -8,6 +8,7 @@
 #include <string>
 
 #include "holdfast/http.h"
+#include "holdfast/http/httplib.h"
 
 using namespace std::chrono_literals;
 

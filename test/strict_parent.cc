@@ -10,6 +10,7 @@
 #include "holdfast/asio.h"
 #include "holdfast/holdfast.h"
 #include "holdfast/http.h"
+#include "holdfast/http/httplib.h"
 #include "holdfast/testing.h"
 
 namespace {

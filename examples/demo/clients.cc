@@ -11,13 +11,16 @@
 #include <string_view>
 
 #include "holdfast/http.h"
+#include "holdfast/http/httplib.h"
 
 namespace demo {
 namespace {
 
 using namespace std::chrono_literals;
 
-using Fetch = holdfast::AnyExecutor<absl::StatusOr<httplib::Response>(const httplib::Request&)>;
+using holdfast::http::Request;
+using holdfast::http::Response;
+using Fetch = holdfast::AnyExecutor<absl::StatusOr<Response>(const Request&)>;
 
 constexpr auto kPatience = 10s;  // of a caller, from the arrival of the request
 constexpr int kConnections = 32;
@@ -112,13 +115,11 @@ Send PlainClient(const Url& url, Recorder& recorder) {
 }
 
 Send ResilientClient(const Url& url, const Traffic& traffic, Recorder& recorder) {
-  httplib::Request request;
-  request.method = "GET";
-  request.path = url.path;
+  const Request request = {.method = "GET", .target = url.path};
   return [fetch = MakeFetch(url, traffic, recorder), request, &recorder](
              holdfast::TimePoint due, const std::stop_token& stop) -> std::string {
     // The deadline counts from the arrival, as the Timeout can't: it covers the wait for a thread.
-    const absl::StatusOr<httplib::Response> result =
+    const absl::StatusOr<Response> result =
         fetch.With({.deadline = due + kPatience, .stop = stop}, request);
     if (result.ok()) return FailureOf(result->status);
     if (const auto rejection = holdfast::RejectionOf(result.status())) {

@@ -31,7 +31,7 @@ Url ParseUrl(const std::string& text) {
   if (!target.starts_with('/')) target.insert(0, "/");
   // A request without a method is refused before it is sent, but a bad origin before that.
   const holdfast::http::Transport transport(text.substr(0, path));
-  const absl::Status refused = transport(httplib::Request()).status();
+  const absl::Status refused = transport({.method = ""}).status();
   if (refused.message().find("bad URL") != absl::string_view::npos) {
     throw bad("is not a valid URL");
   }

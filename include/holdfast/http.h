@@ -1,12 +1,12 @@
-// All headers of holdfast::http and of holdfast::core: policies around HTTP requests over
-// cpp-httplib.
+// All headers of holdfast::http and of holdfast::core, but for the adapter to cpp-httplib
+// (holdfast/http/httplib.h): policies around HTTP requests.
 //
 //   holdfast::http::Transport orders("https://orders.example.com");
 //   auto fetch = holdfast::Stack(holdfast::Timeout(10s),
 //                                holdfast::Retry({.max_attempts = 4}),
 //                                holdfast::Timeout(2s))
 //                    .Around(orders);
-//   absl::StatusOr<httplib::Response> response = fetch(request);
+//   absl::StatusOr<holdfast::http::Response> response = fetch(request);
 #ifndef HOLDFAST_HTTP_H_
 #define HOLDFAST_HTTP_H_
 

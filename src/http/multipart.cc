@@ -5,11 +5,12 @@
 #include <absl/strings/str_replace.h>
 
 #include <algorithm>
-#include <cstdint>
 #include <string>
+#include <utility>
 
 #include "holdfast/base/internal/random.h"
 #include "holdfast/base/internal/string_view.h"
+#include "src/http/multipart_form.h"
 
 namespace holdfast::http {
 namespace {
@@ -56,7 +57,9 @@ std::string ChooseBoundary(const std::vector<FormItem>& items) {
 
 }  // namespace
 
-absl::Status SetMultipart(httplib::Request& request, const std::vector<FormItem>& items) {
+namespace internal {
+
+absl::StatusOr<Form> MakeForm(const std::vector<FormItem>& items) {
   if (const std::string wrong = Problem(items); !wrong.empty()) {
     return absl::InvalidArgumentError(absl::StrCat("SetMultipart: ", wrong));
   }
@@ -75,14 +78,21 @@ absl::Status SetMultipart(httplib::Request& request, const std::vector<FormItem>
   }
   absl::StrAppend(&body, "--", boundary, "--\r\n");
 
-  request.body = std::move(body);
-  request.content_provider_ = nullptr;
-  request.is_chunked_content_provider_ = false;
-  request.content_length_ = 0;
-  for (const char* const header : {"Content-Type", "Content-Length", "Transfer-Encoding"}) {
-    request.headers.erase(header);
-  }
-  request.headers.emplace("Content-Type", absl::StrCat("multipart/form-data; boundary=", boundary));
+  return Form{.content_type = absl::StrCat("multipart/form-data; boundary=", boundary),
+              .body = std::move(body)};
+}
+
+}  // namespace internal
+
+absl::Status SetMultipart(Request& request, const std::vector<FormItem>& items) {
+  auto form = internal::MakeForm(items);
+  if (!form.ok()) return form.status();
+  request.body = std::move(form->body);
+  request.sender = nullptr;
+  request.sender_length.reset();
+  request.trailers = nullptr;
+  for (const std::string_view header : internal::kReplacedByForm) request.headers.Remove(header);
+  request.headers.Add("Content-Type", std::move(form->content_type));
   return absl::OkStatus();
 }
 

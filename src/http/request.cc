@@ -1,24 +1,22 @@
 #include "holdfast/http/request.h"
 
-#include "src/http/httplib_names.h"
-
 namespace holdfast::http::internal {
 namespace {
 
-BodySource BodyOf(const httplib::Request& request) {
-  if (!request.content_provider_) return BodySource::kBytes;
-  // One without a length.
-  return request.is_chunked_content_provider_ ? BodySource::kStream : BodySource::kProvider;
+BodySource BodyOf(const Request& request) {
+  if (!request.sender) return BodySource::kBytes;
+  return request.sender_length ? BodySource::kProvider : BodySource::kStream;
 }
 
 }  // namespace
 
-RequestFacts InfoOf(const httplib::Request& request) {
+RequestFacts FactsOf(const Request& request) {
   return {.method = request.method,
-          .has_idempotency_key = !request.get_header_value("Idempotency-Key").empty(),
+          .has_idempotency_key = !request.headers.Find("Idempotency-Key").value_or("").empty(),
           .body = BodyOf(request),
-          .hands_on = bool(request.content_receiver),
-          .calls_back = bool(request.response_handler) || HasProgress(request)};
+          .hands_on = bool(request.receiver),
+          .calls_back = bool(request.on_head) || bool(request.on_interim) ||
+                        bool(request.on_upload) || bool(request.on_download)};
 }
 
 }  // namespace holdfast::http::internal

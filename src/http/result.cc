@@ -1,7 +1,6 @@
 #include "holdfast/http/result.h"
 
 #include <absl/strings/ascii.h>
-#include <absl/strings/cord.h>
 #include <absl/strings/numbers.h>
 #include <absl/strings/str_cat.h>
 #include <absl/strings/str_split.h>
@@ -19,8 +18,6 @@
 #include <vector>
 
 #include "holdfast/base/internal/string_view.h"
-#include "src/http/http_error.h"
-#include "src/http/httplib_names.h"
 
 namespace holdfast::http {
 namespace {
@@ -32,28 +29,10 @@ constexpr std::array<absl::string_view, 7> kDays = {"Mon", "Tue", "Wed", "Thu",
 constexpr std::array<absl::string_view, 12> kMonths = {"Jan", "Feb", "Mar", "Apr", "May", "Jun",
                                                        "Jul", "Aug", "Sep", "Oct", "Nov", "Dec"};
 
-// Where an empty httplib::Result carries the status that it was made from. Its request headers are
-// the only place for text in one, and of no other use where no request was sent.
-constexpr char kCodeHeader[] = "Holdfast-Status";
-constexpr char kMessageHeader[] = "Holdfast-Message";
-constexpr char kPayloadUrlHeader[] = "Holdfast-Payload-Url";  // the nth of these belongs to
-constexpr char kPayloadHeader[] = "Holdfast-Payload";         // the nth of those
-
 absl::Status HttpStatus(int code, absl::string_view reason) {
   return absl::Status(
       code == 429 ? absl::StatusCode::kResourceExhausted : absl::StatusCode::kUnavailable,
       absl::StrCat("HTTP ", code, reason.empty() ? "" : " ", reason));
-}
-
-httplib::Error NearestError(absl::StatusCode code) {
-  switch (code) {
-    case absl::StatusCode::kCancelled:
-      return httplib::Error::Canceled;
-    case absl::StatusCode::kDeadlineExceeded:
-      return httplib::Error::ConnectionTimeout;
-    default:
-      return httplib::Error::Connection;
-  }
 }
 
 bool AllDigits(absl::string_view text) {
@@ -133,14 +112,14 @@ std::optional<Duration> ParseRetryAfter(std::string_view value, TimeSpan most) {
 
 namespace internal {
 
-absl::Status StatusOfFailure(const httplib::Response& response) {
+absl::Status StatusOfFailure(int code, std::string_view reason) {
   // Those that come in floods are made once; each costs a copy.
   static const auto* const common = new std::array<absl::Status, 5>{
       HttpStatus(429, "Too Many Requests"), HttpStatus(500, "Internal Server Error"),
       HttpStatus(502, "Bad Gateway"),       HttpStatus(503, "Service Unavailable"),
       HttpStatus(504, "Gateway Timeout"),
   };
-  switch (response.status) {
+  switch (code) {
     case 429:
       return (*common)[0];
     case 500:
@@ -152,46 +131,14 @@ absl::Status StatusOfFailure(const httplib::Response& response) {
     case 504:
       return (*common)[4];
     default:
-      return HttpStatus(response.status, response.reason);
+      return HttpStatus(code, holdfast::internal::ToAbsl(reason));
   }
 }
 
+// A stream, which is used up in any case, comes before a receiver in what a request says.
 bool HandsOn(const Call& call) {
-  const auto* const request = call.request<httplib::Request>();
-  return request != nullptr && InfoOf(*request).hands_on;
-}
-
-std::optional<Duration> RetryAfter(const httplib::Response& response) {
-  const auto header = response.headers.find("Retry-After");
-  if (header == response.headers.end()) return std::nullopt;
-  return ParseRetryAfter(header->second);
-}
-
-httplib::Result EmptyResult(const absl::Status& status) {
-  httplib::Headers headers;
-  headers.emplace(kCodeHeader, absl::StrCat(status.raw_code()));
-  headers.emplace(kMessageHeader, std::string(status.message()));
-  status.ForEachPayload([&headers](absl::string_view url, const absl::Cord& payload) {
-    headers.emplace(kPayloadUrlHeader, std::string(url));
-    headers.emplace(kPayloadHeader, std::string(payload));
-  });
-  return httplib::Result(nullptr, NearestError(status.code()), std::move(headers));
-}
-
-absl::Status StatusOfEmpty(const httplib::Result& result) {
-  int code = 0;
-  if (!result.has_request_header(kCodeHeader) ||
-      !absl::SimpleAtoi(RequestHeaderOf(result, kCodeHeader), &code) || code == 0) {
-    return StatusOfError(result.error(), "");
-  }
-  absl::Status status(static_cast<absl::StatusCode>(code), RequestHeaderOf(result, kMessageHeader));
-  const std::size_t payloads = result.get_request_header_value_count(kPayloadUrlHeader);
-  for (std::size_t i = 0; i < payloads; ++i) {
-    const std::string payload = RequestHeaderOf(result, kPayloadHeader, i);
-    status.SetPayload(RequestHeaderOf(result, kPayloadUrlHeader, i),
-                      absl::Cord(absl::string_view(payload)));
-  }
-  return status;
+  const std::optional<Repeatability> request = call.repeatability();
+  return request && request->reuse == Reuse::kUntilAnswered;
 }
 
 }  // namespace internal

@@ -82,10 +82,8 @@ KeepAliveHint HintOf(const Response& response) {
 
 }  // namespace
 
-Sending::Sending(Pool& pool, Request request, int attempt)
-    : pool_(pool),
-      request_(std::move(request)),
-      exchange_(MakeExchange(pool_, request_, attempt)) {}
+Sending::Sending(Pool& pool, const Request& request, int attempt)
+    : pool_(pool), exchange_(MakeExchange(pool_, request, attempt)) {}
 
 absl::Status Sending::refusal() {
   const std::string by_proxy = WhatProxyRefuses(*pool_.route(), request_.headers);

@@ -22,8 +22,10 @@ struct SendLimits {
 
 class Sending {
  public:
-  // The pool has a route. `attempt` is the number of the attempt in its call.
-  Sending(Pool& pool, Request request, int attempt);
+  // The pool has a route; `request` must stay as it is and where it is. `attempt` is the number of
+  // the attempt in its call.
+  Sending(Pool& pool, const Request& request, int attempt);
+  Sending(Pool& pool, Request&& request, int attempt) = delete;
   Sending(const Sending&) = delete;
   Sending& operator=(const Sending&) = delete;
 
@@ -42,7 +44,6 @@ class Sending {
 
  private:
   Pool& pool_;
-  const Request request_;
   Exchange exchange_;
   bool lost_ = false;
 };

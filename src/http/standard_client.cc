@@ -17,7 +17,7 @@
 namespace holdfast::http {
 namespace {
 
-using Result = absl::StatusOr<httplib::Response>;
+using Result = absl::StatusOr<Response>;
 
 struct Check {
   std::function<RetryDecision(const Call&, const Result&)> check;
@@ -92,6 +92,15 @@ StandardClientOptions Completed(const std::string& name, StandardClientOptions o
   return options;
 }
 
+Request Make(const char* method, std::string target, Headers headers, std::string body = {},
+             std::string content_type = {}) {
+  if (!content_type.empty()) headers.Set("Content-Type", std::move(content_type));
+  return {.method = method,
+          .target = std::move(target),
+          .headers = std::move(headers),
+          .body = std::move(body)};
+}
+
 std::string NameOf(std::string_view origin) {
   const auto parsed = internal::ParseOrigin(origin);
   return parsed.ok() ? parsed->url : std::string();
@@ -134,14 +143,41 @@ StandardClient::StandardClient(std::string_view origin, StandardClientOptions op
   parts_ = std::make_shared<const Parts>(options, *transport, transport);
 }
 
-absl::StatusOr<httplib::Response> StandardClient::operator()(
-    const httplib::Request& request) const {
+absl::StatusOr<Response> StandardClient::operator()(const Request& request) const {
   return parts_->fetch(request);
 }
 
-absl::StatusOr<httplib::Response> StandardClient::With(const CallOptions& options,
-                                                       const httplib::Request& request) const {
+absl::StatusOr<Response> StandardClient::With(const CallOptions& options,
+                                              const Request& request) const {
   return parts_->fetch.With(options, request);
+}
+
+absl::StatusOr<Response> StandardClient::Get(std::string target, Headers headers) const {
+  return (*this)(Make("GET", std::move(target), std::move(headers)));
+}
+absl::StatusOr<Response> StandardClient::Head(std::string target, Headers headers) const {
+  return (*this)(Make("HEAD", std::move(target), std::move(headers)));
+}
+absl::StatusOr<Response> StandardClient::Delete(std::string target, Headers headers) const {
+  return (*this)(Make("DELETE", std::move(target), std::move(headers)));
+}
+absl::StatusOr<Response> StandardClient::Options(std::string target, Headers headers) const {
+  return (*this)(Make("OPTIONS", std::move(target), std::move(headers)));
+}
+absl::StatusOr<Response> StandardClient::Post(std::string target, std::string body,
+                                              std::string content_type, Headers headers) const {
+  return (*this)(Make("POST", std::move(target), std::move(headers), std::move(body),
+                      std::move(content_type)));
+}
+absl::StatusOr<Response> StandardClient::Put(std::string target, std::string body,
+                                             std::string content_type, Headers headers) const {
+  return (*this)(
+      Make("PUT", std::move(target), std::move(headers), std::move(body), std::move(content_type)));
+}
+absl::StatusOr<Response> StandardClient::Patch(std::string target, std::string body,
+                                               std::string content_type, Headers headers) const {
+  return (*this)(Make("PATCH", std::move(target), std::move(headers), std::move(body),
+                      std::move(content_type)));
 }
 
 std::string StandardClient::Describe() const { return parts_->stack.Describe(); }

@@ -1,6 +1,5 @@
 #include "holdfast/http/transport.h"
 
-#include <absl/strings/ascii.h>
 #include <absl/strings/escaping.h>
 #include <absl/strings/str_cat.h>
 
@@ -15,51 +14,38 @@
 #include "holdfast/http/request.h"
 #include "holdfast/http/transport_error.h"
 #include "src/http/exchange_error.h"
-#include "src/http/httplib_message.h"
-#include "src/http/httplib_names.h"
 #include "src/http/net/tls_error.h"
 #include "src/http/net/waiting.h"
 #include "src/http/origin.h"
 #include "src/http/pool.h"
 #include "src/http/sending.h"
+#include "src/http/wire/grammar.h"
 
 namespace holdfast::http {
 namespace {
 
 using internal::Cancelled;
 using internal::DeadlineExceeded;
-
-// A token of RFC 9110, 5.6.2.
-bool IsToken(const std::string& text) {
-  return !text.empty() && std::all_of(text.begin(), text.end(), [](unsigned char c) {
-    return absl::ascii_isalnum(c) ||
-           std::string_view("!#$%&'*+-.^_`|~").find(c) != std::string_view::npos;
-  });
-}
+using wire::IsToken;
 
 // A line break in a header would begin another one, or a request.
 bool HasBreak(const std::string& text) {
   return text.find_first_of(std::string_view("\r\n\0", 3)) != std::string::npos;
 }
 
-std::string WhatIsWrong(const httplib::Request& request) {
+std::string WhatIsWrong(const Request& request) {
   if (!IsToken(request.method)) {
     return absl::StrCat("invalid HTTP method \"", absl::CHexEscape(request.method), "\"");
   }
-  const bool asterisk = request.method == "OPTIONS" && request.path == "*";
-  if (!asterisk && (request.path.empty() || request.path.front() != '/')) {
-    return absl::StrCat("the request's path \"", absl::CHexEscape(request.path),
+  const bool asterisk = request.method == "OPTIONS" && request.target == "*";
+  if (!asterisk && (request.target.empty() || request.target.front() != '/')) {
+    return absl::StrCat("the request's target \"", absl::CHexEscape(request.target),
                         "\" must begin with /");
   }
-  if (std::any_of(request.path.begin(), request.path.end(),
+  if (std::any_of(request.target.begin(), request.target.end(),
                   [](unsigned char c) { return c <= ' ' || c == 0x7f; })) {
-    return absl::StrCat("the request's path \"", absl::CHexEscape(request.path),
+    return absl::StrCat("the request's target \"", absl::CHexEscape(request.target),
                         "\" must be percent-encoded");
-  }
-  if (!request.params.empty() || internal::HasForm(request)) {
-    return "the request has params or a form, which only servers read; put them into its path and "
-           "body "
-           "(SetMultipart)";
   }
   for (const auto& [name, value] : request.headers) {
     if (!IsToken(name) || HasBreak(value)) {
@@ -69,7 +55,7 @@ std::string WhatIsWrong(const httplib::Request& request) {
   return "";
 }
 
-absl::Status Check(const absl::StatusOr<internal::Route>& route, const httplib::Request& request) {
+absl::Status Check(const absl::StatusOr<internal::Route>& route, const Request& request) {
   if (!route.ok()) return route.status();
   const std::string wrong = WhatIsWrong(request);
   if (wrong.empty()) return absl::OkStatus();
@@ -89,10 +75,10 @@ absl::StatusOr<Response> SendAnew(internal::Pool& pool, internal::Sending& sendi
 
 // Over an idle connection; and over a fresh one if there is none, or if the idle one was found to
 // be given up by the server and the request may be sent twice.
-absl::StatusOr<Response> Send(internal::Pool& pool, const httplib::Request& request, int attempt,
+absl::StatusOr<Response> Send(internal::Pool& pool, const Request& request, int attempt,
                               const internal::SendLimits& limits) {
   internal::Pool::Running running(pool);
-  internal::Sending sending(pool, internal::FromHttplib(request), attempt);
+  internal::Sending sending(pool, request, attempt);
   if (absl::Status refusal = sending.refusal(); !refusal.ok()) return refusal;
   const TimePoint now = holdfast::internal::ReadClock(nullptr);
   auto idle = pool.TakeIdle(now);
@@ -102,10 +88,10 @@ absl::StatusOr<Response> Send(internal::Pool& pool, const httplib::Request& requ
   if (!sending.lost()) return response;
   pool.DropIdle(now);
   const bool again =
-      sending.unsent() || MayRunAgain(RequestTraits<httplib::Request>::RepeatabilityOf(request),
+      sending.unsent() || MayRunAgain(RequestTraits<Request>::RepeatabilityOf(request),
                                       Effect::kUnanswered) == Rerun::kMay;
   if (!again) return response;
-  internal::Sending anew(pool, internal::FromHttplib(request), attempt);
+  internal::Sending anew(pool, request, attempt);
   auto second = SendAnew(pool, anew, running, limits);
   if (second.ok() || sending.unsent()) return second;
   // The server may have acted on what it was sent first.
@@ -114,9 +100,8 @@ absl::StatusOr<Response> Send(internal::Pool& pool, const httplib::Request& requ
   return WithTransportError(second.status(), TransportError::kOutcomeUnknown);
 }
 
-absl::StatusOr<httplib::Response> Exchange(internal::Pool& pool, const httplib::Request& request,
-                                           int attempt, TimePoint deadline,
-                                           const std::stop_token& stop) {
+absl::StatusOr<Response> Exchange(internal::Pool& pool, const Request& request, int attempt,
+                                  TimePoint deadline, const std::stop_token& stop) {
   const internal::Route& route = *pool.route();
   const TimePoint began = holdfast::internal::ReadClock(nullptr);
   deadline = std::min(deadline, SaturatingAdd(began, pool.options().total_timeout));
@@ -129,9 +114,7 @@ absl::StatusOr<httplib::Response> Exchange(internal::Pool& pool, const httplib::
   if (absl::Status status = signal.status(); !status.ok()) {
     return WithTransportError(internal::AtPeer(route.Describe(), status), TransportError::kConnect);
   }
-  auto response = Send(pool, request, attempt, {.deadline = deadline, .stop = signal});
-  if (!response.ok()) return response.status();
-  return internal::ToHttplib(*std::move(response));
+  return Send(pool, request, attempt, {.deadline = deadline, .stop = signal});
 }
 
 }  // namespace
@@ -177,8 +160,7 @@ Transport::Transport(std::string_view origin, TransportOptions options)
     : pool_(std::make_shared<holdfast::internal::PerProcess<internal::Pool>>(
           MakePool(origin, std::move(options)))) {}
 
-absl::StatusOr<httplib::Response> Transport::operator()(const httplib::Request& request,
-                                                        Call& call) const {
+absl::StatusOr<Response> Transport::operator()(const Request& request, Call& call) const {
   internal::Pool& pool = *pool_->Get();
   if (absl::Status wrong = Check(pool.route(), request); !wrong.ok()) return wrong;
   const internal::Route& route = *pool.route();
@@ -193,7 +175,7 @@ absl::StatusOr<httplib::Response> Transport::operator()(const httplib::Request& 
   return Exchange(pool, request, call.attempt(), deadline, call.stop());
 }
 
-absl::StatusOr<httplib::Response> Transport::operator()(const httplib::Request& request) const {
+absl::StatusOr<Response> Transport::operator()(const Request& request) const {
   internal::Pool& pool = *pool_->Get();
   if (absl::Status wrong = Check(pool.route(), request); !wrong.ok()) return wrong;
   return Exchange(pool, request, 1, TimePoint::max(), {});

@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # Uses Holdfast as other projects do: as a subdirectory, of a parent with settings of its own too, and
-# from install trees with and without HTTP and Asio, over Boost's Asio, and by pkg-config.
+# from install trees with and without HTTP, cpp-httplib and Asio, over Boost's Asio, and by pkg-config.
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/../.."
 work=$PWD/build/consumers
@@ -83,6 +83,16 @@ build "$consumers/asio" boost-asio -DCMAKE_PREFIX_PATH="$work/boost" \
   -DCMAKE_DISABLE_FIND_PACKAGE_asio=ON
 "$work/boost-asio/consumer"
 
+echo "--- find_package, HTTP without cpp-httplib"
+install_holdfast own-http -DHOLDFAST_HTTPLIB=OFF -DHOLDFAST_ASIO=OFF
+absent=$(find "$work/own-http" -iname '*httplib*')
+[[ -z $absent ]] || fail "installed without cpp-httplib: $absent"
+! grep -r httplib "$work/own-http" --include='*.pc' --include='holdfast-http*.cmake' || fail "needs cpp-httplib"
+build "$consumers/http" own-http-consumer -DCMAKE_PREFIX_PATH="$work/own-http" \
+  -DCMAKE_DISABLE_FIND_PACKAGE_httplib=ON
+"$work/own-http-consumer/consumer"
+! ldd "$work/own-http-consumer/consumer" | grep httplib || fail "links cpp-httplib"
+
 echo "--- find_package, shared and without HTTP and Asio"
 install_holdfast small -DHOLDFAST_HTTP=OFF -DHOLDFAST_ASIO=OFF -DBUILD_SHARED_LIBS=ON
 absent=$(find "$work/small" -iname '*http*' -o -iname '*asio*')
@@ -94,4 +104,4 @@ links_no_http "$work/shared/consumer"
   -DCMAKE_PREFIX_PATH="$work/small" 2>&1) || fail "found a component that is not installed"
 grep -q "no component 'http'" <<<"$refused" || fail "does not say what is missing: $refused"
 
-echo "10 consumers"
+echo "11 consumers"

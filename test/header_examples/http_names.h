@@ -5,7 +5,6 @@
 
 using namespace std::chrono_literals;
 
-httplib::Client client("localhost");
-httplib::Request request;
+holdfast::http::Request request;
 const holdfast::http::Transport transport("http://localhost");
 const std::shared_ptr<holdfast::RetryBudget> budget;

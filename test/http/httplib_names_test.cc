@@ -1,7 +1,5 @@
 // The releases of cpp-httplib that this build does not have, as types with the members that matter.
 
-#include "src/http/httplib_names.h"
-
 #include <httplib.h>
 
 #include <cstddef>
@@ -12,6 +10,7 @@
 #include <vector>
 
 #include "holdfast/http.h"
+#include "src/http/httplib/names.h"
 #include "test/http/test_server.h"
 #include "test/support/catch.h"
 

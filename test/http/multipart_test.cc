@@ -1,5 +1,6 @@
 #include "holdfast/http/multipart.h"
 
+#include <cstdint>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -122,8 +123,41 @@ TEST_CASE("anything with the four members is an item") {
   struct Part {
     std::string_view name, content, filename, content_type;
   };
+  const std::vector<Part> parts = {{"a", "b", "", ""}};
   httplib::Request request = MakeRequest("POST", "/");
-  CHECK(SetMultipart(request, std::vector<Part>{{"a", "b", "", ""}}).ok());
+  CHECK(SetMultipart(request, parts).ok());
+  Request own;
+  CHECK(SetMultipart(own, parts).ok());
+  CHECK(own.body.size() == request.body.size());
+}
+
+TEST_CASE("a form takes the place of any body of a request of our own") {
+  const Items items = {{.name = "a", .content = "b"}};
+  Request request = {.method = "POST",
+                     .headers = {{"content-type", "text/plain"},
+                                 {"Content-Length", "3"},
+                                 {"Token", "t"},
+                                 {"Transfer-Encoding", "chunked"}},
+                     .sender = [](std::uint64_t, std::string&) { return false; },
+                     .trailers = [] { return Headers(); }};
+  REQUIRE(SetMultipart(request, items).ok());
+  CHECK_FALSE(request.sender);
+  CHECK_FALSE(request.trailers);
+  REQUIRE(request.headers.size() == 2);
+  CHECK(request.headers.begin()->name == "Token");
+  const std::string type(request.headers.Find("Content-Type").value());
+  const std::string begin = "multipart/form-data; boundary=";
+  REQUIRE(type.starts_with(begin));
+  const std::string line = "--" + type.substr(begin.size());
+  CHECK(request.body ==
+        line + "\r\nContent-Disposition: form-data; name=\"a\"\r\n\r\nb\r\n" + line + "--\r\n");
+  request.sender = [](std::uint64_t, std::string&) { return true; };
+  request.sender_length = 1;
+  REQUIRE(SetMultipart(request, items).ok());
+  CHECK_FALSE(request.sender_length.has_value());
+  const std::string before = request.body;
+  CHECK(SetMultipart(request, Items{}).code() == absl::StatusCode::kInvalidArgument);
+  CHECK(request.body == before);
 }
 
 }  // namespace

@@ -7,12 +7,9 @@
 
 #include <chrono>
 #include <clocale>
-#include <memory>
 #include <optional>
 #include <string>
-#include <utility>
 
-#include "holdfast/base/rejection.h"
 #include "holdfast/http/transport_error.h"
 #include "test/support/catch.h"
 
@@ -21,13 +18,10 @@ namespace {
 
 using namespace std::chrono_literals;  // NOLINT(google-build-using-namespace)
 using Code = absl::StatusCode;
-using Answer = absl::StatusOr<httplib::Response>;
+using Answer = absl::StatusOr<Response>;
 
-httplib::Response Response(int status, const std::string& reason = "") {
-  httplib::Response response;
-  response.status = status;
-  response.reason = reason;
-  return response;
+Response WithStatus(int status, const std::string& reason = "") {
+  return {.status = status, .reason = reason};
 }
 
 TEST_CASE("an answer is a success, except 429 and 5xx but 501") {
@@ -46,20 +40,17 @@ TEST_CASE("an answer is a success, except 429 and 5xx but 501") {
                                                        {504, Code::kUnavailable},
                                                        {599, Code::kUnavailable}}));
   CAPTURE(http);
-  CHECK(ResultTraits<Answer>::StatusOf(Response(http)).code() == code);
-  const httplib::Result result(std::make_unique<httplib::Response>(Response(http)),
-                               httplib::Error::Success);
-  CHECK(ResultTraits<httplib::Result>::StatusOf(result).code() == code);
+  CHECK(ResultTraits<Answer>::StatusOf(WithStatus(http)).code() == code);
 }
 
 TEST_CASE("a failure's message is its status line") {
-  const auto message = [](const httplib::Response& response) {
+  const auto message = [](const Response& response) {
     return std::string(ResultTraits<Answer>::StatusOf(response).message());
   };
-  CHECK(message(Response(503)) == "HTTP 503 Service Unavailable");
-  CHECK(message(Response(429, "whatever")) == "HTTP 429 Too Many Requests");
-  CHECK(message(Response(599, "Odd")) == "HTTP 599 Odd");
-  CHECK(message(Response(599)) == "HTTP 599");
+  CHECK(message(WithStatus(503)) == "HTTP 503 Service Unavailable");
+  CHECK(message(WithStatus(429, "whatever")) == "HTTP 429 Too Many Requests");
+  CHECK(message(WithStatus(599, "Odd")) == "HTTP 599 Odd");
+  CHECK(message(WithStatus(599)) == "HTTP 599");
 }
 
 TEST_CASE("a status that is no answer stays what it is") {
@@ -68,64 +59,6 @@ TEST_CASE("a status that is no answer stays what it is") {
   CHECK(ResultTraits<Answer>::FromStatus(absl::InternalError("no")).status() ==
         absl::InternalError("no"));
   CHECK(ResultTraits<Answer>::RetryAfter(answer) == std::nullopt);
-}
-
-TEST_CASE("an httplib::Result without a response has the status of its error") {
-  using Kind = TransportError;
-  const auto [error, code, kind] = GENERATE(table<httplib::Error, Code, Kind>({
-      {httplib::Error::Connection, Code::kUnavailable, Kind::kConnect},
-      {httplib::Error::ConnectionTimeout, Code::kUnavailable, Kind::kConnect},
-      {httplib::Error::BindIPAddress, Code::kFailedPrecondition, Kind::kConnect},
-      {httplib::Error::Read, Code::kUnavailable, Kind::kOutcomeUnknown},
-      {httplib::Error::Write, Code::kUnavailable, Kind::kOutcomeUnknown},
-      {httplib::Error::Canceled, Code::kCancelled, Kind::kOutcomeUnknown},
-      {httplib::Error::ExceedRedirectCount, Code::kFailedPrecondition, Kind::kRedirect},
-      {httplib::Error::SSLConnection, Code::kUnavailable, Kind::kTls},
-      {httplib::Error::SSLServerVerification, Code::kFailedPrecondition, Kind::kCertificate},
-      {httplib::Error::SSLLoadingCerts, Code::kFailedPrecondition, Kind::kCertificate},
-      {httplib::Error::Compression, Code::kInternal, Kind::kRequest},
-      {httplib::Error::Unknown, Code::kUnavailable, Kind::kOutcomeUnknown},
-      {httplib::Error::Success, Code::kUnavailable, Kind::kOutcomeUnknown},
-  }));
-  const httplib::Result result(nullptr, error);
-  const absl::Status status = ResultTraits<httplib::Result>::StatusOf(result);
-  CHECK(status.code() == code);
-  CHECK(TransportErrorOf(status) == kind);
-  CHECK(ResultTraits<httplib::Result>::RetryAfter(result) == std::nullopt);
-}
-
-TEST_CASE("a transport error survives as an httplib::Result, and in copies") {
-  for (const auto kind :
-       {TransportError::kConnect, TransportError::kTls, TransportError::kCertificate,
-        TransportError::kRequest, TransportError::kRedirect, TransportError::kOutcomeUnknown,
-        TransportError::kPartialResponse, TransportError::kMalformed}) {
-    const absl::Status status = WithTransportError(absl::UnavailableError("no"), kind);
-    CHECK(TransportErrorOf(Answer(status).status()) == kind);
-    using Traits = ResultTraits<httplib::Result>;
-    CHECK(TransportErrorOf(Traits::StatusOf(Traits::FromStatus(status))) == kind);
-    CHECK_FALSE(ToString(kind).empty());
-  }
-  CHECK(TransportErrorOf(absl::OkStatus()) == std::nullopt);
-  CHECK(TransportErrorOf(absl::UnavailableError("")) == std::nullopt);
-}
-
-TEST_CASE("a rejection survives as an httplib::Result") {
-  const absl::Status open =
-      MakeRejection(Code::kUnavailable,
-                    {.kind = RejectionKind::kCircuitOpen, .policy = "CircuitBreak", .name = "b"},
-                    "CircuitBreak b: the circuit is open");
-  const httplib::Result result = ResultTraits<httplib::Result>::FromStatus(open);
-  CHECK_FALSE(result);
-  CHECK(result.error() == httplib::Error::Connection);
-  const absl::Status status = ResultTraits<httplib::Result>::StatusOf(result);
-  CHECK(status == open);
-  REQUIRE(RejectionOf(status).has_value());
-  CHECK(RejectionOf(status)->policy == "CircuitBreak");
-  CHECK(RejectionOf(status)->name == "b");
-  using Traits = ResultTraits<httplib::Result>;
-  CHECK(Traits::FromStatus(absl::CancelledError("")).error() == httplib::Error::Canceled);
-  CHECK(Traits::FromStatus(absl::DeadlineExceededError("")).error() ==
-        httplib::Error::ConnectionTimeout);
 }
 
 TEST_CASE("Retry-After in seconds") {
@@ -241,15 +174,19 @@ TEST_CASE("Retry-After as no date of RFC 9110") {
 }
 
 TEST_CASE("Retry-After is read from any response") {
-  httplib::Response response = Response(503);
+  Response response = WithStatus(503);
   CHECK(ResultTraits<Answer>::RetryAfter(response) == std::nullopt);
-  response.set_header("retry-after", "3");
+  response.headers.Add("retry-after", "3");
   CHECK(ResultTraits<Answer>::RetryAfter(response) == Duration(3s));
   response.status = 429;
   CHECK(ResultTraits<Answer>::RetryAfter(response) == Duration(3s));
-  const httplib::Result result(std::make_unique<httplib::Response>(std::move(response)),
-                               httplib::Error::Success);
-  CHECK(ResultTraits<httplib::Result>::RetryAfter(result) == Duration(3s));
+}
+
+TEST_CASE("a transport error survives in copies") {
+  const Answer answer = WithTransportError(absl::UnavailableError("no"), TransportError::kTls);
+  CHECK(TransportErrorOf(Answer(answer).status()) == TransportError::kTls);
+  CHECK(TransportErrorOf(absl::OkStatus()) == std::nullopt);
+  CHECK(TransportErrorOf(absl::UnavailableError("")) == std::nullopt);
 }
 
 }  // namespace

@@ -109,13 +109,12 @@ TEST_CASE("each part of a standard client can be another") {
   RecoveringServer server(std::numeric_limits<int>::max());
   FakeClock clock;
   SECTION("the number of attempts, and the check") {
-    const StandardClient fetch(server.Url(),
-                               {.retry = {.max_attempts = 2},
-                                .retry_check =
-                                    [](const Call&, const absl::StatusOr<httplib::Response>&) {
-                                      return RetryDecision::AgainAfter(3s);
-                                    },
-                                .clock = &clock});
+    const StandardClient fetch(server.Url(), {.retry = {.max_attempts = 2},
+                                              .retry_check =
+                                                  [](const Call&, const absl::StatusOr<Response>&) {
+                                                    return RetryDecision::AgainAfter(3s);
+                                                  },
+                                              .clock = &clock});
     CHECK(fetch(MakeRequest("GET", "/")).value().status == 503);
     CHECK(server.requests() == 2);
     CHECK(clock.Now() == TimePoint(3s));
@@ -179,9 +178,9 @@ TEST_CASE("what one option sets leaves the others of its policy as they were") {
   FakeClock clock;
   int ran = 0;
   const StandardClient fetch(
-      [&](const httplib::Request&) -> absl::StatusOr<httplib::Response> {
+      [&](const Request&) -> absl::StatusOr<Response> {
         if (++ran % 2 == 0) return absl::UnavailableError("down");
-        return httplib::Response();
+        return Response();
       },
       {.retry = {.max_attempts = 1}, .breaker = {.name = "api"}, .clock = &clock});
   for (int i = 0; i < 60; ++i) (void)fetch(MakeRequest("GET", "/"));
@@ -225,11 +224,8 @@ TEST_CASE("every field of a breaker's options reaches the breaker") {
   CHECK(options.clock == SteadyClock());
 }
 
-absl::StatusOr<httplib::Response> Hello(int status = 200) {
-  httplib::Response response;
-  response.status = status;
-  response.body = "hello";
-  return response;
+absl::StatusOr<Response> Hello(int status = 200) {
+  return Response{.status = status, .body = "hello"};
 }
 
 TEST_CASE("a standard client can be put around any executor") {
@@ -237,8 +233,8 @@ TEST_CASE("a standard client can be put around any executor") {
   SECTION("one that takes the call, and sees its attempts and deadline") {
     std::vector<int> attempts;
     const StandardClient fetch(
-        [&](const httplib::Request& request, Call& call) {
-          CHECK(request.path == "/orders");
+        [&](const Request& request, Call& call) {
+          CHECK(request.target == "/orders");
           CHECK(call.deadline() == call.now() + 5s);
           attempts.push_back(call.attempt());
           return Hello(call.attempt() < 3 ? 503 : 200);
@@ -257,7 +253,7 @@ TEST_CASE("a standard client can be put around any executor") {
   SECTION("one with a stack of its own") {
     const auto inner = Stack(Timeout(1s))
                            .Around(
-                               [](const httplib::Request&, Call& call) {
+                               [](const Request&, Call& call) {
                                  CHECK(call.deadline() == call.now() + 1s);
                                  return Hello();
                                },
@@ -266,14 +262,14 @@ TEST_CASE("a standard client can be put around any executor") {
     CHECK(fetch(MakeRequest("GET", "/")).ok());
   }
   SECTION("with options that make no sense") {
-    const auto hello = [](const httplib::Request&) { return Hello(); };
+    const auto hello = [](const Request&) { return Hello(); };
     CHECK_THROWS_AS(StandardClient(hello, {.total_timeout = 0s}), std::invalid_argument);
   }
 }
 
 TEST_CASE("standard clients can share what they count with") {
   FakeClock clock;
-  const auto dead = [](const httplib::Request&) { return Hello(503); };
+  const auto dead = [](const Request&) { return Hello(503); };
   const StandardClientOptions options{
       .retry = {.max_attempts = 4, .backoff = Backoff::Constant(0s)},
       .breaker = {.rules = {ConsecutiveFailures(1000)}},
@@ -318,9 +314,9 @@ TEST_CASE("a standard client changes while it runs, and only as a whole that fit
   FakeClock clock;
   Duration had{};
   const StandardClient stack(
-      [&](const httplib::Request&, Call& call) -> absl::StatusOr<httplib::Response> {
+      [&](const Request&, Call& call) -> absl::StatusOr<Response> {
         had = call.deadline() - clock.Now();
-        return httplib::Response();
+        return Response();
       },
       {.clock = &clock});
   const StandardSettings& settings = stack.settings();

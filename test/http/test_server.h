@@ -15,6 +15,8 @@
 #include <utility>
 #include <vector>
 
+#include "holdfast/http/httplib.h"
+
 namespace holdfast::test {
 
 // Base is httplib::Server or httplib::SSLServer. Add handlers, then Start(). Declare it before its

@@ -79,8 +79,8 @@ TEST_CASE("a bad request is said to be one") {
   };
   check(MakeRequest("", "/"), "method");
   check(MakeRequest("GET /x HTTP/1.1\r\n", "/"), "method");
-  check(MakeRequest("GET", ""), "path");
-  check(MakeRequest("GET", "http://host/"), "path");
+  check(MakeRequest("GET", ""), "target");
+  check(MakeRequest("GET", "http://host/"), "target");
   httplib::Request request = MakeRequest("GET", "/");
   request.headers.emplace("Token", "a\r\nInjected: b");
   check(request, "\"Token\"");

@@ -6,11 +6,15 @@
 #ifndef HOLDFAST_HTTP_MESSAGE_H_
 #define HOLDFAST_HTTP_MESSAGE_H_
 
+#include <absl/status/statusor.h>
+
+#include <concepts>
 #include <cstdint>
 #include <functional>
 #include <optional>
 #include <string>
 #include <string_view>
+#include <utility>
 
 #include "holdfast/http/headers.h"
 
@@ -25,11 +29,34 @@ struct Response {
   Headers trailers = {};  // of a chunked body; apart, since they may not change what a head says
 };
 
-// Appends the next part of a body, from `offset` on, to `bytes`, which is empty. Appends nothing:
-// the body is over. False: the request is cancelled. It is asked only when all that it gave before
-// is written, so it never runs ahead of the server. It may block, and then nothing is received in
-// the meantime.
-using BodySender = std::function<bool(std::uint64_t offset, std::string& bytes)>;
+// What a BodySender returns. True: the request goes on. False: it is cancelled.
+class SenderAnswer {
+ public:
+  constexpr SenderAnswer(bool goes_on)  // NOLINT(google-explicit-constructor)
+      : kind_(goes_on ? Kind::kGoOn : Kind::kCancel) {}
+
+  // There is nothing now. The sender is asked again for the same offset after a pause of 1 ms, in
+  // which the exchange looks at the time, at a stop and at what the server sends. A sender that has
+  // nothing for as long as the write timeout ends the exchange.
+  static constexpr SenderAnswer Later() { return SenderAnswer(Kind::kLater); }
+
+  constexpr bool cancels() const { return kind_ == Kind::kCancel; }
+  constexpr bool later() const { return kind_ == Kind::kLater; }
+
+ private:
+  enum class Kind : signed char { kGoOn, kLater, kCancel };
+  constexpr explicit SenderAnswer(Kind kind) : kind_(kind) {}
+
+  Kind kind_;
+};
+
+// Appends the next part of a body, from `offset` on, to `bytes`, which is empty. Appends nothing
+// and returns true: the body is over. It is asked only when all that it gave before is written, so
+// it never runs ahead of the server. It may block, and then nothing is received in the meantime.
+//
+// One with a length may be asked from offset 0 again, when the request is sent again, and then has
+// to give the same bytes. One without a length is used up once it was asked.
+using BodySender = std::function<SenderAnswer(std::uint64_t offset, std::string& bytes)>;
 
 // Takes the next part of a body, which is not empty. False: the request is cancelled.
 using BodyReceiver = std::function<bool(std::string_view part)>;
@@ -76,6 +103,42 @@ struct Request {
   BodyProgress on_upload = {};
   BodyProgress on_download = {};
 };
+
+// Makes the requests of another library, or of a program's own, requests for Transport and
+// StandardClient. Specialize it for such a type, as holdfast/http/httplib.h does for those of
+// cpp-httplib:
+//   Response      what a call with such a request returns, in an absl::StatusOr
+//   ToRequest     the Request to be sent, or an absl::StatusOr of one: another status refuses the
+//                 request, and is what the call returns. The Request may refer to its argument,
+//                 which lives as long as the call, and may be sent several times
+//   FromResponse  takes the http::Response&&
+// So that policies know such requests and responses, specialize RequestTraits
+// (call/repeatability.h) and ResponseTraits (http/result.h) as well.
+template <class T>
+struct MessageTraits;
+
+template <class T>
+concept HasMessageTraits = requires(const T& request, Response&& response) {
+  { MessageTraits<T>::ToRequest(request) } -> std::convertible_to<absl::StatusOr<Request>>;
+  {
+    MessageTraits<T>::FromResponse(std::move(response))
+  } -> std::convertible_to<typename MessageTraits<T>::Response>;
+};
+
+namespace internal {
+
+// Has `send` answer `request` as one of our own.
+template <HasMessageTraits T, class Send>
+absl::StatusOr<typename MessageTraits<T>::Response> SendForeign(const T& request,
+                                                                const Send& send) {
+  const absl::StatusOr<Request> own = MessageTraits<T>::ToRequest(request);
+  if (!own.ok()) return own.status();
+  absl::StatusOr<Response> response = send(*own);
+  if (!response.ok()) return std::move(response).status();
+  return MessageTraits<T>::FromResponse(*std::move(response));
+}
+
+}  // namespace internal
 
 }  // namespace holdfast::http
 

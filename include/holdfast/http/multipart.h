@@ -10,10 +10,11 @@
 #define HOLDFAST_HTTP_MULTIPART_H_
 
 #include <absl/status/status.h>
-#include <httplib.h>
 
 #include <string_view>
 #include <vector>
+
+#include "holdfast/http/message.h"
 
 namespace holdfast::http {
 
@@ -25,7 +26,7 @@ struct FormItem {
   std::string_view content_type = {};  // empty: none is sent
 };
 
-// Replaces the body, the content provider and the Content-Type of `request` by a form of `items`.
+// Replaces the body, its sender and the Content-Type of `request` by a form of `items`.
 //
 // The body is built once, so every attempt sends the same bytes. The boundary is random and occurs
 // in no item. CR, LF and quotes in names are percent-encoded (HTML, multipart/form-data encoding
@@ -33,17 +34,25 @@ struct FormItem {
 //
 // Returns kInvalidArgument, and leaves the request unchanged, if there are no items, or if a name,
 // a filename or a content_type has a control character that cannot be sent.
-absl::Status SetMultipart(httplib::Request& request, const std::vector<FormItem>& items);
+absl::Status SetMultipart(Request& request, const std::vector<FormItem>& items);
 
-// The same for a range of any type with the four members of FormItem, as
-// httplib::MultipartFormDataItems (cpp-httplib up to 0.22) or httplib::UploadFormDataItems is.
+namespace internal {
+
 template <class Items>
-absl::Status SetMultipart(httplib::Request& request, const Items& items) {
+std::vector<FormItem> FormItemsOf(const Items& items) {
   std::vector<FormItem> views;
   for (const auto& item : items) {
     views.push_back({item.name, item.content, item.filename, item.content_type});
   }
-  return SetMultipart(request, views);
+  return views;
+}
+
+}  // namespace internal
+
+// The same for a range of any type with the four members of FormItem.
+template <class Items>
+absl::Status SetMultipart(Request& request, const Items& items) {
+  return SetMultipart(request, internal::FormItemsOf(items));
 }
 
 }  // namespace holdfast::http

@@ -1,27 +1,26 @@
-// RequestTraits of httplib::Request: whether a request may be sent again, and twice at once.
+// RequestTraits of http::Request: whether a request may be sent again, and twice at once.
 //
-//   request.method = "PATCH";
-//   assert(!holdfast::RequestTraits<httplib::Request>::RepeatabilityOf(request).idempotent);
+//   const holdfast::http::Request patch = {.method = "PATCH", .target = "/orders/7"};
+//   assert(!holdfast::RequestTraits<holdfast::http::Request>::RepeatabilityOf(patch).idempotent);
 #ifndef HOLDFAST_HTTP_REQUEST_H_
 #define HOLDFAST_HTTP_REQUEST_H_
 
-#include <httplib.h>
-
 #include "holdfast/call/repeatability.h"
+#include "holdfast/http/message.h"
 #include "holdfast/http/repeatable.h"
 
 namespace holdfast {
 namespace http::internal {
 
-// The views in it refer to `request`.
-RequestFacts InfoOf(const httplib::Request& request);
+// The view in it refers to `request`.
+RequestFacts FactsOf(const Request& request);
 
 }  // namespace http::internal
 
 template <>
-struct RequestTraits<httplib::Request> {
-  static Repeatability RepeatabilityOf(const httplib::Request& request) {
-    return http::RepeatabilityOf(http::internal::InfoOf(request));
+struct RequestTraits<http::Request> {
+  static Repeatability RepeatabilityOf(const http::Request& request) {
+    return http::RepeatabilityOf(http::internal::FactsOf(request));
   }
 };
 

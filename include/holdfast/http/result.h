@@ -1,9 +1,10 @@
-// ResultTraits of cpp-httplib's results: a stack can wrap any call that returns httplib::Result or
-// absl::StatusOr<httplib::Response>.
+// ResultTraits of HTTP responses: how policies read what Transport returns, and what any other
+// executor returns that answers with an absl::StatusOr<http::Response>.
 //
 //   auto fetch = holdfast::Stack(holdfast::Retry({.max_attempts = 4}))
-//                    .Around([&](const std::string& path) { return client.Get(path); });
-//   httplib::Result result = fetch("/orders/7");
+//                    .Around([&](const holdfast::http::Request& order) { return transport(order);
+//                    });
+//   absl::StatusOr<holdfast::http::Response> response = fetch(request);
 //
 // A response with status 429 is a failure with the code kResourceExhausted; one with a status from
 // 500 up, except 501, is a failure with kUnavailable. Every other response is a success, 404 and
@@ -15,8 +16,8 @@
 
 #include <absl/status/status.h>
 #include <absl/status/statusor.h>
-#include <httplib.h>
 
+#include <concepts>
 #include <optional>
 #include <string_view>
 
@@ -26,6 +27,7 @@
 #include "holdfast/call/internal/rerun.h"
 #include "holdfast/call/repeatability.h"
 #include "holdfast/call/retry_decision.h"
+#include "holdfast/http/message.h"  // IWYU pragma: export
 #include "holdfast/http/repeatable.h"
 #include "holdfast/http/request.h"  // IWYU pragma: export
 #include "holdfast/http/transport_error.h"
@@ -39,38 +41,64 @@ namespace http {
 // Holdfast reads. RetryOptions::max_retry_after bounds the delay that Retry accepts.
 std::optional<Duration> ParseRetryAfter(std::string_view value, TimeSpan most = Duration::max());
 
+// What the rules below need to know of a response. Specialize it for a response of a type of your
+// own: an absl::StatusOr of it then has these rules.
+//   StatusOf      the status code, an int
+//   ReasonOf      the reason phrase, for the text of a failure; may be empty
+//   RetryAfterOf  the value of the header Retry-After; empty where there is none
+template <class T>
+struct ResponseTraits;
+
+template <>
+struct ResponseTraits<Response> {
+  static int StatusOf(const Response& response) { return response.status; }
+  static std::string_view ReasonOf(const Response& response) { return response.reason; }
+  static std::string_view RetryAfterOf(const Response& response) {
+    return response.headers.Find("Retry-After").value_or(std::string_view());
+  }
+};
+
+template <class T>
+concept HasResponseTraits = requires(const T& response) {
+  { ResponseTraits<T>::StatusOf(response) } -> std::convertible_to<int>;
+  { ResponseTraits<T>::ReasonOf(response) } -> std::convertible_to<std::string_view>;
+  { ResponseTraits<T>::RetryAfterOf(response) } -> std::convertible_to<std::string_view>;
+};
+
 namespace internal {
 
 // The default rule of all policies, as in hashicorp/go-retryablehttp.
 constexpr bool IsFailure(int code) { return code == 429 || (code >= 500 && code != 501); }
 
-absl::Status StatusOfFailure(const httplib::Response& response);
+absl::Status StatusOfFailure(int code, std::string_view reason);
 
-inline absl::Status StatusOf(const httplib::Response& response) {
-  return IsFailure(response.status) ? StatusOfFailure(response) : absl::OkStatus();
+template <HasResponseTraits T>
+absl::Status StatusOf(const T& response) {
+  const int code = ResponseTraits<T>::StatusOf(response);
+  if (!IsFailure(code)) return absl::OkStatus();
+  return StatusOfFailure(code, ResponseTraits<T>::ReasonOf(response));
 }
 
-std::optional<Duration> RetryAfter(const httplib::Response& response);
+template <HasResponseTraits T>
+std::optional<Duration> RetryAfter(const T& response) {
+  return ParseRetryAfter(ResponseTraits<T>::RetryAfterOf(response));
+}
 
 // The rules of retry.h for a failed attempt with this effect. `any_method`: the method is not asked
 // for.
 RetryDecision CheckFailure(const Call& call, const absl::Status& failure, Effect effect,
                            bool any_method = false);
 
-// Whether the call's request is an httplib::Request with a callback for the response's body.
+// Whether the call's request has a callback for the response's body.
 bool HandsOn(const Call& call);
-
-// For a result that has no response.
-absl::Status StatusOfEmpty(const httplib::Result& result);
-httplib::Result EmptyResult(const absl::Status& status);
 
 }  // namespace internal
 }  // namespace http
 
 // For what Transport returns.
-template <>
-struct ResultTraits<absl::StatusOr<httplib::Response>> {
-  using Result = absl::StatusOr<httplib::Response>;
+template <http::HasResponseTraits T>
+struct ResultTraits<absl::StatusOr<T>> {
+  using Result = absl::StatusOr<T>;
 
   static absl::Status StatusOf(const Result& result) {
     return result.ok() ? http::internal::StatusOf(*result) : result.status();
@@ -84,47 +112,14 @@ struct ResultTraits<absl::StatusOr<httplib::Response>> {
     return http::internal::CheckFailure(call, status,
                                         holdfast::internal::EffectOf(call, status, result));
   }
-  // Transport does not pass the body of a failure to a receiver.
+  // Transport passes to a receiver only what IsForReceiver.
   static Effect EffectOf(const Call& call, const Result& result) {
     if (!result.ok()) return http::EffectOf(http::TransportErrorOf(result.status()));
-    const bool failed = http::internal::IsFailure(result->status);
-    return http::EffectOf(result->status, !failed && http::internal::HandsOn(call));
+    const int code = http::ResponseTraits<T>::StatusOf(*result);
+    return http::EffectOf(code, http::IsForReceiver(code) && http::internal::HandsOn(call));
   }
   static bool IsConflict(const Result& result) {
-    return result.ok() && http::IsConflict(result->status);
-  }
-};
-
-// For what httplib::Client returns. A policy's rejection is a result without a response, with the
-// nearest httplib::Error (Canceled, ConnectionTimeout or Connection); StatusOf still returns the
-// policy's own status, text and payload included. cpp-httplib does not distinguish a read timeout
-// from another Error::Read, and does not say which host a client that follows redirects failed to
-// reach.
-template <>
-struct ResultTraits<httplib::Result> {
-  static absl::Status StatusOf(const httplib::Result& result) {
-    return result ? http::internal::StatusOf(*result) : http::internal::StatusOfEmpty(result);
-  }
-  static httplib::Result FromStatus(const absl::Status& status) {
-    return http::internal::EmptyResult(status);
-  }
-  static std::optional<Duration> RetryAfter(const httplib::Result& result) {
-    return result ? http::internal::RetryAfter(*result) : std::nullopt;
-  }
-  static RetryDecision IsTransient(const Call& call, const httplib::Result& result) {
-    const absl::Status status = StatusOf(result);
-    return http::internal::CheckFailure(call, status,
-                                        holdfast::internal::EffectOf(call, status, result));
-  }
-  // httplib::Client passes the body of every response to a receiver.
-  static Effect EffectOf(const Call& call, const httplib::Result& result) {
-    const bool hands_on = http::internal::HandsOn(call);
-    if (result) return http::EffectOf(result->status, hands_on);
-    const Effect effect = http::EffectOf(http::TransportErrorOf(StatusOf(result)));
-    return effect == Effect::kUnanswered && hands_on ? Effect::kUnknown : effect;
-  }
-  static bool IsConflict(const httplib::Result& result) {
-    return result && http::IsConflict(result->status);
+    return result.ok() && http::IsConflict(http::ResponseTraits<T>::StatusOf(*result));
   }
 };
 

@@ -3,7 +3,7 @@
 //   auto careful = holdfast::Stack(holdfast::Retry({})).Around(transport);
 //   auto bold =
 //       holdfast::Stack(holdfast::Retry({}, holdfast::http::RetryAnyMethod{})).Around(transport);
-//   request.set_header("Idempotency-Key", "\"order-7\"");  // now a POST is safe to send again
+//   request.headers.Set("Idempotency-Key", "\"order-7\"");  // now a POST is safe to send again
 //   careful(request);
 #ifndef HOLDFAST_HTTP_RETRY_H_
 #define HOLDFAST_HTTP_RETRY_H_
@@ -18,8 +18,8 @@
 
 namespace holdfast::http {
 
-// The default rules. If the first argument of the call is an httplib::Request, Retry sends it again
-// after these failures:
+// The default rules. If the first argument of the call is a Request, or another request with
+// RequestTraits as those of cpp-httplib (httplib.h), Retry sends it again after these failures:
 //
 //   any method           429 and 503, by which the server says that it did not act (RFC 6585, 4;
 //                        RFC 9110, 15.6.4); TransportError::kConnect and kTls, where the request
@@ -37,15 +37,14 @@ namespace holdfast::http {
 // If the first argument has another type, the method is unknown and every transient failure is
 // retried. A call that must not happen twice then needs a check of its own.
 //
-// The request is sent again unchanged, with the same string as the body, or with what its content
-// provider returns from offset 0. A content provider without a length (chunked) cannot start over:
-// once any of it may have been read, the request is not sent again, and the report says
-// EndReason::kNotRepeatable.
+// The request is sent again unchanged, with the same string as the body, or with what its sender
+// gives from offset 0. A sender without a length (chunked) cannot start over: once it may have been
+// asked, the request is not sent again, and the report says EndReason::kNotRepeatable.
 //
-// The same holds once the request's content_receiver may have received a part of a response.
-// Transport does not pass the bodies of 429 and of codes from 500 up, except 501, to the receiver;
-// they are in the response. httplib::Client passes those too, and does not tell how much of a
-// response arrived before the connection was lost.
+// The same holds once the request's receiver may have received a part of a response. Transport does
+// not pass the bodies of 408, 425, 429 and of codes from 500 up, except 501, to the receiver; they
+// are in the response. httplib::Client passes those too, and does not tell how much of a response
+// arrived before the connection was lost.
 //
 // repeatable.h has the rules themselves, for other client libraries. Hedge asks them as well.
 

@@ -2,21 +2,21 @@
 // total timeout, retry, circuit breaker, rate limit, attempt timeout.
 //
 //   const holdfast::http::StandardClient orders("http://localhost:8080");
-//   absl::StatusOr<httplib::Response> response = orders(request);
+//   absl::StatusOr<holdfast::http::Response> order = orders.Get("/orders/7");
+//   order = orders({.method = "PUT", .target = "/orders/7", .body = "{}"});
 //
 //   const holdfast::http::StandardClient quotes(
 //       "http://localhost:8081",
 //       {.total_timeout = 2s, .attempt_timeout = 400ms, .rate_limit = {.rate = 100, .burst = 20}});
 //
 //   // In a test, without a network: an executor takes the place of the origin.
-//   const holdfast::http::StandardClient fake([](const httplib::Request&) {
-//     return absl::StatusOr<httplib::Response>(absl::UnavailableError("down"));
+//   const holdfast::http::StandardClient fake([](const holdfast::http::Request&) {
+//     return absl::StatusOr<holdfast::http::Response>(absl::UnavailableError("down"));
 //   });
 #ifndef HOLDFAST_HTTP_STANDARD_CLIENT_H_
 #define HOLDFAST_HTTP_STANDARD_CLIENT_H_
 
 #include <absl/status/statusor.h>
-#include <httplib.h>
 
 #include <concepts>
 #include <functional>
@@ -31,6 +31,7 @@
 #include "holdfast/call/call.h"
 #include "holdfast/concurrency/semaphore.h"
 #include "holdfast/driver/blocking_driver.h"
+#include "holdfast/http/message.h"
 #include "holdfast/http/standard_client_options.h"  // IWYU pragma: export
 #include "holdfast/http/transport.h"
 #include "holdfast/rate/token_bucket.h"
@@ -41,17 +42,16 @@ namespace holdfast::http {
 
 namespace internal {
 
-using AttemptFunction =
-    std::function<absl::StatusOr<httplib::Response>(const httplib::Request&, Call&)>;
+using AttemptFunction = std::function<absl::StatusOr<Response>(const Request&, Call&)>;
 
 template <class Executor>
-concept Serves = holdfast::internal::Executes<Executor, const httplib::Request&>;
+concept Serves = holdfast::internal::Executes<Executor, const Request&>;
 
 template <class Executor>
 AttemptFunction AsTransport(Executor executor) {
-  return [executor = std::move(executor)](const httplib::Request& request,
-                                          Call& call) mutable -> absl::StatusOr<httplib::Response> {
-    return holdfast::internal::Attempt<const httplib::Request&>(executor, call, request);
+  return [executor = std::move(executor)](const Request& request,
+                                          Call& call) mutable -> absl::StatusOr<Response> {
+    return holdfast::internal::Attempt<const Request&>(executor, call, request);
   };
 }
 
@@ -68,15 +68,39 @@ class StandardClient {
 
   // The same with `executor` instead of a Transport: a fake for a test, or another client. Each
   // attempt calls it with the request, and with the Call& if it takes one; it returns an
-  // absl::StatusOr<httplib::Response>. `options.transport` is ignored.
+  // absl::StatusOr<Response>. `options.transport` is ignored.
   template <class Executor>
     requires(!std::convertible_to<Executor, std::string_view> && internal::Serves<Executor>)
   explicit StandardClient(Executor executor, StandardClientOptions options = {})
       : StandardClient(internal::AsTransport(std::move(executor)), std::move(options), nullptr) {}
 
-  absl::StatusOr<httplib::Response> operator()(const httplib::Request& request) const;
-  absl::StatusOr<httplib::Response> With(const CallOptions& options,
-                                         const httplib::Request& request) const;
+  absl::StatusOr<Response> operator()(const Request& request) const;
+  absl::StatusOr<Response> With(const CallOptions& options, const Request& request) const;
+
+  // The same for a request of another type (MessageTraits, message.h), for example of cpp-httplib.
+  // The policies, `retry_check` and the executor get it as a Request.
+  template <HasMessageTraits T>
+  absl::StatusOr<typename MessageTraits<T>::Response> operator()(const T& request) const {
+    return internal::SendForeign(request, *this);
+  }
+  template <HasMessageTraits T>
+  absl::StatusOr<typename MessageTraits<T>::Response> With(const CallOptions& options,
+                                                           const T& request) const {
+    return internal::SendForeign(request, [&](const Request& own) { return With(options, own); });
+  }
+
+  // Calls in short: of a method, with a target as Request has it, headers and, of the last three, a
+  // body. `content_type` takes the place of a Content-Type in `headers`, unless it is empty.
+  absl::StatusOr<Response> Get(std::string target, Headers headers = {}) const;
+  absl::StatusOr<Response> Head(std::string target, Headers headers = {}) const;
+  absl::StatusOr<Response> Delete(std::string target, Headers headers = {}) const;
+  absl::StatusOr<Response> Options(std::string target, Headers headers = {}) const;
+  absl::StatusOr<Response> Post(std::string target, std::string body, std::string content_type,
+                                Headers headers = {}) const;
+  absl::StatusOr<Response> Put(std::string target, std::string body, std::string content_type,
+                               Headers headers = {}) const;
+  absl::StatusOr<Response> Patch(std::string target, std::string body, std::string content_type,
+                                 Headers headers = {}) const;
 
   std::string Describe() const;  // Stack::Describe()
 

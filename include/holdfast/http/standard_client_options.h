@@ -8,7 +8,6 @@
 
 #include <absl/status/status.h>
 #include <absl/status/statusor.h>
-#include <httplib.h>
 
 #include <chrono>
 #include <cstdint>
@@ -27,6 +26,7 @@
 #include "holdfast/call/call.h"
 #include "holdfast/concurrency/bulkhead.h"
 #include "holdfast/concurrency/semaphore.h"
+#include "holdfast/http/message.h"
 #include "holdfast/http/transport.h"
 #include "holdfast/rate/token_bucket.h"
 #include "holdfast/retry/retry.h"
@@ -115,7 +115,7 @@ struct StandardClientOptions {
   StandardBulkheadQueue bulkhead_queue = {};          // none: a call beyond the limit is rejected
   TimeSpan total_timeout = std::chrono::seconds(30);  // of an admitted call with its retries; > 0
   RetryOptions retry = {};                            // 4 attempts, within this client's own budget
-  std::function<RetryDecision(const Call&, const absl::StatusOr<httplib::Response>&)> retry_check =
+  std::function<RetryDecision(const Call&, const absl::StatusOr<Response>&)> retry_check =
       nullptr;  // null: the rules of retry.h
   // Counts attempts. Opens for 5 s when half of at least 20 attempts in 30 s fail, or 10 in a row.
   StandardBreaker breaker = {};

@@ -4,16 +4,13 @@
 //   holdfast::http::Transport transport("http://localhost:8080", {.max_idle = 4});
 //   auto fetch = holdfast::Stack(holdfast::Retry({}), holdfast::Timeout(2s)).Around(transport);
 //
-//   httplib::Request request;
-//   request.method = "GET";
-//   request.path = "/orders/7";
-//   absl::StatusOr<httplib::Response> response = fetch(request);
+//   const holdfast::http::Request request = {.method = "GET", .target = "/orders/7"};
+//   absl::StatusOr<holdfast::http::Response> response = fetch(request);
 #ifndef HOLDFAST_HTTP_TRANSPORT_H_
 #define HOLDFAST_HTTP_TRANSPORT_H_
 
 #include <absl/status/status.h>
 #include <absl/status/statusor.h>
-#include <httplib.h>
 
 #include <chrono>
 #include <cstddef>
@@ -25,6 +22,8 @@
 
 #include "holdfast/base/time.h"
 #include "holdfast/call/call.h"
+#include "holdfast/http/message.h"          // IWYU pragma: export
+#include "holdfast/http/request.h"          // IWYU pragma: export
 #include "holdfast/http/result.h"           // IWYU pragma: export
 #include "holdfast/http/transport_error.h"  // IWYU pragma: export
 
@@ -68,7 +67,7 @@ struct TransportOptions {
   std::size_t max_head = std::size_t{64} << 10;  // bytes of status line and headers, 256 to 2^24
   std::size_t max_fields = 1000;                 // header lines, 1 to 100,000
   // Bytes of a body as it comes, and once more of what it is decoded to; 0 to 2^63 - 1. A body that
-  // the request's content_receiver takes has no bound.
+  // the request's receiver takes has no bound.
   std::uint64_t max_body = std::uint64_t{100} << 20;
   // Whether the content codings of a response are undone: gzip, deflate, and br and zstd where
   // their libraries are. The response then has neither Content-Encoding nor Content-Length.
@@ -105,16 +104,17 @@ class Pool;
 // connections that were idle for longer; so does a timeout if the server's host acknowledged
 // nothing of what was sent to it, which is not slow but gone.
 //
-// The request is sent unchanged: its path, which must be percent-encoded, its headers, and its body
-// or content provider. Host, Accept and User-Agent are added if they are missing. Content-Length
-// and Transfer-Encoding come from the body; headers that contradict it are refused. multipart.h
-// makes a form with files a body. Redirects are not followed. Responses are decoded (see decode).
+// The request is sent unchanged: its target, which must be percent-encoded, its headers in their
+// order, and its body or what its sender gives. Host, Accept and User-Agent are added if they are
+// missing. Content-Length and Transfer-Encoding come from the body; headers that contradict it are
+// refused. multipart.h makes a form with files a body. Redirects are not followed. Responses are
+// decoded (see decode).
 //
 // Writing and reading go on at once. If the server answers with a failure before it has the whole
 // body, the rest is not sent, the answer is returned, and the connection closed. The request's
-// content_receiver gets the body of an answer; that of a 408, 425, 429 or 5xx but 501, after which
-// the request may be sent again, is in Response::body. If the request is sent on a new connection,
-// its callbacks run again.
+// receiver gets the body of an answer; that of a 408, 425, 429 or 5xx but 501, after which the
+// request may be sent again, is in Response::body. If the request is sent on a new connection, its
+// callbacks run again.
 //
 // At the call's deadline, and when the call's stop token requests a stop, the exchange is cut off
 // and its connection closed, whether it resolves the name, connects, shakes hands, writes or reads,
@@ -137,8 +137,8 @@ class Pool;
 // the parent. It may throw there, if no other thread used the Transport when it forked.
 //
 // Errors. Each message names the origin and the reason, and each status carries a TransportError:
-//   kInvalidArgument     the origin is no URL; or the request's method, path or headers are invalid
-//                        or not for a proxy
+//   kInvalidArgument     the origin is no URL; or the request's method, target or headers are
+//                        invalid or not for a proxy
 //   kUnavailable         the host can't be resolved or reached; the connection is refused, times
 //                        out or is lost; or the TLS handshake fails
 //   kFailedPrecondition  the certificate is not trusted or not for this host; a file of the options
@@ -161,10 +161,21 @@ class Transport {
   explicit Transport(std::string_view origin, TransportOptions options = {});
 
   static constexpr bool kTakesCall = true;  // a stack calls the first of these two: see stack.h
-  absl::StatusOr<httplib::Response> operator()(const httplib::Request& request, Call& call) const;
+  absl::StatusOr<Response> operator()(const Request& request, Call& call) const;
 
   // Without a deadline.
-  absl::StatusOr<httplib::Response> operator()(const httplib::Request& request) const;
+  absl::StatusOr<Response> operator()(const Request& request) const;
+
+  // The same for a request of another type (MessageTraits, message.h), for example of cpp-httplib.
+  template <HasMessageTraits T>
+  absl::StatusOr<typename MessageTraits<T>::Response> operator()(const T& request,
+                                                                 Call& call) const {
+    return internal::SendForeign(request, [&](const Request& own) { return (*this)(own, call); });
+  }
+  template <HasMessageTraits T>
+  absl::StatusOr<typename MessageTraits<T>::Response> operator()(const T& request) const {
+    return internal::SendForeign(request, *this);
+  }
 
   TransportStats stats() const;
 

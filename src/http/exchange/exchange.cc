@@ -143,7 +143,8 @@ void Exchange::Interrupted(Interruption why) {
     case Interruption::kWriteTimeout:
       if (download_.has_head()) return WriteFailed();
       return Fail(absl::UnavailableError(
-          "the server took no byte of the request within the write timeout"));
+          upload_.stalls() ? "the request's sender gave no byte within the write timeout"
+                           : "the server took no byte of the request within the write timeout"));
   }
 }
 

@@ -66,7 +66,8 @@ class Exchange {
 
   // Up to two parts to be written, in this order and as soon as possible; none if there is nothing
   // now. They live until the next call of ToWrite or Wrote: not to be called while they are being
-  // written. Asks the request's sender, if all that was given is written.
+  // written. Asks the request's sender, if all that was given is written. None although the
+  // exchange wants to write: the sender has nothing now, and the driver asks again after a pause.
   std::span<const std::string_view> ToWrite();
   // So many bytes of that are written; also after the end of an exchange that ended meanwhile.
   void Wrote(std::size_t bytes);

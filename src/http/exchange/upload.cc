@@ -127,10 +127,13 @@ void Upload::Refill() {
     return;
   }
   piece_.clear();
-  if (!request_.sender(offset_, piece_)) {
+  const SenderAnswer answer = request_.sender(offset_, piece_);
+  if (answer.cancels()) {
     Fail(absl::CancelledError("the request's sender cancelled it"));
     return;
   }
+  stalls_ = answer.later() && piece_.empty();
+  if (stalls_) return;
   if (chunked()) {
     AddChunk();
   } else {
@@ -169,6 +172,8 @@ void Upload::AddChunk() {
     Fail(WithTransportError(std::move(status), TransportError::kRequest));
   }
 }
+
+bool Upload::stalls() const { return stalls_ && empty(); }
 
 void Upload::Wrote(std::size_t bytes) {
   const std::size_t front = std::min(bytes, buffer_.size() - begin_);

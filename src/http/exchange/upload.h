@@ -51,6 +51,8 @@ class Upload {
 
   // Whether Next gives something, or asks the sender for it.
   bool wants() const;
+  // Whether Next gave nothing since the sender had nothing when it was asked last.
+  bool stalls() const;
 
   // With "Expect: 100-continue" the body is held back until Go.
   bool holds() const { return stage_ == Stage::kHeld; }
@@ -96,6 +98,7 @@ class Upload {
   bool all_given_ = false;
   bool closes_ = false;
   bool asks_upgrade_ = false;
+  bool stalls_ = false;  // the sender had nothing
   // The head or a chunk; written up to begin_. Then rest_: of the request's body, or of piece_.
   std::string buffer_;
   std::size_t begin_ = 0;

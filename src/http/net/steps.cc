@@ -2,6 +2,7 @@
 
 #include <string>
 #include <system_error>
+#include <utility>
 
 namespace holdfast::http::internal {
 namespace {
@@ -15,7 +16,7 @@ std::string TextOf(int error) {
 
 std::optional<DriveEnd> Steps::Look(TimePoint now) {
   if (protocol_.done()) return DriveEnd::kDone;
-  const bool writes = in_flight_ || wants_write();
+  const bool writes = in_flight_ || (can_write_ && protocol_.wants_write());
   if (begins_) pace_.Begin(now, writes);
   begins_ = false;
   if (!protocol_.holds_body()) {
@@ -23,12 +24,23 @@ std::optional<DriveEnd> Steps::Look(TimePoint now) {
   } else if (body_at_ == TimePoint::max()) {
     body_at_ = SaturatingAdd(now, limits_.continue_timeout);
   }
+  EndPause(now);
   if (!can_read_ && !writes && body_at_ == TimePoint::max()) return DriveEnd::kClosed;
   if (const auto over = pace_.Over(now)) return over;
   if (!protocol_.has_more()) return std::nullopt;
   begins_ = true;
   protocol_.TakeMore();
   return protocol_.done() ? std::optional(DriveEnd::kDone) : std::nullopt;
+}
+
+// The pause begins with the Look after the call that had nothing.
+void Steps::EndPause(TimePoint now) {
+  if (pauses_ && ask_at_ == TimePoint::max()) {
+    ask_at_ = SaturatingAdd(now, kAskAgainAfter);
+  } else if (pauses_ && now >= ask_at_) {
+    pauses_ = false;
+    ask_at_ = TimePoint::max();
+  }
 }
 
 void Steps::SendBody() {
@@ -38,12 +50,21 @@ void Steps::SendBody() {
 }
 
 std::span<const std::string_view> Steps::BeginWrite() {
-  // What is tried again is no step. What is new is: getting it may have taken long.
-  if (!waited_) begins_ = true;
   const std::span<const std::string_view> parts = protocol_.ToWrite();
   in_flight_ = std::ranges::any_of(parts, [](std::string_view part) { return !part.empty(); });
-  if (in_flight_ && !protocol_.done()) return parts;
-  in_flight_ = false;
+  const bool stalled_before = std::exchange(stalled_, false);
+  if (protocol_.done()) {
+    in_flight_ = false;
+  } else if (in_flight_) {
+    // What is tried again is no step. What is new is: getting it may have taken long.
+    if (!waited_) begins_ = true;
+    return parts;
+  } else if (protocol_.wants_write()) {
+    // To have nothing for long is one step.
+    stalled_ = pauses_ = true;
+    begins_ = begins_ || !stalled_before;
+    return {};
+  }
   begins_ = true;
   return {};
 }

@@ -4,6 +4,7 @@
 #define HOLDFAST_SRC_HTTP_NET_STEPS_H_
 
 #include <algorithm>
+#include <chrono>
 #include <concepts>
 #include <cstddef>
 #include <optional>
@@ -26,8 +27,9 @@ class Duplex {
   // Whether ToWrite has something now, or will ask whoever has the rest; that may take long.
   virtual bool wants_write() const = 0;
   // One sequence of bytes in parts, of which the next call gives the same but for those written;
-  // empty: the protocol is done, or no longer wants to write. The views are good until the next
-  // call of it or of Wrote; it is not called while they are being written.
+  // empty: the protocol is done, or no longer wants to write, or, if it does, whoever has the rest
+  // has nothing now and is to be asked again. The views are good until the next call of it or of
+  // Wrote; it is not called while they are being written.
   virtual std::span<const std::string_view> ToWrite() = 0;
   virtual void Wrote(std::size_t bytes) = 0;  // from the front
   // Nothing more can be written. What the peer had sent before it closed may still come.
@@ -51,6 +53,9 @@ class Duplex {
  protected:
   ~Duplex() = default;
 };
+
+// Before a protocol is asked again that had nothing to write.
+inline constexpr Duration kAskAgainAfter = std::chrono::milliseconds(1);
 
 // What has the methods of a Duplex, of which those that do something here are optional.
 template <class P>
@@ -123,7 +128,10 @@ class Steps {
   bool body_due(TimePoint now) const { return now >= body_at_; }
   void SendBody();
 
-  bool wants_write() const { return can_write_ && !in_flight_ && protocol_.wants_write(); }
+  // Not during the pause after nothing was there to be written.
+  bool wants_write() const {
+    return can_write_ && !in_flight_ && !pauses_ && protocol_.wants_write();
+  }
   // What is to be written. Unless it is empty, Wrote is to be called when that has ended, and how;
   // the bytes are good until then.
   std::span<const std::string_view> BeginWrite();
@@ -134,12 +142,14 @@ class Steps {
 
   // When to Look again though nothing was moved; at once where the protocol has more to take in.
   TimePoint until() const {
-    return protocol_.has_more() ? TimePoint::min() : std::min(pace_.until(), body_at_);
+    if (protocol_.has_more()) return TimePoint::min();
+    return std::min({pace_.until(), body_at_, ask_at_});
   }
   // errno with which the connection was first seen to be lost; 0: it was not, or TLS was.
   int error() const { return error_; }
 
  private:
+  void EndPause(TimePoint now);
   void NoteLost(int error) {
     if (error_ == 0) error_ = error;
   }
@@ -150,9 +160,12 @@ class Steps {
   TimePoint body_at_ = TimePoint::max();  // when SendBody is called; max: nothing is held back
   bool can_write_ = true;                 // as far as the connection goes
   bool can_read_ = true;
-  bool in_flight_ = false;  // between BeginWrite and Wrote
-  bool waited_ = false;     // the latest write could not begin
-  bool begins_ = true;      // a step, with the next Look
+  bool in_flight_ = false;               // between BeginWrite and Wrote
+  bool waited_ = false;                  // the latest write could not begin
+  bool stalled_ = false;                 // the latest ToWrite had nothing though more is to come
+  bool pauses_ = false;                  // until it is asked again
+  TimePoint ask_at_ = TimePoint::max();  // the end of the pause, once Look has seen it
+  bool begins_ = true;                   // a step, with the next Look
   int error_ = 0;
 };
 

@@ -1,5 +1,6 @@
 #include <holdfast/holdfast.h>
 #include <holdfast/http.h>
+#include <holdfast/http/httplib.h>
 #include <holdfast/testing.h>
 #include <httplib.h>
 

@@ -11,6 +11,6 @@ int main() {
   const auto get = holdfast::Stack(holdfast::Timeout(1s), holdfast::Retry({.max_attempts = 2}),
                                    holdfast::CircuitBreak({}))
                        .Around(nobody, &clock);
-  const httplib::Request request;
+  const holdfast::http::Request request;
   return absl::IsInvalidArgument(get(request).status()) ? 0 : 1;
 }

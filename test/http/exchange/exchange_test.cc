@@ -428,6 +428,31 @@ TEST_CASE("a sender that cancels, or gives another length, ends the exchange") {
   CHECK(Outcome(unsent) == "CANCELLED connect: the request's sender cancelled it close");
 }
 
+TEST_CASE("of a write timeout is said who made no progress") {
+  bool has = false;
+  const Request request = {.method = "PUT", .sender = [&](std::uint64_t, std::string& bytes) {
+                             if (has) bytes = "part";
+                             return has ? SenderAnswer(true) : SenderAnswer::Later();
+                           }};
+  Exchange exchange(request, Options());
+  exchange.Wrote(exchange.ToWrite()[0].size());
+  CHECK(exchange.ToWrite().empty());
+  CHECK(exchange.wants_write());
+  SECTION("the sender") {
+    exchange.Interrupted(Exchange::Interruption::kWriteTimeout);
+    CHECK(Outcome(exchange) ==
+          "UNAVAILABLE lost: the request's sender gave no byte within the write timeout close");
+  }
+  SECTION("the server") {
+    has = true;
+    CHECK_FALSE(exchange.ToWrite().empty());
+    exchange.Interrupted(Exchange::Interruption::kWriteTimeout);
+    CHECK(Outcome(exchange) ==
+          "UNAVAILABLE lost: the server took no byte of the request within the write timeout "
+          "close");
+  }
+}
+
 TEST_CASE("an exception of a callback passes through, and the connection is not kept") {
   struct Thrown {};
   Request request = {.method = "PUT", .body = "hello"};

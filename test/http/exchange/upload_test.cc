@@ -117,6 +117,55 @@ TEST_CASE("a sender is asked only when what it gave is written") {
   CHECK(asked == (length ? 3 : 4));
 }
 
+TEST_CASE("a sender that has nothing now is asked again for the same offset") {
+  std::vector<std::uint64_t> asked;
+  bool has = false;
+  const bool chunked = GENERATE(false, true);
+  Request request = {.method = "PUT", .sender = [&](std::uint64_t offset, std::string& bytes) {
+                       asked.push_back(offset);
+                       if (!has) return SenderAnswer::Later();
+                       if (offset < 4) bytes = offset == 0 ? "ab" : "cd";
+                       has = false;
+                       return SenderAnswer(true);
+                     }};
+  if (!chunked) request.sender_length = 4;
+  Upload upload(request, {.host = "h"});
+  // The head does not wait for the body.
+  auto parts = upload.Next();
+  REQUIRE(parts.size() == 1);
+  CHECK_FALSE(upload.stalls());
+  upload.Wrote(parts[0].size());
+  CHECK(upload.stalls());
+  CHECK(upload.Next().empty());
+  CHECK(upload.wants());
+  CHECK(upload.status().ok());
+  std::string body;
+  for (int i = 0; i < (chunked ? 3 : 2); ++i) {
+    has = true;
+    for (const std::string_view part : upload.Next()) body += part;
+    CHECK_FALSE(upload.stalls());
+    CHECK(upload.Next().size() == 1);  // not asked as long as something is left
+    upload.Wrote(1000);
+    CHECK(upload.Next().empty());
+  }
+  CHECK(upload.done());
+  CHECK(body == (chunked ? "2\r\nab\r\n2\r\ncd\r\n0\r\n\r\n" : "abcd"));
+  CHECK(asked == (chunked ? std::vector<std::uint64_t>{0, 0, 0, 2, 2, 4, 4}
+                          : std::vector<std::uint64_t>{0, 0, 0, 2, 2}));
+}
+
+TEST_CASE("what a sender gives counts, though it says that there is nothing") {
+  const Request request = {.method = "PUT",
+                           .sender =
+                               [](std::uint64_t offset, std::string& bytes) {
+                                 bytes = "hello";
+                                 bytes.erase(0, offset);
+                                 return SenderAnswer::Later();
+                               },
+                           .sender_length = 5};
+  CHECK(Written(request).ends_with("\r\n\r\nhello"));
+}
+
 TEST_CASE("a sender that gives another length than it said is refused") {
   const auto [text, length, what] = GENERATE(table<std::string, std::uint64_t, std::string>({
       {"hello", 9, "gave less than its length of 9 bytes"},

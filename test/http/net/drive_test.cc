@@ -8,6 +8,7 @@
 #include <array>
 #include <cerrno>
 #include <chrono>
+#include <limits>
 #include <optional>
 #include <random>
 #include <span>
@@ -450,6 +451,56 @@ TEST_CASE("a stop ends an exchange at each of its stages") {
       REQUIRE((result.end == DriveEnd::kStopped ||
                (stage == Stage::kBothWays && result.end == DriveEnd::kDone)));
     }
+  }
+}
+
+// Has nothing to write yet.
+class Stalling : public Exchange {
+ public:
+  explicit Stalling(std::size_t answer) : Exchange("request", answer) {}
+  std::span<const std::string_view> ToWrite() {
+    ++asked_times;
+    if (asked_times <= nothings) return {};
+    return Exchange::ToWrite();
+  }
+  int nothings = std::numeric_limits<int>::max();
+  int asked_times = 0;
+};
+
+TEST_CASE("a protocol that has nothing now is asked again, and time, stop and peer are seen") {
+  SocketPair pair = UnixPair();
+  TcpStream stream(std::move(pair.ours));
+  Stalling exchange(6);
+  SECTION("until it has something") {
+    exchange.nothings = 3;
+    std::thread peer = Peer([&pair] {
+      if (ReceiveAll(pair.peers, 7) == "request") SendAll(pair.peers, "answer");
+    });
+    const DriveResult result = Drive(stream, exchange, Patient(), {});
+    peer.join();
+    CHECK(result.end == DriveEnd::kDone);
+    CHECK(exchange.received() == "answer");
+    CHECK(exchange.asked_times >= 4);
+  }
+  SECTION("an answer that comes before") {
+    exchange.set_early();
+    SendAll(pair.peers, "answer");
+    CHECK(Drive(stream, exchange, Patient(), {}).end == DriveEnd::kDone);
+    CHECK(exchange.unsent() == 7);
+  }
+  SECTION("the deadline") {
+    CHECK(Drive(stream, exchange, {.deadline = In(20ms)}, {}).end == DriveEnd::kDeadline);
+  }
+  SECTION("the write timeout") {
+    const DriveLimits limits = {.deadline = In(kNever), .write_timeout = 20ms};
+    CHECK(Drive(stream, exchange, limits, {}).end == DriveEnd::kWriteTimeout);
+  }
+  SECTION("a stop") {
+    std::stop_source source;
+    const StopSignal signal(source.get_token());
+    std::thread stopper = Peer([&source] { source.request_stop(); });
+    CHECK(Drive(stream, exchange, Patient(), signal).end == DriveEnd::kStopped);
+    stopper.join();
   }
 }
 

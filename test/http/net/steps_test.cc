@@ -317,5 +317,76 @@ TEST_CASE("what is received and not taken in yet is taken in before more is read
   CHECK(protocol.more == 2);
 }
 
+// As a request whose sender has nothing now.
+struct StallingProtocol : Protocol {
+  bool wants_write() const { return !is_done; }
+  std::span<const std::string_view> ToWrite() {
+    if (!output.empty()) return Protocol::ToWrite();
+    told += "had nothing;";
+    return {};
+  }
+};
+
+struct StallingScene {
+  StallingProtocol protocol;
+  DuplexOf<StallingProtocol> duplex{protocol};
+  Steps steps{duplex, kLimits};
+};
+
+TEST_CASE(
+    "a protocol that has nothing now is asked again after a pause, in which the peer may speak") {
+  StallingScene scene;
+  Steps& steps = scene.steps;
+  CHECK_FALSE(steps.Look(At(1s)));
+  CHECK(Begin(steps).empty());
+  CHECK_FALSE(steps.wants_write());
+  CHECK_FALSE(steps.Look(At(1s)));
+  CHECK(steps.until() == At(1s + kAskAgainAfter));
+  CHECK(steps.reads());
+  CHECK_FALSE(steps.wants_write());
+  CHECK_FALSE(steps.Look(At(1s + kAskAgainAfter)));
+  CHECK(steps.wants_write());
+  scene.protocol.output = "part";
+  CHECK(Begin(steps) == "part");
+  steps.Wrote(Moved(4));
+  CHECK(scene.protocol.told == "had nothing;asked;wrote;");
+}
+
+TEST_CASE("to have nothing for as long as the write timeout is to make no progress") {
+  StallingScene scene;
+  Steps& steps = scene.steps;
+  CHECK_FALSE(steps.Look(At(1s)));
+  CHECK(Begin(steps).empty());
+  CHECK_FALSE(steps.Look(At(2s)));  // getting nothing took a second, and is over now
+  for (const Duration time : {3s, 4s}) {
+    CHECK_FALSE(steps.Look(At(time)));
+    CHECK(steps.wants_write());
+    CHECK(Begin(steps).empty());
+    CHECK_FALSE(steps.Look(At(time)));
+  }
+  SECTION("which ends it") { CHECK(steps.Look(At(5s)) == DriveEnd::kWriteTimeout); }
+  SECTION("but a part that comes late has its own time to be written in") {
+    CHECK_FALSE(steps.Look(At(4900ms)));
+    scene.protocol.output = "part";
+    CHECK(Begin(steps) == "part");
+    steps.Wrote(kWaits);
+    CHECK_FALSE(steps.Look(At(4950ms)));
+    CHECK(steps.until() == At(7950ms));
+  }
+  SECTION("and so has one after the peer has said something") {
+    steps.Read(Moved(1), "x");
+    CHECK_FALSE(steps.Look(At(4900ms)));
+    CHECK(steps.Look(At(7900ms)) == DriveEnd::kWriteTimeout);
+  }
+}
+
+TEST_CASE("a protocol that stalls is not closed when its peer has nothing more to say") {
+  StallingScene scene;
+  CHECK_FALSE(scene.steps.Look(At(1s)));
+  CHECK(Begin(scene.steps).empty());
+  scene.steps.Read(kEnded, "");
+  CHECK_FALSE(scene.steps.Look(At(1s)));
+}
+
 }  // namespace
 }  // namespace holdfast::http::internal::steps_test

@@ -1,8 +1,7 @@
-#include "src/http/http_error.h"
+#include "src/http/httplib/error.h"
 
-#include <absl/strings/str_cat.h>
+#include <absl/strings/string_view.h>
 
-#include "holdfast/base/internal/string_view.h"
 #include "holdfast/http/transport_error.h"
 
 namespace holdfast::http::internal {
@@ -20,23 +19,12 @@ bool IsHostnameError(Error error) {
 
 }  // namespace
 
-bool IsConnectError(httplib::Error error) {
-  return error == httplib::Error::Connection || error == httplib::Error::ConnectionTimeout ||
-         error == httplib::Error::BindIPAddress;
-}
-
-bool IsTrustError(httplib::Error error) {
-  return error == httplib::Error::SSLServerVerification || IsHostnameError(error);
-}
-
-absl::Status StatusOfError(httplib::Error error, std::string_view where) {
+absl::Status StatusOfError(httplib::Error error) {
   using httplib::Error;
   using Code = absl::StatusCode;
   using Kind = TransportError;
-  const auto say = [where](Code code, Kind kind, absl::string_view what) {
-    return WithTransportError(absl::Status(code, absl::StrCat(holdfast::internal::ToAbsl(where),
-                                                              where.empty() ? "" : ": ", what)),
-                              kind);
+  const auto say = [](Code code, Kind kind, absl::string_view what) {
+    return WithTransportError(absl::Status(code, what), kind);
   };
   if (IsHostnameError(error)) {
     return say(Code::kFailedPrecondition, Kind::kCertificate,

@@ -1,8 +1,6 @@
-#include "src/http/httplib_message.h"
-
+#include <absl/status/status.h>
 #include <absl/strings/numbers.h>
 
-#include <algorithm>
 #include <cstddef>
 #include <cstdint>
 #include <memory>
@@ -12,40 +10,45 @@
 #include <utility>
 
 #include "holdfast/base/internal/string_view.h"
+#include "holdfast/http/httplib.h"
+#include "src/http/httplib/names.h"
 
-namespace holdfast::http::internal {
+namespace holdfast::http {
 namespace {
 
 // What of a body is copied at once.
 constexpr std::size_t kPart = std::size_t{64} << 10;
 
-// A provider of cpp-httplib writes as much as it likes into a sink, and may do nothing for a while;
-// one that does nothing so often is taken to be stuck.
-constexpr int kMostIdleCalls = 1000;
+// What a sink holds before it says that it is not writable, and before it takes no more.
+constexpr std::size_t kSinkIsFull = std::size_t{1} << 20;
+constexpr std::size_t kSinkRefuses = std::size_t{64} << 20;
 
+// cpp-httplib's content provider as a sender.
 class Provider {
  public:
   explicit Provider(const httplib::Request& request)
       : request_(request),
-        length_(request.is_chunked_content_provider_ ? 0 : request.content_length_) {}
+        chunked_(request.is_chunked_content_provider_),
+        length_(chunked_ ? 0 : request.content_length_) {}
 
-  bool Append(std::uint64_t offset, std::string& bytes) {
+  SenderAnswer Append(std::uint64_t offset, std::string& bytes) {
+    if (offset == 0) done_ = false;
+    if (done_) return true;
+    bool refused = false;
     httplib::DataSink sink;
-    sink.write = [&bytes](const char* data, std::size_t size) {
-      bytes.append(data, size);
-      return true;
+    // What a write hands over is there already, so that one of any size is taken.
+    sink.write = [&bytes, &refused](const char* data, std::size_t size) {
+      refused = refused || bytes.size() >= kSinkRefuses;
+      if (!refused) bytes.append(data, size);
+      return !refused;
     };
-    sink.is_writable = [] { return true; };
+    sink.is_writable = [&bytes] { return bytes.size() < kSinkIsFull; };
     sink.done = [this] { done_ = true; };
     ListenForTrailers(sink);
-    for (int calls = 0; calls < kMostIdleCalls; ++calls) {
-      if (done_ || (!request_.is_chunked_content_provider_ && offset >= length_)) return true;
-      const std::size_t left =
-          request_.is_chunked_content_provider_ ? 0 : static_cast<std::size_t>(length_ - offset);
-      if (!request_.content_provider_(static_cast<std::size_t>(offset), left, sink)) return false;
-      if (!bytes.empty()) return true;
-    }
-    return false;
+    const auto left = static_cast<std::size_t>(chunked_ ? 0 : length_ - offset);
+    const bool goes_on =
+        request_.content_provider_(static_cast<std::size_t>(offset), left, sink) && !refused;
+    return goes_on && bytes.empty() && !done_ ? SenderAnswer::Later() : goes_on;
   }
 
   Headers trailers() const { return trailers_; }
@@ -62,8 +65,9 @@ class Provider {
   }
 
   const httplib::Request& request_;
+  const bool chunked_;
   const std::uint64_t length_;
-  bool done_ = false;  // of one without a length
+  bool done_ = false;  // it said so
   Headers trailers_;
 };
 
@@ -101,10 +105,12 @@ class Listener {
   explicit Listener(const httplib::Request& request) : request_(request) {}
 
   bool OnHead(const Response& response) {
+    offset_ = 0;
     total_ = LengthOf(response);
     if (!request_.response_handler) return true;
     Response head = response;
-    return request_.response_handler(ToHttplib(std::move(head)));
+    return request_.response_handler(
+        MessageTraits<httplib::Request>::FromResponse(std::move(head)));
   }
   bool OnPart(std::string_view part) {
     const std::uint64_t offset = std::exchange(offset_, offset_ + part.size());
@@ -144,33 +150,40 @@ void SetTrailers(const Headers& from, To& to) {
 
 }  // namespace
 
-Request FromHttplib(const httplib::Request& from) {
+absl::StatusOr<Request> MessageTraits<httplib::Request>::ToRequest(
+    const httplib::Request& request) {
+  if (!request.params.empty() || internal::HasForm(request)) {
+    return WithTransportError(
+        absl::InvalidArgumentError("the request has params or a form, which only servers read; put "
+                                   "them into its path and body (SetMultipart)"),
+        TransportError::kRequest);
+  }
   Request to;
-  to.method = from.method;
-  to.target = from.path;
-  to.headers.Reserve(from.headers.size());
-  for (const auto& [name, value] : from.headers) to.headers.Add(name, value);
-  SetBody(from, to);
-  SetProgress(from, to);
-  if (from.response_handler || from.content_receiver) {
-    const auto listener = std::make_shared<Listener>(from);
-    to.on_head = [listener](const Response& response) { return listener->OnHead(response); };
-    if (from.content_receiver) {
+  to.method = request.method;
+  to.target = request.path;
+  to.headers.Reserve(request.headers.size());
+  for (const auto& [name, value] : request.headers) to.headers.Add(name, value);
+  SetBody(request, to);
+  SetProgress(request, to);
+  if (request.response_handler || request.content_receiver) {
+    const auto listener = std::make_shared<Listener>(request);
+    to.on_head = [listener](const http::Response& response) { return listener->OnHead(response); };
+    if (request.content_receiver) {
       to.receiver = [listener](std::string_view part) { return listener->OnPart(part); };
     }
   }
   return to;
 }
 
-httplib::Response ToHttplib(Response&& from) {
+httplib::Response MessageTraits<httplib::Request>::FromResponse(http::Response&& response) {
   httplib::Response to;
-  to.version = from.minor_version == 0 ? "HTTP/1.0" : "HTTP/1.1";
-  to.status = from.status;
-  to.reason = std::move(from.reason);
-  for (const auto& [name, value] : from.headers) to.headers.emplace(name, value);
-  to.body = std::move(from.body);
-  SetTrailers(from.trailers, to);
+  to.version = response.minor_version == 0 ? "HTTP/1.0" : "HTTP/1.1";
+  to.status = response.status;
+  to.reason = std::move(response.reason);
+  for (const auto& [name, value] : response.headers) to.headers.emplace(name, value);
+  to.body = std::move(response.body);
+  SetTrailers(response.trailers, to);
   return to;
 }
 
-}  // namespace holdfast::http::internal
+}  // namespace holdfast::http

@@ -1,0 +1,45 @@
+// What a program does with cpp-httplib's types, with the spelling of its newer releases: compiled,
+// and never run.
+#include <absl/status/status.h>
+#include <absl/status/statusor.h>
+#include <httplib.h>
+
+#include <chrono>
+
+#include "holdfast/http.h"
+#include "holdfast/http/httplib.h"
+#include "src/http/httplib/names.h"
+
+namespace holdfast::http {
+
+static_assert(
+    requires(httplib::DataSink& sink) { sink.done_with_trailer; },
+    "this is the stand-in, and not the installed release");
+static_assert(HasMessageTraits<httplib::Request>);
+static_assert(HasResponseTraits<httplib::Response>);
+static_assert(HasRequestTraits<httplib::Request>);
+static_assert(HasResultTraits<httplib::Result>);
+
+absl::StatusOr<httplib::Response> Send(const Transport& transport, httplib::Request request,
+                                       const httplib::UploadFormDataItems& items) {
+  if (absl::Status status = SetMultipart(request, items); !status.ok()) return status;
+  return Stack(Retry({}), Timeout(std::chrono::seconds(1))).Around(transport)(request);
+}
+
+absl::StatusOr<httplib::Response> Send(const StandardClient& client,
+                                       const httplib::Request& request) {
+  return client(request);
+}
+
+httplib::Result Wrap(const httplib::Request& request) {
+  return Stack(Retry({})).Around([](const httplib::Request&) {
+    return httplib::Result(nullptr, httplib::Error::Timeout);
+  })(request);
+}
+
+bool Probes(const httplib::Request& request, const httplib::Result& result) {
+  return internal::HasForm(request) || internal::HasProgress(request) ||
+         internal::RequestHeaderOf(result, "a", 1).empty();
+}
+
+}  // namespace holdfast::http
