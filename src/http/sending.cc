@@ -83,7 +83,7 @@ KeepAliveHint HintOf(const Response& response) {
 }  // namespace
 
 Sending::Sending(Pool& pool, const Request& request, int attempt)
-    : pool_(pool), exchange_(MakeExchange(pool_, request, attempt)) {}
+    : pool_(pool), request_(request), exchange_(MakeExchange(pool_, request, attempt)) {}
 
 absl::Status Sending::refusal() {
   const std::string by_proxy = WhatProxyRefuses(*pool_.route(), request_.headers);

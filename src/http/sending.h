@@ -44,6 +44,7 @@ class Sending {
 
  private:
   Pool& pool_;
+  const Request& request_;
   Exchange exchange_;
   bool lost_ = false;
 };
