@@ -13,6 +13,7 @@
 #include "src/http/net/stream.h"
 #include "src/http/net/tls_rotation.h"
 #include "src/http/net/waiting.h"
+#include "src/http/opening.h"
 #include "src/http/origin.h"
 #include "src/http/socket_list.h"
 
@@ -29,18 +30,20 @@ class Opener {
   // TransportError.
   absl::StatusOr<std::unique_ptr<Stream>> Open(TimePoint deadline, const StopSignal& stop);
 
- private:
-  struct Limits {
-    TimePoint deadline;  // of the call
-    TimePoint step;      // of this step, no later than that
-    const StopSignal& stop;
-  };
+  // What Open goes by, for a driver that waits in its own way.
+  const Route& route() const { return route_; }
+  const ConnectOptions& connect_options() const { return connect_; }
+  TlsContexts* tls() { return tls_ ? &*tls_ : nullptr; }  // null: the origin has no TLS
+  // Of a step that begins now.
+  StepLimits StepOf(TimePoint deadline) const;
 
-  Limits StepOf(TimePoint deadline, const StopSignal& stop) const;
-  absl::StatusOr<Connected> Dial(const Limits& limits);
-  absl::StatusOr<Connected> Tunnel(Connected connected, const Limits& limits);
+ private:
+  absl::StatusOr<Connected> Dial(const StepLimits& limits, const StopSignal& stop);
+  absl::StatusOr<Connected> TunnelOver(Connected connected, const StepLimits& limits,
+                                       const StopSignal& stop);
   absl::StatusOr<std::unique_ptr<Stream>> SecureBy(TlsContexts& tls, Connected connected,
-                                                   const Limits& limits);
+                                                   const StepLimits& limits,
+                                                   const StopSignal& stop);
 
   const Route& route_;
   const TransportOptions& options_;

@@ -7,6 +7,7 @@
 #include <utility>
 
 #include "holdfast/base/internal/random.h"
+#include "holdfast/base/internal/validate.h"
 
 namespace holdfast::http::internal {
 namespace {
@@ -51,9 +52,12 @@ absl::StatusOr<Connection> Pool::Open(TimePoint deadline, const StopSignal& stop
   if (!opener_) return route_.status();
   auto stream = opener_->Open(deadline, stop);
   if (!stream.ok()) return stream.status();
-  return Connection(*std::move(stream),
-                    SaturatingAdd(ReadClock(nullptr), AgeLimit(options_.max_age)),
-                    options_.max_uses);
+  return Begin(*std::move(stream));
+}
+
+Connection Pool::Begin(std::unique_ptr<Stream> stream) const {
+  const TimePoint ends_at = SaturatingAdd(ReadClock(nullptr), AgeLimit(options_.max_age));
+  return Connection(std::move(stream), ends_at, options_.max_uses);
 }
 
 void Pool::Keep(Connection connection, const KeepAliveHint& hint) noexcept {
@@ -114,6 +118,14 @@ TransportStats Pool::stats() const {
   stats.idle = static_cast<std::int64_t>(idle_.size());
   stats.queued = open_.queued();
   return stats;
+}
+
+std::shared_ptr<holdfast::internal::PerProcess<Pool>> MakePool(std::string_view origin,
+                                                               TransportOptions options) {
+  options = holdfast::internal::Validated(std::move(options));
+  auto route = ParseRoute(origin, options.proxy);
+  return std::make_shared<holdfast::internal::PerProcess<Pool>>(
+      std::make_shared<Pool>(std::move(route), std::move(options)));
 }
 
 }  // namespace holdfast::http::internal

@@ -9,7 +9,9 @@
 #include <mutex>
 #include <optional>
 #include <stop_token>
+#include <string_view>
 
+#include "holdfast/base/internal/process.h"
 #include "holdfast/concurrency/semaphore.h"
 #include "holdfast/http/transport.h"
 #include "src/http/connection.h"
@@ -46,6 +48,11 @@ class Pool final : public Tidied, public std::enable_shared_from_this<Pool> {
 
   // A fresh one. Errors as Transport's.
   absl::StatusOr<Connection> Open(TimePoint deadline, const StopSignal& stop);
+
+  // What Admit and Open go by, for a driver that waits in its own way.
+  Semaphore& permits() { return open_; }
+  Opener* opener() { return opener_ ? &*opener_ : nullptr; }  // null: there is no route
+  Connection Begin(std::unique_ptr<Stream> stream) const;     // with what was opened now
 
   // After an exchange that left the connection fit for another; `hint` is what the server said of
   // that. It may be closed instead, now or later.
@@ -112,6 +119,10 @@ class Pool final : public Tidied, public std::enable_shared_from_this<Pool> {
   TimePoint visited_at_ = TimePoint::max();  // when the housekeeper comes; max: it does not
   TransportStats stats_;                     // but for idle and queued
 };
+
+// Of a transport. Throws std::invalid_argument, with the text of Validate, for invalid options.
+std::shared_ptr<holdfast::internal::PerProcess<Pool>> MakePool(std::string_view origin,
+                                                               TransportOptions options);
 
 }  // namespace holdfast::http::internal
 

@@ -69,13 +69,6 @@ Exchange MakeExchange(const Pool& pool, const Request& request, int attempt) {
   return Exchange(request, options);
 }
 
-DriveLimits BoundsOf(const TransportOptions& options, TimePoint deadline) {
-  return {.deadline = deadline,
-          .read_timeout = options.read_timeout,
-          .write_timeout = options.write_timeout,
-          .continue_timeout = options.continue_timeout};
-}
-
 KeepAliveHint HintOf(const Response& response) {
   return ParseKeepAlive(response.headers.Find("Keep-Alive").value_or(std::string_view()));
 }
@@ -97,16 +90,33 @@ absl::Status Sending::refusal() {
 }
 
 absl::StatusOr<Response> Sending::Over(Connection connection, const SendLimits& limits) {
-  const DriveLimits bounds = BoundsOf(pool_.options(), limits.deadline);
+  const DriveLimits within = bounds(limits.deadline);
   const TimePoint began = ReadClock(nullptr);
   DriveResult driven;
-  do {
-    driven = Drive(connection.stream(), exchange_, bounds, limits.stop);
-    if (driven.end == DriveEnd::kFailed) {
-      return CannotWait(*pool_.route(), driven.error, TransportError::kOutcomeUnknown);
-    }
-    Interrupt(exchange_, driven.end);
-  } while (!exchange_.done());  // an answer may come after a write timeout
+  do driven = Drive(connection.stream(), exchange_, within, limits.stop);
+  while (!Settle(driven.end));
+  return Finish(std::move(connection), driven, began);
+}
+
+DriveLimits Sending::bounds(TimePoint deadline) const {
+  const TransportOptions& options = pool_.options();
+  return {.deadline = deadline,
+          .read_timeout = options.read_timeout,
+          .write_timeout = options.write_timeout,
+          .continue_timeout = options.continue_timeout};
+}
+
+bool Sending::Settle(DriveEnd end) {
+  if (end == DriveEnd::kFailed) return true;
+  Interrupt(exchange_, end);
+  return exchange_.done();
+}
+
+absl::StatusOr<Response> Sending::Finish(Connection connection, const DriveResult& driven,
+                                         TimePoint began) {
+  if (driven.end == DriveEnd::kFailed) {
+    return CannotWait(*pool_.route(), driven.error, TransportError::kOutcomeUnknown);
+  }
   auto response = exchange_.TakeResult();
   if (!response.ok()) {
     const bool ended = driven.end == DriveEnd::kDone || driven.end == DriveEnd::kClosed;
@@ -122,6 +132,26 @@ absl::StatusOr<Response> Sending::Over(Connection connection, const SendLimits& 
   }
   if (exchange_.may_keep()) pool_.Keep(std::move(connection), HintOf(*response));
   return response;
+}
+
+bool MayGoAgain(const Sending& first, const Repeatability& request) {
+  return first.unsent() || MayRunAgain(request, Effect::kUnanswered) == Rerun::kMay;
+}
+
+absl::StatusOr<Response> AfterResend(const Sending& first, absl::StatusOr<Response> second) {
+  if (second.ok() || first.unsent()) return second;
+  // The server may have acted on what it was sent first.
+  const auto kind = TransportErrorOf(second.status());
+  if (kind == TransportError::kMalformed || kind == TransportError::kPartialResponse) return second;
+  return WithTransportError(second.status(), TransportError::kOutcomeUnknown);
+}
+
+std::optional<TimePoint> SteadyDeadline(Call& call) {
+  if (call.deadline() == TimePoint::max()) return TimePoint::max();
+  // The call's clock may be any; the network's is the steady one.
+  const Duration left = SaturatingSub(call.deadline(), call.now());
+  if (left <= Duration::zero()) return std::nullopt;
+  return SaturatingAdd(holdfast::internal::ReadClock(nullptr), left);
 }
 
 }  // namespace holdfast::http::internal

@@ -5,10 +5,16 @@
 #include <absl/status/status.h>
 #include <absl/status/statusor.h>
 
+#include <optional>
+
 #include "holdfast/base/time.h"
+#include "holdfast/call/call.h"
+#include "holdfast/call/repeatability.h"
 #include "holdfast/http/message.h"
 #include "src/http/connection.h"
 #include "src/http/exchange/exchange.h"
+#include "src/http/net/mover.h"
+#include "src/http/net/pace.h"
 #include "src/http/net/waiting.h"
 #include "src/http/pool.h"
 
@@ -36,6 +42,17 @@ class Sending {
   // of a callback of the request passes through.
   absl::StatusOr<Response> Over(Connection connection, const SendLimits& limits);
 
+  // What Over is made of, for a driver that waits in its own way: it moves the bytes of exchange()
+  // within bounds(), and Settles what that comes to; then again, unless that is over.
+  Exchange& exchange() { return exchange_; }
+  DriveLimits bounds(TimePoint deadline) const;
+  // Tells the exchange why its driver ended. False: it goes on; an answer may come after a write
+  // timeout.
+  bool Settle(DriveEnd end);
+  // After that was true, as Over. `began`: when it got the connection.
+  absl::StatusOr<Response> Finish(Connection connection, const DriveResult& driven,
+                                  TimePoint began);
+
   // After a failure: whether the server had given up the connection, without a byte of an answer
   // (RFC 9112, 9.3.1). One that failed by a timeout met a server that is there.
   bool lost() const { return lost_; }
@@ -48,6 +65,15 @@ class Sending {
   Exchange exchange_;
   bool lost_ = false;
 };
+
+// Whether the request of a way that was lost() may go another one.
+bool MayGoAgain(const Sending& first, const Repeatability& request);
+
+// What comes of it then.
+absl::StatusOr<Response> AfterResend(const Sending& first, absl::StatusOr<Response> second);
+
+// Until when a call may take, on the steady clock; nullopt: that has passed.
+std::optional<TimePoint> SteadyDeadline(Call& call);
 
 }  // namespace holdfast::http::internal
 

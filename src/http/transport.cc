@@ -9,7 +9,6 @@
 
 #include "holdfast/base/internal/options_checker.h"
 #include "holdfast/base/internal/process.h"
-#include "holdfast/base/internal/validate.h"
 #include "holdfast/call/repeatability.h"
 #include "holdfast/http/request.h"
 #include "holdfast/http/transport_error.h"
@@ -87,17 +86,11 @@ absl::StatusOr<Response> Send(internal::Pool& pool, const Request& request, int 
   auto response = sending.Over(*std::move(idle), limits);
   if (!sending.lost()) return response;
   pool.DropIdle(now);
-  const bool again =
-      sending.unsent() || MayRunAgain(RequestTraits<Request>::RepeatabilityOf(request),
-                                      Effect::kUnanswered) == Rerun::kMay;
-  if (!again) return response;
+  if (!internal::MayGoAgain(sending, RequestTraits<Request>::RepeatabilityOf(request))) {
+    return response;
+  }
   internal::Sending anew(pool, request, attempt);
-  auto second = SendAnew(pool, anew, running, limits);
-  if (second.ok() || sending.unsent()) return second;
-  // The server may have acted on what it was sent first.
-  const auto kind = TransportErrorOf(second.status());
-  if (kind == TransportError::kMalformed || kind == TransportError::kPartialResponse) return second;
-  return WithTransportError(second.status(), TransportError::kOutcomeUnknown);
+  return internal::AfterResend(sending, SendAnew(pool, anew, running, limits));
 }
 
 absl::StatusOr<Response> Exchange(internal::Pool& pool, const Request& request, int attempt,
@@ -149,30 +142,17 @@ absl::Status Validate(const TransportOptions& options) {
   return check.status();
 }
 
-std::shared_ptr<internal::Pool> Transport::MakePool(std::string_view origin,
-                                                    TransportOptions options) {
-  options = holdfast::internal::Validated(std::move(options));
-  auto route = internal::ParseRoute(origin, options.proxy);
-  return std::make_shared<internal::Pool>(std::move(route), std::move(options));
-}
-
 Transport::Transport(std::string_view origin, TransportOptions options)
-    : pool_(std::make_shared<holdfast::internal::PerProcess<internal::Pool>>(
-          MakePool(origin, std::move(options)))) {}
+    : pool_(internal::MakePool(origin, std::move(options))) {}
 
 absl::StatusOr<Response> Transport::operator()(const Request& request, Call& call) const {
   internal::Pool& pool = *pool_->Get();
   if (absl::Status wrong = Check(pool.route(), request); !wrong.ok()) return wrong;
   const internal::Route& route = *pool.route();
   if (call.stop().stop_requested()) return Cancelled(route, TransportError::kConnect);
-  TimePoint deadline = TimePoint::max();
-  if (call.deadline() != TimePoint::max()) {
-    // The call's clock may be any; the network's is the steady one.
-    const Duration left = SaturatingSub(call.deadline(), call.now());
-    if (left <= Duration::zero()) return DeadlineExceeded(route, TransportError::kConnect);
-    deadline = SaturatingAdd(holdfast::internal::ReadClock(nullptr), left);
-  }
-  return Exchange(pool, request, call.attempt(), deadline, call.stop());
+  const auto deadline = internal::SteadyDeadline(call);
+  if (!deadline) return DeadlineExceeded(route, TransportError::kConnect);
+  return Exchange(pool, request, call.attempt(), *deadline, call.stop());
 }
 
 absl::StatusOr<Response> Transport::operator()(const Request& request) const {

@@ -31,6 +31,7 @@ room(hedge       "retry;timeout;${family}" "is the one family that names two oth
 room(asio        "stack;driver;call;base" "is a driver; it knows no policy")
 room(testing     "stack;driver;call;base" "is a fake clock and a driver in virtual time; it knows no policy")
 room(http        "${families};stack;driver;call;base" "is an executor and its rules; only its standard client and its pool name families")
+room(http_asio   "http;asio;concurrency;stack;driver;call;base" "is the transport in an Asio context; it shares what http/ decides")
 
 get_property(rooms GLOBAL PROPERTY rooms)
 

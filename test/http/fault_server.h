@@ -187,7 +187,7 @@ class FaultServer {
     }
   }
 
-  Listener listener_{128};
+  Listener listener_{1024};  // a full queue loses connections for seconds
   Script script_;
   std::atomic<bool> stopping_{false};
   std::atomic<int> accepted_{0};

@@ -180,9 +180,6 @@ class Transport {
   TransportStats stats() const;
 
  private:
-  static std::shared_ptr<internal::Pool> MakePool(std::string_view origin,
-                                                  TransportOptions options);
-
   std::shared_ptr<holdfast::internal::PerProcess<internal::Pool>> pool_;
 };
 

@@ -2,17 +2,12 @@
 #ifndef HOLDFAST_SRC_HTTP_NET_DRIVE_H_
 #define HOLDFAST_SRC_HTTP_NET_DRIVE_H_
 
+#include "src/http/net/mover.h"
 #include "src/http/net/steps.h"
 #include "src/http/net/stream.h"
 #include "src/http/net/waiting.h"
 
 namespace holdfast::http::internal {
-
-struct DriveResult {
-  DriveEnd end = DriveEnd::kDone;
-  int error =
-      0;  // errno with which the connection was lost or, of kFailed, could not be waited for
-};
 
 // Until the protocol is done, a limit has passed or a stop is requested. What is ready is not
 // waited for. It reads while it writes, so that an early answer is seen while a body is sent, and

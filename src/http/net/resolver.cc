@@ -277,6 +277,10 @@ LookupResult Resolver::Lookup(std::string_view host, int port, TimePoint deadlin
   }
   if (answered.result()) return *std::move(answered.result());
   if (waited.end == WaitEnd::kFailed) return LookupErrorStatus(host, EAI_SYSTEM, waited.error);
+  return NotResolvedInTime(host);
+}
+
+absl::Status NotResolvedInTime(std::string_view host) {
   return absl::UnavailableError(absl::StrCat(ToAbsl(host), ": the name was not resolved in time"));
 }
 

@@ -86,6 +86,9 @@ class Resolver {
   const std::unique_ptr<holdfast::internal::PerProcess<State>> state_;
 };
 
+// What Lookup says at its deadline.
+absl::Status NotResolvedInTime(std::string_view host);
+
 }  // namespace holdfast::http::internal
 
 #endif  // HOLDFAST_SRC_HTTP_NET_RESOLVER_H_

@@ -12,27 +12,9 @@
 
 #include "holdfast/base/time.h"
 #include "src/http/net/descriptor.h"
-#include "src/http/net/stream.h"
+#include "src/http/net/interest.h"
 
 namespace holdfast::http::internal {
-
-// What a descriptor is waited for, and what it was found ready for.
-struct Interest {
-  bool read = false;
-  bool write = false;
-
-  // None for a state in which an operation waits for nothing.
-  static Interest Of(IoState state) {
-    return {.read = state == IoState::kWaitRead, .write = state == IoState::kWaitWrite};
-  }
-  bool any() const { return read || write; }
-  Interest operator|(Interest other) const {
-    return {.read = read || other.read, .write = write || other.write};
-  }
-  Interest operator&(Interest other) const {
-    return {.read = read && other.read, .write = write && other.write};
-  }
-};
 
 // Has waits end once a stop is requested: one for all waits of a call. It has a descriptor of its
 // own, which a callback of the token makes readable, and which stays so; none where the token can't

@@ -1,6 +1,6 @@
 #include <holdfast/holdfast.h>
-#include <holdfast/http.h>
 #include <holdfast/http/httplib.h>
+#include <holdfast/http_asio.h>
 #include <holdfast/testing.h>
 #include <httplib.h>
 
@@ -10,5 +10,12 @@ int main() {
   auto get = holdfast::Stack(holdfast::Retry({.max_attempts = 2}))
                  .Around([&nobody] { return nobody.Get("/"); }, &clock);
   const httplib::Result refused = get();
-  return refused.error() == httplib::Error::Connection ? 0 : 1;
+  asio::io_context io;
+  const holdfast::http::AsyncTransport nowhere(io, "http://127.0.0.1:1");
+  bool unavailable = false;
+  nowhere(holdfast::http::Request(), [&](const absl::StatusOr<holdfast::http::Response>& response) {
+    unavailable = absl::IsUnavailable(response.status());
+  });
+  io.run();
+  return refused.error() == httplib::Error::Connection && unavailable ? 0 : 1;
 }

@@ -1,0 +1,145 @@
+// What AsyncTransport makes of what comes over a wire.
+#include <absl/status/status.h>
+#include <absl/status/statusor.h>
+
+#include <array>
+#include <atomic>
+#include <chrono>
+#include <cstddef>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "holdfast/http_asio.h"
+#include "src/http/exchange/exchange.h"
+#include "test/asio/support/net.h"
+#include "test/http/fault_server.h"
+#include "test/http/wire/cases.h"
+#include "test/http_asio/support/calls.h"
+#include "test/support/catch.h"
+
+namespace holdfast::http::wire_test {
+namespace {
+
+using namespace std::chrono_literals;  // NOLINT(google-build-using-namespace)
+using Code = absl::StatusCode;
+using test::AsyncRequest;
+using test::AsyncResult;
+using test::FaultServer;
+using test::Fetch;
+using test::kHello;
+using test::Peer;
+
+// The whole answer and its beginnings, cut at ten places.
+std::vector<std::size_t> Lengths(const std::string& answer) {
+  std::vector<std::size_t> lengths = {answer.size()};
+  for (std::size_t cut = 0; cut < 10; ++cut) lengths.push_back(answer.size() * cut / 10);
+  return lengths;
+}
+
+// What the exchange without I/O says of `bytes` and the end of the connection after them.
+bool SucceedsWithoutIo(const Request& request, std::string_view bytes) {
+  internal::Exchange exchange(request, {.upload = {.host = "h"}});
+  while (exchange.wants_write()) {
+    for (const std::string_view part : exchange.ToWrite()) exchange.Wrote(part.size());
+  }
+  exchange.Received(bytes);
+  exchange.PeerEnded();
+  return exchange.TakeResult().ok();
+}
+
+TEST_CASE("an answer to an asynchronous call is what it is without a socket") {
+  net::io_context io;
+  for (const nlohmann::json& one : wire::Cases("answers.json")) {
+    const std::string answer = wire::Bytes(one["answer"]);
+    if (one["method"] == "POST") continue;  // may be sent twice in the others alone
+    const Request request = AsyncRequest(one["method"], "/");
+    CAPTURE(one["id"]);
+    for (const bool bytewise : {false, true}) {
+      if (bytewise && answer.size() > 500) continue;
+      std::atomic<std::size_t> length = 0;
+      FaultServer server([&](const Peer& peer) {
+        if (!peer.ReadRequest()) return;
+        const std::string_view sent = std::string_view(answer).substr(0, length);
+        if (bytewise) {
+          peer.Drip(sent, 0ms);
+        } else {
+          peer.Write(sent);
+        }
+      });
+      for (const std::size_t each : Lengths(answer)) {
+        length = each;
+        CAPTURE(bytewise, each);
+        const AsyncTransport transport(io, "http://" + server.Host(), {.total_timeout = 60s});
+        const AsyncResult response = Fetch(io, transport, request);
+        CAPTURE(response.status().ToString());
+        CHECK(response.ok() ==
+              SucceedsWithoutIo(request, std::string_view(answer).substr(0, each)));
+        CHECK_FALSE(absl::IsDeadlineExceeded(response.status()));
+      }
+    }
+  }
+}
+
+TEST_CASE("an answer that comes in mid-upload ends an asynchronous call") {
+  FaultServer server([&](const Peer& peer) {
+    if (!peer.ReadRequest()) return;
+    peer.Write("HTTP/1.1 413 Too Large\r\nContent-Length: 3\r\n\r\nno!");
+    peer.Stall();  // takes nothing more
+  });
+  net::io_context io;
+  const AsyncTransport transport(io, "http://" + server.Host());
+  const AsyncResult response =
+      Fetch(io, transport, AsyncRequest("PUT", "/", std::string(16'000'000, 'x')));
+  REQUIRE(response.ok());
+  CHECK(response->status == 413);
+  CHECK(response->body == "no!");
+  CHECK(transport.stats().idle == 0);
+  CHECK(server.accepted() == 1);
+}
+
+TEST_CASE("a long body arrives in both directions, and others of the thread get their turn") {
+  const std::string body(20'000'000, 'b');
+  FaultServer server([&](const Peer& peer) {
+    const std::string message = peer.ReadMessage();
+    peer.Write("HTTP/1.1 200 OK\r\nContent-Length: " + std::to_string(body.size()) + "\r\n\r\n");
+    peer.Write(body);
+  });
+  net::io_context io;
+  const AsyncTransport transport(io, "http://" + server.Host());
+  const AsyncResult response =
+      Fetch(io, transport, AsyncRequest("PUT", "/", std::string(3'000'000, 'x')));
+  REQUIRE(response.ok());
+  CHECK(response->body == body);
+}
+
+TEST_CASE("the body of an asynchronous call waits for the server to ask for it") {
+  const bool asks = GENERATE(true, false);
+  CAPTURE(asks);
+  FaultServer server([&](const Peer& peer) {
+    if (!peer.ReadRequest()) return;
+    if (asks) peer.Write("HTTP/1.1 100 Continue\r\n\r\n");
+    std::array<char, 5> body = {};
+    if (::recv(peer.fd(), body.data(), body.size(), MSG_WAITALL) == 5) peer.Write(kHello);
+  });
+  net::io_context io;
+  const AsyncTransport transport(io, "http://" + server.Host(),
+                                 {.continue_timeout = asks ? TimeSpan(1h) : TimeSpan(10ms)});
+  Request request = AsyncRequest("POST", "/", "12345");
+  request.headers = {{"Expect", "100-continue"}};
+  CHECK(Fetch(io, transport, request).value().body == "hello");
+}
+
+TEST_CASE("what is no response is malformed to an asynchronous call") {
+  FaultServer server([&](const Peer& peer) {
+    if (peer.ReadRequest()) peer.Write("HTTP/1.1 200 OK\r\nContent-Length: abc\r\n\r\n");
+  });
+  net::io_context io;
+  const AsyncTransport transport(io, "http://" + server.Host());
+  const absl::Status status = Fetch(io, transport, AsyncRequest("GET", "/")).status();
+  CHECK(status.code() == Code::kDataLoss);
+  CHECK(TransportErrorOf(status) == TransportError::kMalformed);
+}
+
+}  // namespace
+}  // namespace holdfast::http::wire_test
