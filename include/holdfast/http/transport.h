@@ -52,7 +52,7 @@ struct TransportOptions {
   std::string client_key_file = {};          // set both or none
   // http://host[:port]; empty: no proxy. The proxy receives requests for http origins, and opens a
   // tunnel (CONNECT) for https origins. The environment is not read, and no user or password is
-  // sent. A request for http must not name another Host than the origin's, which the proxy would
+  // added. A request for http must not name another Host than the origin's, which the proxy would
   // replace; one for https must not have Proxy-Authorization, which would reach the server.
   std::string proxy = {};
   // Name of a request header, for example "X-Attempt", that tells the server the number of the
