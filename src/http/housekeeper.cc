@@ -39,11 +39,11 @@ Housekeeper& Housekeeper::OfProcess() {
 
 void Housekeeper::Visit(const std::shared_ptr<Tidied>& whom, TimePoint at) {
   const std::lock_guard lock(mutex_);
-  std::optional<Tidied::Visits::iterator>& visit = whom->visit_;
-  if (stopped_ || (visit && (*visit)->first <= at)) return;
-  const auto made = visits_.emplace(at, whom);
+  std::optional<Tidied::Visit>& visit = whom->visit_;
+  if (stopped_ || (visit && visit->first <= at)) return;
+  const auto made = visits_.emplace(Tidied::Visit(at, ++number_), whom).first;
   if (visit) visits_.erase(*visit);
-  visit = made;
+  visit = made->first;
   if (running_) {
     if (made == visits_.begin()) changed_.notify_one();
     return;
@@ -89,7 +89,7 @@ void Housekeeper::Run() {
   std::unique_lock lock(mutex_);
   while (!stopped_ && !visits_.empty()) {
     const TimePoint now = holdfast::internal::ReadClock(nullptr);
-    const TimePoint at = visits_.begin()->first;
+    const TimePoint at = visits_.begin()->first.first;
     if (now < at) {
       changed_.wait_until(lock, at);
       continue;
@@ -97,15 +97,16 @@ void Housekeeper::Run() {
     auto node = visits_.extract(visits_.begin());
     std::shared_ptr<Tidied> whom = node.mapped().lock();
     if (whom == nullptr) continue;
-    std::optional<Tidied::Visits::iterator>& visit = whom->visit_;
+    std::optional<Tidied::Visit>& visit = whom->visit_;
     visit.reset();
     lock.unlock();
-    node.key() = whom->TidyUp(now);
+    const TimePoint next = whom->TidyUp(now);
     lock.lock();
     // Meanwhile it may have asked for another one.
-    if (node.key() != TimePoint::max() && (!visit || node.key() < (*visit)->first)) {
+    if (next != TimePoint::max() && (!visit || next < visit->first)) {
       if (visit) visits_.erase(*visit);
-      visit = visits_.insert(std::move(node));
+      node.key() = Tidied::Visit(next, ++number_);
+      visit = visits_.insert(std::move(node)).position->first;
     }
     lock.unlock();
     whom.reset();  // if it is destroyed by that, it calls Forget

@@ -4,11 +4,13 @@
 
 #include <condition_variable>
 #include <cstddef>
+#include <cstdint>
 #include <map>
 #include <memory>
 #include <mutex>
 #include <optional>
 #include <thread>
+#include <utility>
 
 #include "holdfast/base/time.h"
 
@@ -26,8 +28,10 @@ class Tidied {
 
  private:
   friend class Housekeeper;
-  using Visits = std::multimap<TimePoint, std::weak_ptr<Tidied>>;
-  std::optional<Visits::iterator> visit_;  // guarded by the housekeeper
+  // When, and a number, since several may be due at once. No iterator: the visit to one that is
+  // being destroyed may be gone before that one asks to be forgotten.
+  using Visit = std::pair<TimePoint, std::uint64_t>;
+  std::optional<Visit> visit_;  // guarded by the housekeeper
 };
 
 // One thread for all of a process, which ends when it has nobody to visit. Thread-safe.
@@ -64,7 +68,8 @@ class Housekeeper {
 
   mutable std::mutex mutex_;
   std::condition_variable changed_;
-  Tidied::Visits visits_;
+  std::map<Tidied::Visit, std::weak_ptr<Tidied>> visits_;
+  std::uint64_t number_ = 0;
   bool running_ = false;
   bool stopped_ = false;
   std::thread thread_;  // where it is not running, it has ended or is about to

@@ -1,7 +1,9 @@
 #include "src/http/sending.h"
 
+#include <absl/strings/escaping.h>
 #include <absl/strings/str_cat.h>
 
+#include <algorithm>
 #include <array>
 #include <string>
 #include <string_view>
@@ -15,6 +17,7 @@
 #include "src/http/net/drive.h"
 #include "src/http/net/socket.h"
 #include "src/http/net/tls_error.h"
+#include "src/http/wire/grammar.h"
 
 namespace holdfast::http::internal {
 namespace {
@@ -34,6 +37,33 @@ ExchangeOptions OptionsOf(const TransportOptions& options) {
       .head = options.max_head, .fields = options.max_fields, .body = options.max_body};
   exchange.download.decode = options.decode;
   return exchange;
+}
+
+// A line break in a header would begin another one, or a request.
+bool HasBreak(const std::string& text) {
+  return text.find_first_of(std::string_view("\r\n\0", 3)) != std::string::npos;
+}
+
+std::string WhatIsWrong(const Request& request) {
+  if (!wire::IsToken(request.method)) {
+    return absl::StrCat("invalid HTTP method \"", absl::CHexEscape(request.method), "\"");
+  }
+  const bool asterisk = request.method == "OPTIONS" && request.target == "*";
+  if (!asterisk && (request.target.empty() || request.target.front() != '/')) {
+    return absl::StrCat("the request's target \"", absl::CHexEscape(request.target),
+                        "\" must begin with /");
+  }
+  if (std::any_of(request.target.begin(), request.target.end(),
+                  [](unsigned char c) { return c <= ' ' || c == 0x7f; })) {
+    return absl::StrCat("the request's target \"", absl::CHexEscape(request.target),
+                        "\" must be percent-encoded");
+  }
+  for (const auto& [name, value] : request.headers) {
+    if (!wire::IsToken(name) || HasBreak(value)) {
+      return absl::StrCat("the request's header \"", absl::CHexEscape(name), "\" is malformed");
+    }
+  }
+  return "";
 }
 
 // What a proxy would change, or what is not for the server behind it; empty: nothing. A request
@@ -74,6 +104,13 @@ KeepAliveHint HintOf(const Response& response) {
 }
 
 }  // namespace
+
+absl::Status CheckRequest(const Route& route, const Request& request) {
+  const std::string wrong = WhatIsWrong(request);
+  if (wrong.empty()) return absl::OkStatus();
+  return WithTransportError(absl::InvalidArgumentError(absl::StrCat(route.origin.url, ": ", wrong)),
+                            TransportError::kRequest);
+}
 
 Sending::Sending(Pool& pool, const Request& request, int attempt)
     : pool_(pool), request_(request), exchange_(MakeExchange(pool_, request, attempt)) {}

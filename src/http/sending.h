@@ -26,6 +26,10 @@ struct SendLimits {
   const StopSignal& stop;
 };
 
+// Not OK: no request of this origin. To be asked before a Sending is made: a target that does not
+// begin with / would change the host in what a proxy is told.
+absl::Status CheckRequest(const Route& route, const Request& request);
+
 class Sending {
  public:
   // The pool has a route; `request` must stay as it is and where it is. `attempt` is the number of

@@ -1,6 +1,5 @@
 #include "holdfast/http/transport.h"
 
-#include <absl/strings/escaping.h>
 #include <absl/strings/str_cat.h>
 
 #include <algorithm>
@@ -25,42 +24,9 @@ namespace {
 
 using internal::Cancelled;
 using internal::DeadlineExceeded;
-using wire::IsToken;
-
-// A line break in a header would begin another one, or a request.
-bool HasBreak(const std::string& text) {
-  return text.find_first_of(std::string_view("\r\n\0", 3)) != std::string::npos;
-}
-
-std::string WhatIsWrong(const Request& request) {
-  if (!IsToken(request.method)) {
-    return absl::StrCat("invalid HTTP method \"", absl::CHexEscape(request.method), "\"");
-  }
-  const bool asterisk = request.method == "OPTIONS" && request.target == "*";
-  if (!asterisk && (request.target.empty() || request.target.front() != '/')) {
-    return absl::StrCat("the request's target \"", absl::CHexEscape(request.target),
-                        "\" must begin with /");
-  }
-  if (std::any_of(request.target.begin(), request.target.end(),
-                  [](unsigned char c) { return c <= ' ' || c == 0x7f; })) {
-    return absl::StrCat("the request's target \"", absl::CHexEscape(request.target),
-                        "\" must be percent-encoded");
-  }
-  for (const auto& [name, value] : request.headers) {
-    if (!IsToken(name) || HasBreak(value)) {
-      return absl::StrCat("the request's header \"", absl::CHexEscape(name), "\" is malformed");
-    }
-  }
-  return "";
-}
 
 absl::Status Check(const absl::StatusOr<internal::Route>& route, const Request& request) {
-  if (!route.ok()) return route.status();
-  const std::string wrong = WhatIsWrong(request);
-  if (wrong.empty()) return absl::OkStatus();
-  return WithTransportError(
-      absl::InvalidArgumentError(absl::StrCat(route->origin.url, ": ", wrong)),
-      TransportError::kRequest);
+  return route.ok() ? internal::CheckRequest(*route, request) : route.status();
 }
 
 absl::StatusOr<Response> SendAnew(internal::Pool& pool, internal::Sending& sending,
@@ -133,7 +99,7 @@ absl::Status Validate(const TransportOptions& options) {
         "max_body must be from 0 to 2^63 - 1");
   check(options.client_cert_file.empty() == options.client_key_file.empty(),
         "client_cert_file and client_key_file go together");
-  check(options.attempt_header.empty() || IsToken(options.attempt_header),
+  check(options.attempt_header.empty() || wire::IsToken(options.attempt_header),
         "attempt_header must be the name of a header, or empty");
   if (!options.proxy.empty()) {
     const auto proxy = internal::ParseProxy(options.proxy);

@@ -114,6 +114,7 @@ bool AsyncExchange::stopped() const {
 bool AsyncExchange::Begin() {
   if (!pool_->route().ok()) return End(pool_->route().status());
   const Route& route = *pool_->route();
+  if (absl::Status wrong = CheckRequest(route, request_); !wrong.ok()) return End(wrong);
   first_.emplace(*pool_, request_, limits_.attempt);
   if (absl::Status refusal = first_->sending.refusal(); !refusal.ok()) return End(refusal);
   if (limits_.stopped) return End(Cancelled(route, TransportError::kConnect));
@@ -261,6 +262,7 @@ void AsyncExchange::LetGo() {
   opening_.reset();
   second_.reset();
   first_.reset();
+  request_ = Request();  // what its callbacks hold ends before the handler is called
   running_.reset();
   waiter_.reset();
   permit_.reset();

@@ -110,7 +110,7 @@ class AsyncExchange final : public holdfast::internal::Sleeper, private Watcher 
 
   const std::shared_ptr<Pool> pool_;
   const AsyncLimits limits_;
-  const Request request_;
+  Request request_;
   TimePoint deadline_ = TimePoint::min();
   TimePoint began_ = TimePoint::min();  // the present connection's use
   AsyncStrand strand_;

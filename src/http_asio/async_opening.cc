@@ -1,5 +1,7 @@
 #include "src/http_asio/async_opening.h"
 
+#include <poll.h>
+
 #include <utility>
 
 #include "holdfast/http/transport_error.h"
@@ -11,6 +13,16 @@
 namespace holdfast::http::internal {
 
 using holdfast::internal::ReadClock;
+
+namespace {
+
+// Asio may wake for nothing, and an attempt that is under way has no error yet and no peer.
+bool IsReady(int connecting) {
+  pollfd one = {.fd = connecting, .events = POLLOUT, .revents = 0};
+  return ::poll(&one, 1, 0) != 0;
+}
+
+}  // namespace
 
 AsyncOpening::AsyncOpening(Opener& opener, TimePoint deadline, Waker& waker)
     : opener_(opener),
@@ -159,7 +171,7 @@ void AsyncOpening::Ready(int descriptor, Interest ready) {
     through->mover.Ready(ready);
   } else if (auto* const dial = std::get_if<Dial>(&phase_)) {
     for (const Connecting::Waiting& each : dial->connecting->waiting()) {
-      if (each.descriptor != descriptor) continue;
+      if (each.descriptor != descriptor || !IsReady(descriptor)) continue;
       dial->connecting->Ready(each.attempt, ReadClock(nullptr));
       return;
     }

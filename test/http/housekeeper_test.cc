@@ -78,6 +78,32 @@ TEST_CASE("a visit that comes earlier than all others is in time, and one to nob
   CHECK(soon->Await() != std::thread::id());
 }
 
+// Asks to be forgotten when nobody can refer to it any more, and its visit has come to nothing.
+class Leaver final : public Tidied {
+ public:
+  explicit Leaver(Housekeeper& housekeeper) : housekeeper_(housekeeper) {}
+  ~Leaver() {
+    while (housekeeper_.visits() > 1) std::this_thread::yield();
+    housekeeper_.Forget(*this);
+  }
+  TimePoint TidyUp(TimePoint) noexcept override { return TimePoint::max(); }
+
+ private:
+  Housekeeper& housekeeper_;
+};
+
+TEST_CASE("a visit that is due to one that is being destroyed is forgotten once") {
+  Housekeeper housekeeper;
+  const auto last = std::make_shared<Room>(1);
+  housekeeper.Visit(last, Now() + 1h);  // keeps the thread
+  for (int i = 0; i < 100; ++i) {
+    auto leaver = std::make_shared<Leaver>(housekeeper);
+    housekeeper.Visit(leaver, Now() + 1ms);
+    leaver.reset();
+    CHECK(housekeeper.visits() == 1);
+  }
+}
+
 TEST_CASE("a child of fork() has a housekeeper of its own") {
   if (!test::kCanFork) return;
   const auto room = std::make_shared<Room>(1);

@@ -165,6 +165,24 @@ TEST_CASE("an exception of a callback reaches the handler, and the connection is
   CHECK(Fetch(io, transport, AsyncRequest("GET", "/")).ok());
 }
 
+TEST_CASE("what the request's callbacks hold is gone when the handler is called") {
+  FaultServer server(Greets());
+  net::io_context io;
+  const AsyncTransport transport(io, "http://" + server.Host());
+  auto held = std::make_shared<int>();
+  const std::weak_ptr<int> watched = held;
+  Request request = AsyncRequest("GET", "/");
+  request.receiver = [held = std::move(held)](std::string_view) { return true; };
+  int calls = 0;
+  transport(std::move(request), [&](const AsyncResult& result) {
+    ++calls;
+    CHECK(result.ok());
+    CHECK(watched.expired());
+  });
+  RunAll(io);
+  CHECK(calls == 1);
+}
+
 TEST_CASE("a callback that returns false cancels its asynchronous call") {
   FaultServer server(Greets());
   net::io_context io;
@@ -183,6 +201,16 @@ TEST_CASE("what can't be sent is refused, with nothing sent") {
   const absl::Status status = Fetch(io, transport, AsyncRequest("GET", "no slash")).status();
   CHECK(status.code() == absl::StatusCode::kInvalidArgument);
   CHECK(TransportErrorOf(status) == TransportError::kRequest);
+  const AsyncTransport by_proxy(io, "http://orders.invalid", {.proxy = "http://" + server.Host()});
+  for (const std::string target : {"", ".evil.invalid/x", ":81/x", "http://x/", "/a b"}) {
+    CAPTURE(target);
+    CHECK(TransportErrorOf(Fetch(io, transport, AsyncRequest("GET", target)).status()) ==
+          TransportError::kRequest);
+    CHECK(TransportErrorOf(Fetch(io, by_proxy, AsyncRequest("GET", target)).status()) ==
+          TransportError::kRequest);
+  }
+  CHECK(TransportErrorOf(Fetch(io, transport, AsyncRequest("CONNECT", "x:1")).status()) ==
+        TransportError::kRequest);
   const AsyncTransport nowhere(io, "gopher://x");
   CHECK(Fetch(io, nowhere, AsyncRequest("GET", "/")).status().code() ==
         absl::StatusCode::kInvalidArgument);

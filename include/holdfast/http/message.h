@@ -52,7 +52,8 @@ class SenderAnswer {
 
 // Appends the next part of a body, from `offset` on, to `bytes`, which is empty. Appends nothing
 // and returns true: the body is over. It is asked only when all that it gave before is written, so
-// it never runs ahead of the server. It may block, and then nothing is received in the meantime.
+// it never runs ahead of the server. It may block, and then nothing is received in the meantime; of
+// an AsyncTransport it then holds up a thread of the context.
 //
 // One with a length may be asked from offset 0 again, when the request is sent again, and then has
 // to give the same bytes. One without a length is used up once it was asked.
@@ -73,8 +74,9 @@ constexpr bool IsForReceiver(int status) {
   return !failure || status == 501;
 }
 
-// Callbacks run in the thread that makes the exchange, one at a time. One that throws ends the
-// exchange, and the exception passes to the caller.
+// Callbacks run in the thread that makes the exchange (of an AsyncTransport in the call's strand),
+// one at a time. One that throws ends the exchange, and the exception passes to the caller or
+// handler.
 struct Request {
   std::string method = "GET";  // case counts
   std::string target = "/";    // "/path?query", percent-encoded; "*" for OPTIONS

@@ -47,17 +47,20 @@ namespace holdfast::http {
 // runs there, the request's callbacks included; a callback that blocks holds up a thread of the
 // context. So a context may have any number of threads. Names are resolved by the threads that
 // Transport uses, and idle connections are closed by its thread. Files of TLS are read where the
-// connection is opened, at the first and after a change.
+// connection is opened, at the first and after a change; threads that open others of the same
+// transport meanwhile wait for the first.
 //
-// A call has no thread, and no descriptor but its connection's. A receiver has to take what it is
-// given. A sender that has nothing now (SenderAnswer::Later) is asked again after 1 ms.
+// A call has no thread, and no descriptor but its connection's and one for each address that is
+// tried while that is opened. A receiver has to take what it is given. A sender that has nothing
+// now (SenderAnswer::Later) is asked again after 1 ms.
 //
 // Lifetime. A handle: copies share the connections, and calls keep them. It is thread-safe, and
 // may outlive the context, but then starts no call. The context ends the calls that are under way
 // when it is destroyed, without calling their handlers, and closes their connections.
 //
 // fork(). The context needs Asio's notify_fork(). In the child the transport starts with no
-// connections. No call may be under way at a fork(), unless the child runs that context no more.
+// connections. No call may be under way at a fork(), unless the child neither runs nor destroys
+// that context.
 class AsyncTransport {
  public:
   using executor_type = net::any_io_executor;

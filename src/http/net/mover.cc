@@ -60,8 +60,8 @@ Interest Mover::interest() const {
 }
 
 void Mover::Ready(Interest ready) {
-  if (steps_.reads()) read_now_ = (ready & Interest::Of(read_awaits_)).any();
-  if (steps_.wants_write()) write_now_ = (ready & Interest::Of(write_awaits_)).any();
+  if (steps_.reads() && (ready & Interest::Of(read_awaits_)).any()) read_now_ = true;
+  if (steps_.wants_write() && (ready & Interest::Of(write_awaits_)).any()) write_now_ = true;
 }
 
 }  // namespace holdfast::http::internal

@@ -48,7 +48,7 @@ class Mover {
   // After kWait. No interest: only a time or a stop ends the wait.
   Interest interest() const;
   TimePoint until() const { return steps_.until(); }
-  // Some of that has come.
+  // Some of that has come, maybe for a wait that began long before.
   void Ready(Interest ready);
 
   // After kOver.
