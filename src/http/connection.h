@@ -29,7 +29,8 @@ class Connection {
   }
   ~Connection() {
     if (process_ != holdfast::internal::ProcessGeneration()) {
-      (void)stream_.release();  // the pool closes the copy of its descriptor
+      // The pool closes the copy of its descriptor.
+      [[maybe_unused]] const Stream* const abandoned = stream_.release();
     } else if (stream_ != nullptr) {
       stream_->Finish();
     }

@@ -60,7 +60,8 @@ void Housekeeper::Visit(const std::shared_ptr<Tidied>& whom, TimePoint at) {
 void Housekeeper::Forget(Tidied& whom) noexcept {
   const std::lock_guard lock(mutex_);
   if (!whom.visit_) return;
-  visits_.erase(*std::exchange(whom.visit_, std::nullopt));
+  visits_.erase(*whom.visit_);
+  whom.visit_.reset();
   if (visits_.empty()) changed_.notify_one();
 }
 

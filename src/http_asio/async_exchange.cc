@@ -111,6 +111,7 @@ bool AsyncExchange::stopped() const {
   return (!first_ || first_->sending.unsent()) && (!second_ || second_->sending.unsent());
 }
 
+// NOLINTBEGIN(bugprone-unchecked-optional-access): each stage has what it uses.
 bool AsyncExchange::Begin() {
   if (!pool_->route().ok()) return End(pool_->route().status());
   const Route& route = *pool_->route();
@@ -228,6 +229,7 @@ bool AsyncExchange::OnResponse(absl::StatusOr<Response> response) {
   opening_.emplace(*pool_->opener(), deadline_, *this);
   return true;
 }
+// NOLINTEND(bugprone-unchecked-optional-access)
 
 // The timer is always set, since it is what makes the context own this.
 bool AsyncExchange::Wait(TimePoint until) {

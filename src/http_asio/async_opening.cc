@@ -100,6 +100,7 @@ bool AsyncOpening::Go(Lookup& lookup, bool stopped) {
   return true;
 }
 
+// NOLINTBEGIN(bugprone-unchecked-optional-access): that phase begins with one.
 bool AsyncOpening::Go(Dial& dial, bool stopped) {
   if (stopped) return End(Cancelled(route_, TransportError::kConnect));
   if (const auto until = dial.connecting->Advance(ReadClock(nullptr))) {
@@ -114,6 +115,7 @@ bool AsyncOpening::Go(Dial& dial, bool stopped) {
   Begin(*std::move(connected));
   return true;
 }
+// NOLINTEND(bugprone-unchecked-optional-access)
 
 // The other sockets of the race are closed with it.
 void AsyncOpening::Begin(Connected connected) {
@@ -166,6 +168,7 @@ bool AsyncOpening::Go(Secure& secure, bool stopped) {
   return false;
 }
 
+// NOLINTBEGIN(bugprone-unchecked-optional-access): as above.
 void AsyncOpening::Ready(int descriptor, Interest ready) {
   if (auto* const through = std::get_if<Through>(&phase_)) {
     through->mover.Ready(ready);
@@ -177,6 +180,7 @@ void AsyncOpening::Ready(int descriptor, Interest ready) {
     }
   }
 }
+// NOLINTEND(bugprone-unchecked-optional-access)
 
 void AsyncOpening::CantWait(int error) {
   const bool dials = std::holds_alternative<Dial>(phase_);

@@ -53,6 +53,7 @@ class AsyncOpening {
   void CantWait(int error);
 
   // Once, when it is over.
+  // NOLINTNEXTLINE(bugprone-unchecked-optional-access): so there is one.
   Result TakeResult() { return *std::move(result_); }
 
  private:

@@ -41,6 +41,7 @@ int Watches::Await(std::span<const Awaited> all) {
     if (watch == watches_.end()) {
       watch = watches_.emplace(watches_.end(), strand_.get_inner_executor(), ++number_);
       ErrorCode error;
+      // NOLINTNEXTLINE(bugprone-unused-return-value): `error` has it as well.
       watch->stream.assign(one.descriptor, error);
       if (error) {
         watches_.erase(watch);

@@ -10,6 +10,7 @@
 #include <utility>
 #include <vector>
 
+// NOLINTBEGIN(readability-identifier-naming): the names are that library's.
 namespace httplib {
 
 // In the order of insertion since 0.5x; a std::multimap before.
@@ -128,5 +129,6 @@ class Result {
 };
 
 }  // namespace httplib
+// NOLINTEND(readability-identifier-naming)
 
 #endif  // HOLDFAST_TEST_HTTP_NEWER_HTTPLIB_HTTPLIB_H_
