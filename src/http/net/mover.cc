@@ -8,6 +8,10 @@ namespace holdfast::http::internal {
 Mover::Next Mover::Turn(TimePoint now, bool stopped, std::span<char> room) {
   if (const auto end = steps_.Look(now)) return Over(*end);
   if (stopped) return Over(DriveEnd::kStopped);
+  if (steps_.has_more()) {
+    steps_.TakeMore();
+    return Next::kAgain;
+  }
   if (steps_.body_due(now)) {
     steps_.SendBody();
     return Next::kAgain;

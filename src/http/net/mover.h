@@ -41,8 +41,8 @@ class Mover {
   Mover(const Mover&) = delete;
   Mover& operator=(const Mover&) = delete;
 
-  // At most one write and one read, with `room` for what is read. `stopped`: somebody wants no more
-  // of it. What a callback of the protocol throws passes through.
+  // At most one write and one read, with `room` for what is read, or one step of taking in more.
+  // `stopped`: somebody wants no more of it. What a callback of the protocol throws passes through.
   Next Turn(TimePoint now, bool stopped, std::span<char> room);
 
   // After kWait. No interest: only a time or a stop ends the wait.

@@ -26,11 +26,12 @@ std::optional<DriveEnd> Steps::Look(TimePoint now) {
   }
   EndPause(now);
   if (!can_read_ && !writes && body_at_ == TimePoint::max()) return DriveEnd::kClosed;
-  if (const auto over = pace_.Over(now)) return over;
-  if (!protocol_.has_more()) return std::nullopt;
+  return pace_.Over(now);
+}
+
+void Steps::TakeMore() {
   begins_ = true;
   protocol_.TakeMore();
-  return protocol_.done() ? std::optional(DriveEnd::kDone) : std::nullopt;
 }
 
 // The pause begins with the Look after the call that had nothing.

@@ -119,8 +119,7 @@ class Steps {
       : protocol_(protocol), limits_(limits), pace_(limits) {}
 
   // Why the exchange is over, if it is. The first one begins the first step. `now` is read after
-  // what happened was told, so that the time that a protocol takes is not its peer's. Has the
-  // protocol take in more.
+  // what happened was told, so that the time that a protocol takes is not its peer's.
   std::optional<DriveEnd> Look(TimePoint now);
   bool done() const { return protocol_.done(); }
 
@@ -137,14 +136,15 @@ class Steps {
   std::span<const std::string_view> BeginWrite();
   void Wrote(const IoResult& result);
 
-  bool reads() const { return can_read_ && !protocol_.has_more(); }
+  bool reads() const { return can_read_; }
   void Read(const IoResult& result, std::string_view bytes);
 
-  // When to Look again though nothing was moved; at once where the protocol has more to take in.
-  TimePoint until() const {
-    if (protocol_.has_more()) return TimePoint::min();
-    return std::min({pace_.until(), body_at_, ask_at_});
-  }
+  // Comes before a read, a write and a wait.
+  bool has_more() const { return protocol_.has_more(); }
+  void TakeMore();
+
+  // When to Look again though nothing was moved.
+  TimePoint until() const { return std::min({pace_.until(), body_at_, ask_at_}); }
   // errno with which the connection was first seen to be lost; 0: it was not, or TLS was.
   int error() const { return error_; }
 

@@ -69,5 +69,33 @@ TEST_CASE("records that are read already are not forgotten when a wait to write 
   CHECK(mover.interest().write);
 }
 
+// Has more to take in than a step takes.
+struct Slow : Endless {
+  bool has_more() const { return more > 0; }
+  void TakeMore() { --more; }
+  int more = 2;
+};
+
+TEST_CASE("what came is taken in step by step before more is read, and a stop is seen in between") {
+  Records records(1);
+  Slow protocol;
+  DuplexOf<Slow> duplex(protocol);
+  Mover mover(records, duplex, {});
+  std::array<char, 16> room = {};
+  CHECK(mover.Turn(TimePoint{}, false, room) == Mover::Next::kAgain);
+  CHECK(protocol.more == 1);
+  SECTION("a stop") {
+    CHECK(mover.Turn(TimePoint{}, true, room) == Mover::Next::kOver);
+    CHECK(mover.result().end == DriveEnd::kStopped);
+    CHECK(protocol.more == 1);
+  }
+  SECTION("a read after that") {
+    CHECK(mover.Turn(TimePoint{}, false, room) == Mover::Next::kAgain);
+    CHECK(protocol.received.empty());
+    CHECK(mover.Turn(TimePoint{}, false, room) == Mover::Next::kAgain);
+    CHECK(protocol.received == "r");
+  }
+}
+
 }  // namespace
 }  // namespace holdfast::http::internal::mover_test
