@@ -2,12 +2,8 @@
 #include <absl/status/status.h>
 #include <absl/status/statusor.h>
 #include <httplib.h>
-#include <poll.h>
-#include <sys/socket.h>
 
-#include <array>
 #include <chrono>
-#include <cstddef>
 #include <stdexcept>
 #include <string>
 #include <vector>
@@ -20,6 +16,7 @@
 #include "test/http/fault_server.h"
 #include "test/http/test_server.h"
 #include "test/http/tls_server.h"
+#include "test/http/tunnel.h"
 #include "test/support/catch.h"
 
 namespace holdfast::http::transport_proxy_test {
@@ -36,42 +33,8 @@ using test::Peer;
 using test::PemFile;
 using test::Recorder;
 using test::StartsWith;
+using test::TunnelTo;
 using Code = absl::StatusCode;
-
-// Passes bytes both ways until one side is done.
-void Pump(int a, int b) {
-  std::array<char, 4096> buffer;
-  for (;;) {
-    std::array<pollfd, 2> ends = {
-        {{.fd = a, .events = POLLIN, .revents = 0}, {.fd = b, .events = POLLIN, .revents = 0}}};
-    if (::poll(ends.data(), ends.size(), -1) < 0) return;
-    for (std::size_t from = 0; from < ends.size(); ++from) {
-      if (ends[from].revents == 0) continue;
-      const ssize_t n = ::recv(ends[from].fd, buffer.data(), buffer.size(), 0);
-      const int to = ends[1 - from].fd;
-      if (n <= 0 || ::send(to, buffer.data(), static_cast<std::size_t>(n), MSG_NOSIGNAL) != n) {
-        return;
-      }
-    }
-  }
-}
-
-// Tunnels to whatever is listening at `port`, and notes what it is asked for.
-FaultServer::Script TunnelTo(int port, Recorder& asked) {
-  return [port, &asked](const Peer& peer) {
-    asked.Add(peer.ReadMessage());
-    const int server = ::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
-    sockaddr_in address = {};
-    address.sin_family = AF_INET;
-    address.sin_port = htons(static_cast<std::uint16_t>(port));
-    address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
-    if (::connect(server, reinterpret_cast<const sockaddr*>(&address), sizeof address) == 0 &&
-        peer.Write("HTTP/1.1 200 Connection established\r\n\r\n")) {
-      Pump(peer.fd(), server);
-    }
-    ::close(server);
-  };
-}
 
 class TlsServer : public test::TlsServer {
  public:

@@ -20,8 +20,8 @@
 #include "holdfast/http.h"
 #include "holdfast/retry/retry.h"
 #include "holdfast/stack/stack.h"
-#include "src/http/exchange/exchange.h"
 #include "test/http/descriptors.h"
+#include "test/http/exchange/without_io.h"
 #include "test/http/fault_server.h"
 #include "test/http/test_server.h"
 #include "test/http/wire/cases.h"
@@ -36,6 +36,7 @@ using test::FaultServer;
 using test::kHello;
 using test::MakeRequest;
 using test::Peer;
+using test::SucceedsWithoutIo;
 using Code = absl::StatusCode;
 
 // Answers every request on a connection with these bytes.
@@ -66,18 +67,6 @@ std::string WithLength(const std::string& fields, const std::string& body) {
          "\r\n\r\n" + body;
 }
 
-// What the exchange without I/O says of `bytes` and the end of the connection after them.
-bool Succeeds(const std::string& method, std::string_view bytes) {
-  const Request request = {.method = method};
-  internal::Exchange exchange(request, {.upload = {.host = "h"}});
-  while (exchange.wants_write()) {
-    for (const std::string_view part : exchange.ToWrite()) exchange.Wrote(part.size());
-  }
-  exchange.Received(bytes);
-  exchange.PeerEnded();
-  return exchange.TakeResult().ok();
-}
-
 TEST_CASE("an answer over a socket is what it is without one, whole, in bytes and cut") {
   for (const nlohmann::json& one : wire::Cases("answers.json")) {
     const std::string answer = wire::Bytes(one["answer"]);
@@ -104,7 +93,8 @@ TEST_CASE("an answer over a socket is what it is without one, whole, in bytes an
         const auto response = transport(MakeRequest(method, "/"));
         CAPTURE(response.status().ToString());
         CHECK(response.ok() ==
-              Succeeds(method, std::string_view(answer).substr(0, lengths[index])));
+              SucceedsWithoutIo({.method = method},
+                                std::string_view(answer).substr(0, lengths[index])));
         CHECK_FALSE(absl::IsDeadlineExceeded(response.status()));
       }
     }

@@ -2,14 +2,7 @@
 #include <absl/status/status.h>
 #include <absl/status/statusor.h>
 #include <httplib.h>
-#include <netinet/in.h>
-#include <poll.h>
-#include <sys/socket.h>
-#include <unistd.h>
 
-#include <array>
-#include <cstddef>
-#include <cstdint>
 #include <string>
 #include <vector>
 
@@ -18,6 +11,7 @@
 #include "test/http/certificate.h"
 #include "test/http/fault_server.h"
 #include "test/http/tls_server.h"
+#include "test/http/tunnel.h"
 #include "test/http_asio/support/calls.h"
 #include "test/support/catch.h"
 
@@ -36,41 +30,7 @@ using test::Peer;
 using test::PemFile;
 using test::Recorder;
 using test::RunAll;
-
-// Passes bytes both ways until one side is done.
-void PassOn(int a, int b) {
-  std::array<char, 4096> buffer;
-  for (;;) {
-    std::array<pollfd, 2> ends = {
-        {{.fd = a, .events = POLLIN, .revents = 0}, {.fd = b, .events = POLLIN, .revents = 0}}};
-    if (::poll(ends.data(), ends.size(), -1) < 0) return;
-    for (std::size_t from = 0; from < ends.size(); ++from) {
-      if (ends[from].revents == 0) continue;
-      const ssize_t n = ::recv(ends[from].fd, buffer.data(), buffer.size(), 0);
-      const int to = ends[1 - from].fd;
-      if (n <= 0 || ::send(to, buffer.data(), static_cast<std::size_t>(n), MSG_NOSIGNAL) != n) {
-        return;
-      }
-    }
-  }
-}
-
-// Tunnels to whatever is listening at `port`, and notes what it is asked for.
-FaultServer::Script TunnelsTo(int port, Recorder& asked) {
-  return [port, &asked](const Peer& peer) {
-    asked.Add(peer.ReadMessage());
-    const int server = ::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
-    sockaddr_in address = {};
-    address.sin_family = AF_INET;
-    address.sin_port = htons(static_cast<std::uint16_t>(port));
-    address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
-    if (::connect(server, reinterpret_cast<const sockaddr*>(&address), sizeof address) == 0 &&
-        peer.Write("HTTP/1.1 200 Connection established\r\n\r\n")) {
-      PassOn(peer.fd(), server);
-    }
-    ::close(server);
-  };
-}
+using test::TunnelTo;
 
 class GreetingTlsServer : public test::TlsServer {
  public:
@@ -155,7 +115,7 @@ TEST_CASE("an asynchronous call goes through the tunnel of a proxy") {
   const PemFile pem(certificate);
   GreetingTlsServer server(certificate);
   Recorder asked;
-  FaultServer proxy(TunnelsTo(server.port(), asked));
+  FaultServer proxy(TunnelTo(server.port(), asked));
   net::io_context io;
   const AsyncTransport transport(io, "https://orders.invalid",
                                  {.ca_file = pem.path(), .proxy = "http://" + proxy.Host()});

@@ -11,8 +11,8 @@
 #include <vector>
 
 #include "holdfast/http_asio.h"
-#include "src/http/exchange/exchange.h"
 #include "test/asio/support/net.h"
+#include "test/http/exchange/without_io.h"
 #include "test/http/fault_server.h"
 #include "test/http/wire/cases.h"
 #include "test/http_asio/support/calls.h"
@@ -29,23 +29,13 @@ using test::FaultServer;
 using test::Fetch;
 using test::kHello;
 using test::Peer;
+using test::SucceedsWithoutIo;
 
 // The whole answer and its beginnings, cut at ten places.
 std::vector<std::size_t> Lengths(const std::string& answer) {
   std::vector<std::size_t> lengths = {answer.size()};
   for (std::size_t cut = 0; cut < 10; ++cut) lengths.push_back(answer.size() * cut / 10);
   return lengths;
-}
-
-// What the exchange without I/O says of `bytes` and the end of the connection after them.
-bool SucceedsWithoutIo(const Request& request, std::string_view bytes) {
-  internal::Exchange exchange(request, {.upload = {.host = "h"}});
-  while (exchange.wants_write()) {
-    for (const std::string_view part : exchange.ToWrite()) exchange.Wrote(part.size());
-  }
-  exchange.Received(bytes);
-  exchange.PeerEnded();
-  return exchange.TakeResult().ok();
 }
 
 TEST_CASE("an answer to an asynchronous call is what it is without a socket") {
