@@ -13,6 +13,7 @@
 #include <cstdlib>
 #include <filesystem>
 #include <functional>
+#include <memory>
 #include <optional>
 #include <stdexcept>
 #include <stop_token>
@@ -45,11 +46,11 @@ const StopSignal kNoStop;
 class Host {
  public:
   explicit Host(const std::vector<std::string>& literals)
-      : resolver_({.lookup = [this](const std::string&) -> LookupResult {
-          resolved_ = true;
-          return addresses_;
+      : resolver_({.lookup = [known = known_](const std::string&) -> LookupResult {
+          known->resolved = true;
+          return known->addresses;
         }}) {
-    for (const std::string& literal : literals) addresses_.push_back(Loopback(literal));
+    for (const std::string& literal : literals) known_->addresses.push_back(Loopback(literal));
     options.resolver = &resolver_;
     options.bad_addresses = &bad_;
   }
@@ -64,7 +65,7 @@ class Host {
     return connected.ok() ? connected->address.ToString() : connected.status().ToString();
   }
 
-  bool resolved() const { return resolved_; }
+  bool resolved() const { return known_->resolved; }
   bool IsBad(const Address& address) const {
     std::vector<Address> order = {address, Loopback("127.9.9.9", 1)};
     bad_.MoveBehind(order, ReadClock(nullptr));
@@ -74,10 +75,15 @@ class Host {
   ConnectOptions options;
 
  private:
-  std::vector<Address> addresses_;
-  std::atomic<bool> resolved_ = false;
+  // A thread of the resolver may use it after the resolver is gone.
+  struct Known {
+    std::vector<Address> addresses;
+    std::atomic<bool> resolved = false;
+  };
+
+  const std::shared_ptr<Known> known_ = std::make_shared<Known>();
   BadAddresses bad_;
-  Resolver resolver_;  // uses the others
+  const Resolver resolver_;
 };
 
 std::string Shown(int port, const std::string& host = "127.0.0.1") {
