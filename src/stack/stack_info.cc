@@ -140,6 +140,19 @@ Fault TooManyProbes(const Place& place) {
   return {};
 }
 
+// After an outage longer than the window of the latencies, the first probes would set the time that
+// the next are cut off after, and one that is slower by chance would open the breaker again.
+Fault ProbesJudgedByProbes(const Place& place) {
+  for (const NamedInfo& inner : place.below) {
+    if (place.info().probes <= inner.info.learns_after) continue;
+    return absl::StrCat(
+        Text(place.policy), " closes after ", CountText(place.info().probes, "probe"), ", and the ",
+        Text(inner), " inside of it may cut them off by the time of ",
+        CountText(inner.info.learns_after, "call"), ": make its min_samples at least as many");
+  }
+  return {};
+}
+
 }  // namespace
 
 std::string DescribeStack(Stacked stack) {
@@ -156,7 +169,7 @@ absl::Status ValidateStack(Stacked stack) {
     const Place place{.policy = stack[i], .timeout = timeout, .below = stack.subspan(i + 1)};
     for (const auto fault :
          {AttemptTooLong, AttemptsTooLong, HedgesTooLate, WaitTooLong, WaitsForever, WaitsInVain,
-          WindowTooShort, LeaseTooShort, TooManyProbes}) {
+          WindowTooShort, LeaseTooShort, TooManyProbes, ProbesJudgedByProbes}) {
       if (const Fault found = fault(place)) {
         return absl::InvalidArgumentError(absl::StrCat("Stack: ", *found));
       }

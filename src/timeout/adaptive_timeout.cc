@@ -61,11 +61,13 @@ PolicyInfo LearnedLimit::Info(const Changes& changes) const {
   const AdaptiveTimeoutOptions options = options_.With(changes);
   const LatencyQuantile::Options* const next = changes.Of(*latencies_);
   const double quantile = next == nullptr ? latencies_->quantile() : next->quantile;
+  const std::int64_t samples = next == nullptr ? latencies_->min_samples() : next->min_samples;
   return {.settings = JoinSettings(
               {NameText(latencies_->name()),
                absl::StrCat(options.multiplier, " x ", QuantileText(quantile)),
                absl::StrCat(DurationText(options.min), " to ", DurationText(options.max))}),
-          .timeout = options.max};
+          .timeout = options.max,
+          .learns_after = samples};
 }
 
 }  // namespace internal

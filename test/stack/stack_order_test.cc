@@ -305,6 +305,27 @@ TEST_CASE("a half-open breaker's probes fit the bulkheads inside of it") {
   CHECK_FALSE(Validate(stack).ok());
 }
 
+TEST_CASE("a breaker's probes are not cut off by the time of other probes") {
+  const auto breaker = CircuitBreak({.max_requests = 7});
+  CheckTaken(breaker, AdaptiveTimeout({.min_samples = 7}));
+  CheckTaken(CircuitBreak({}), AdaptiveTimeout({.min_samples = 1}));
+  CheckTaken(breaker, AdaptiveTimeout(LatencyQuantile::Options{}));
+  CheckTaken(AdaptiveTimeout({.min_samples = 1}), breaker);
+  CheckRefused(
+      "Stack: CircuitBreak(open 1m, 7 probes) closes after 7 probes, and the AdaptiveTimeout(2 x "
+      "p99, 10ms to 10s) inside of it may cut them off by the time of 6 calls",
+      breaker, AdaptiveTimeout({.min_samples = 6}));
+  CheckRefused("KeyedCircuitBreak", KeyedCircuitBreak({.breaker = {.max_requests = 2}}), Nameless(),
+               AdaptiveTimeout({.min_samples = 1}));
+
+  const auto latencies = std::make_shared<LatencyQuantile>(LatencyQuantile::Options{});
+  const auto stack = Stack(breaker, AdaptiveTimeout(latencies));
+  CHECK(Validate(stack).ok());
+  CHECK_FALSE(UpdateAll(stack, Change(latencies, {.min_samples = 1})).ok());
+  CHECK(latencies->Update({.min_samples = 1}).ok());
+  CHECK_FALSE(Validate(stack).ok());
+}
+
 TEST_CASE("no policy may keep a call waiting for ever") {
   const std::string forever = "may keep a call waiting for ever";
   CheckRefused(forever, RateLimit(kOneASecond, {.max_wait = Duration::max()}));

@@ -29,6 +29,8 @@ struct PolicyInfo {
   Duration probe_lease{0};                 // longest time of a probe; 0: not limited
   Duration open_for{0};                    // a breaker that has opened refuses calls for this long
   bool waits_for_refusals = false;         // whether the policy retries what a policy below refused
+  // Successful calls after which a timeout that is learned is in force; max: it is not learned.
+  std::int64_t learns_after = std::numeric_limits<std::int64_t>::max();
   // Calls that the policy admits at the same time.
   std::int64_t limit = std::numeric_limits<std::int64_t>::max();
 };

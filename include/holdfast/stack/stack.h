@@ -186,7 +186,8 @@ class Stack {
 //   - the probe_lease of a breaker is shorter than a call below the breaker may take;
 //   - the window of a breaker is less than twice as long as a call below it may take: too many
 //     of the calls that time out would be forgotten before they end;
-//   - a half-open breaker admits more probes at once than a Bulkhead inside of it admits calls.
+//   - a half-open breaker admits more probes at once than a Bulkhead inside of it admits calls;
+//   - a breaker closes after more probes than the min_samples of an AdaptiveTimeout inside of it.
 // The first and third rule, and the factor of two, are those of
 // Microsoft.Extensions.Http.Resilience (HttpStandardResilienceOptions and
 // HttpStandardHedgingResilienceOptions).

@@ -98,6 +98,7 @@ class LatencyQuantile {
   absl::StatusOr<internal::Commit> PrepareUpdate(Options options);
 
   double quantile() const { return options().quantile; }
+  std::int64_t min_samples() const { return options().min_samples; }
   const std::string& name() const { return name_; }
 
   // For stacks: see internal/object_clock.h.
