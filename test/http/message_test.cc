@@ -3,10 +3,13 @@
 
 #include <absl/status/status.h>
 #include <absl/status/statusor.h>
+#include <absl/strings/str_cat.h>
 #include <sys/socket.h>
 
 #include <algorithm>
+#include <atomic>
 #include <chrono>
+#include <cstddef>
 #include <cstdint>
 #include <string>
 #include <string_view>
@@ -89,9 +92,9 @@ TEST_CASE("a request in braces is one of our own") {
 }
 
 // Gives "hello" in two parts, the second after a while.
-SenderAnswer Hello(std::uint64_t offset, std::string& bytes, int& asked) {
+BodyAnswer Hello(std::uint64_t offset, std::string& bytes, int& asked) {
   ++asked;
-  if (asked == 2) return SenderAnswer::Later();
+  if (asked == 2) return BodyAnswer::Later();
   if (offset < 5) bytes = offset == 0 ? "hel" : "lo";
   return true;
 }
@@ -174,10 +177,56 @@ TEST_CASE("a body that can start over is sent again, after a failure and on a ne
   }
 }
 
+TEST_CASE("a receiver that takes nothing now holds up the server, and is given the same again") {
+  constexpr std::size_t kBody = std::size_t{64} << 20;
+  std::atomic<std::size_t> sent = 0;
+  FaultServer server([&](const Peer& peer) {
+    peer.ReadRequest();
+    peer.Write(absl::StrCat("HTTP/1.1 200 OK\r\nContent-Length: ", kBody, "\r\n\r\n"));
+    const std::string part(std::size_t{1} << 16, 'x');
+    while (sent < kBody && peer.Write(part)) sent += part.size();
+    peer.ReadAll();
+  });
+  int asked = 0;
+  std::size_t got = 0;
+  const Request request = {.receiver = [&](std::string_view part) {
+    // Meanwhile buffers of the system fill up, but no more than these.
+    if (++asked <= 50) return BodyAnswer::Later();
+    if (got == 0) CHECK(sent < kBody);
+    got += part.size();
+    return BodyAnswer(true);
+  }};
+  const Transport transport("http://" + server.Host());
+  CHECK(transport(request).value().body.empty());
+  CHECK(got == kBody);
+  CHECK(transport.stats().idle == 1);
+}
+
+TEST_CASE("a receiver that never takes anything ends at a limit") {
+  FaultServer server([](const Peer& peer) {
+    peer.ReadRequest();
+    peer.Write("HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\nhello");
+    peer.ReadAll();
+  });
+  const Request request = {.receiver = [](std::string_view) { return BodyAnswer::Later(); }};
+  SECTION("the read timeout") {
+    const absl::Status status =
+        Transport("http://" + server.Host(), {.read_timeout = 20ms})(request).status();
+    CHECK(status.code() == Code::kUnavailable);
+    CHECK(TransportErrorOf(status) == TransportError::kPartialResponse);
+    CHECK_THAT(std::string(status.message()),
+               ContainsSubstring("the request's receiver took no byte within the read timeout"));
+  }
+  SECTION("the deadline") {
+    const auto fetch = Stack(Timeout(20ms)).Around(Transport("http://" + server.Host()));
+    CHECK(fetch(request).status().code() == Code::kDeadlineExceeded);
+  }
+}
+
 TEST_CASE(
     "a sender that never gives anything ends at a limit, and an early answer ends it before") {
   const Request request = {
-      .method = "PUT", .sender = [](std::uint64_t, std::string&) { return SenderAnswer::Later(); }};
+      .method = "PUT", .sender = [](std::uint64_t, std::string&) { return BodyAnswer::Later(); }};
   SECTION("the write timeout") {
     FaultServer server([](const Peer& peer) { peer.ReadAll(); });
     const Transport transport("http://" + server.Host(), {.write_timeout = 20ms});

@@ -23,12 +23,15 @@ namespace {
 
 using namespace std::chrono_literals;  // NOLINT(google-build-using-namespace)
 using Code = absl::StatusCode;
+using test::AsyncEnd;
 using test::AsyncRequest;
 using test::AsyncResult;
 using test::FaultServer;
 using test::Fetch;
 using test::kHello;
 using test::Peer;
+using test::RunAll;
+using test::RunUntil;
 using test::SucceedsWithoutIo;
 
 // The whole answer and its beginnings, cut at ten places.
@@ -101,6 +104,47 @@ TEST_CASE("a long body arrives in both directions, and others of the thread get 
       Fetch(io, transport, AsyncRequest("PUT", "/", std::string(3'000'000, 'x')));
   REQUIRE(response.ok());
   CHECK(response->body == body);
+}
+
+TEST_CASE("a receiver that takes nothing now holds up its own asynchronous call only") {
+  constexpr std::size_t kBody = std::size_t{64} << 20;
+  std::atomic<std::size_t> sent = 0;
+  FaultServer slow([&](const Peer& peer) {
+    if (!peer.ReadRequest()) return;
+    peer.Write("HTTP/1.1 200 OK\r\nContent-Length: " + std::to_string(kBody) + "\r\n\r\n");
+    const std::string part(std::size_t{1} << 16, 'x');
+    while (sent < kBody && peer.Write(part)) sent += part.size();
+    peer.ReadAll();
+  });
+  FaultServer quick([](const Peer& peer) {
+    while (peer.ReadRequest() && peer.Write(kHello)) {
+    }
+  });
+  net::io_context io;
+  const AsyncTransport slowly(io, "http://" + slow.Host());
+  const AsyncTransport quickly(io, "http://" + quick.Host());
+  bool takes = false;
+  std::size_t got = 0;
+  Request request = AsyncRequest("GET", "/");
+  request.receiver = [&](std::string_view part) {
+    if (!takes) return BodyAnswer::Later();
+    got += part.size();
+    return BodyAnswer(true);
+  };
+  AsyncEnd held;
+  slowly(request, held.handler());
+  for (int i = 0; i < 20; ++i) {
+    AsyncEnd end;
+    quickly(AsyncRequest("GET", "/"), end.handler());
+    RunUntil(io, [&] { return end.calls == 1; });
+    CHECK(end.result.ok());
+  }
+  CHECK(held.calls == 0);
+  CHECK(sent < kBody);
+  takes = true;
+  RunAll(io);
+  CHECK(held.result.ok());
+  CHECK(got == kBody);
 }
 
 TEST_CASE("the body of an asynchronous call waits for the server to ask for it") {

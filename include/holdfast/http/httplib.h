@@ -51,7 +51,7 @@ struct MessageTraits<httplib::Request> {
   // A content provider gets a sink that holds what one call of it writes, and is called again when
   // that is sent. From 1 MiB on is_writable() of the sink is false. Once it holds 64 MiB, write()
   // returns false, and the request is cancelled. A provider that writes nothing is called again
-  // after a pause (SenderAnswer::Later).
+  // after a pause (BodyAnswer::Later).
   //
   // kInvalidArgument for a request with params or a form, which only servers read.
   static absl::StatusOr<http::Request> ToRequest(const httplib::Request& request);

@@ -29,23 +29,25 @@ struct Response {
   Headers trailers = {};  // of a chunked body; apart, since they may not change what a head says
 };
 
-// What a BodySender returns. True: the request goes on. False: it is cancelled.
-class SenderAnswer {
+// What a BodySender or a BodyReceiver returns. True: the request goes on. False: it is cancelled.
+class BodyAnswer {
  public:
-  constexpr SenderAnswer(bool goes_on)  // NOLINT(google-explicit-constructor)
+  constexpr BodyAnswer(bool goes_on)  // NOLINT(google-explicit-constructor)
       : kind_(goes_on ? Kind::kGoOn : Kind::kCancel) {}
 
-  // There is nothing now. The sender is asked again for the same offset after a pause of 1 ms, in
-  // which the exchange looks at the time, at a stop and at what the server sends. A sender that has
-  // nothing for as long as the write timeout ends the exchange.
-  static constexpr SenderAnswer Later() { return SenderAnswer(Kind::kLater); }
+  // Not now: a sender has nothing, or a receiver did not take the part. The sender is asked again
+  // for the same offset, and the receiver is given the same bytes again, after about 1 ms, in which
+  // the exchange looks at the time and at a stop, and moves the bytes of the other direction. A
+  // sender that has nothing for as long as the write timeout ends the exchange, and so does a
+  // receiver that takes nothing for as long as the read timeout.
+  static constexpr BodyAnswer Later() { return BodyAnswer(Kind::kLater); }
 
   constexpr bool cancels() const { return kind_ == Kind::kCancel; }
   constexpr bool later() const { return kind_ == Kind::kLater; }
 
  private:
   enum class Kind : signed char { kGoOn, kLater, kCancel };
-  constexpr explicit SenderAnswer(Kind kind) : kind_(kind) {}
+  constexpr explicit BodyAnswer(Kind kind) : kind_(kind) {}
 
   Kind kind_;
 };
@@ -57,10 +59,11 @@ class SenderAnswer {
 //
 // One with a length may be asked from offset 0 again, when the request is sent again, and then has
 // to give the same bytes. One without a length is used up once it was asked.
-using BodySender = std::function<SenderAnswer(std::uint64_t offset, std::string& bytes)>;
+using BodySender = std::function<BodyAnswer(std::uint64_t offset, std::string& bytes)>;
 
-// Takes the next part of a body, which is not empty. False: the request is cancelled.
-using BodyReceiver = std::function<bool(std::string_view part)>;
+// Takes the next part of a body, which is not empty, or none of it (BodyAnswer::Later); then
+// nothing more is read from the server, which waits in its turn. It may block as a sender may.
+using BodyReceiver = std::function<BodyAnswer(std::string_view part)>;
 
 // How many bytes of a body have been moved, as they are on the wire but for what chunks add;
 // nullopt where the whole is unknown. False: the request is cancelled.

@@ -51,8 +51,8 @@ namespace holdfast::http {
 // transport meanwhile wait for the first.
 //
 // A call has no thread, and no descriptor but its connection's and one for each address that is
-// tried while that is opened. A receiver has to take what it is given. A sender that has nothing
-// now (SenderAnswer::Later) is asked again after 1 ms.
+// tried while that is opened. A sender that has nothing now, and a receiver that can take nothing
+// now (BodyAnswer::Later), are called again after 1 ms.
 //
 // Lifetime. A handle: copies share the connections, and calls keep them. It is thread-safe, and
 // may outlive the context, but then starts no call. The context ends the calls that are under way

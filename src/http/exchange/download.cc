@@ -71,7 +71,7 @@ Download::Download(const Request& request, const DownloadOptions& options)
 }
 
 Download::Event Download::Next(std::string_view& bytes) {
-  if (std::exchange(paused_, false) && !Decode(std::exchange(encoded_, {}))) return Event::kFailed;
+  if (std::exchange(paused_, false) && !Resume()) return Event::kFailed;
   for (;;) {
     if (paused_) return Event::kPaused;
     switch (reader_.Next(bytes)) {
@@ -147,8 +147,13 @@ bool Download::Take(std::string_view part) {
   return decoder_ ? Decode(part) : Deliver(part);
 }
 
+bool Download::Resume() {
+  if (!held_.empty() && !Deliver(std::exchange(held_, {}))) return false;
+  return paused_ || !decoder_ || Decode(std::exchange(encoded_, {}));
+}
+
 bool Download::Decode(std::string_view encoded) {
-  for (int parts = 0; parts < kPartsAtOnce; ++parts) {
+  for (int parts = 0; parts < kPartsAtOnce && !paused_; ++parts) {
     switch (decoder_->Decode(encoded)) {
       case DecodeResult::kPart:
         if (!decoder_->part().empty() && !Deliver(decoder_->part())) return false;
@@ -168,9 +173,18 @@ bool Download::Decode(std::string_view encoded) {
 bool Download::Deliver(std::string_view part) {
   if (to_receiver_) {
     handed_on_ = true;
-    if (request_.receiver(part)) return true;
-    Cancelled();
-    return false;
+    const BodyAnswer answer = request_.receiver(part);
+    if (answer.cancels()) {
+      Cancelled();
+      return false;
+    }
+    if (answer.later()) {
+      paused_ = true;
+      held_ = part;
+    } else {
+      received_ += part.size();
+    }
+    return true;
   }
   if (part.size() > most_ - response_.body.size()) {
     Malformed("the decoded body is longer than the limit");

@@ -35,7 +35,8 @@ class Download {
     kNeedMore,  // all bytes are taken; the response goes on
     kInterim,   // a response before the one that counts is there
     kHead,      // status and fields of the one that counts are
-    kPaused,    // much of the body was decoded, and there is more: as kNeedMore, but see paused
+    kPaused,    // much of the body was decoded, and there is more, or the receiver did not take a
+                // part: as kNeedMore, but see paused
     kEnd,       // the response is over
     kFailed,    // see failure
   };
@@ -49,6 +50,9 @@ class Download {
   Event Next(std::string_view& bytes);
   // Next is to be called though nothing came, with what kPaused left of the bytes.
   bool paused() const { return paused_; }
+  // And the receiver has not taken what it was given.
+  bool held() const { return !held_.empty(); }
+  std::uint64_t received() const { return received_; }  // bytes that the receiver took
   // The peer sends no more, and said so. kNeedMore: the response is cut.
   Event Close();
 
@@ -68,6 +72,7 @@ class Download {
   Event OnEnd();
   bool OnBody(std::string_view part);
   bool Take(std::string_view part);
+  bool Resume();
   bool Decode(std::string_view encoded);
   bool Deliver(std::string_view part);
   bool Report();
@@ -80,8 +85,9 @@ class Download {
   const bool decode_;
   wire::ResponseReader reader_;
   std::unique_ptr<ContentDecoder> decoder_;
-  bool paused_ = false;  // decoding
-  std::string encoded_;  // what is left of the body's bytes that have come
+  bool paused_ = false;
+  std::string held_;     // what the receiver did not take
+  std::string encoded_;  // what comes behind that, or what is left of the body's bytes to decode
   Response response_;
   absl::Status failure_;
   int interim_ = 0;          // how many of them came
@@ -89,6 +95,7 @@ class Download {
   bool has_head_ = false;
   bool to_receiver_ = false;
   bool handed_on_ = false;
+  std::uint64_t received_ = 0;
 };
 
 }  // namespace holdfast::http::internal

@@ -49,7 +49,15 @@ void Exchange::Received(std::string_view bytes) {
   }
 }
 
-void Exchange::TakeMore() { TakeIn(std::exchange(untaken_, {})); }
+bool Exchange::TakeMore() {
+  const std::uint64_t before = download_.received();
+  TakeIn(std::exchange(untaken_, {}));
+  if (loss_ && !has_more()) {
+    const Loss loss = *std::exchange(loss_, std::nullopt);
+    Lose(loss.orderly, loss.why);
+  }
+  return done_ || !download_.held() || download_.received() > before;
+}
 
 void Exchange::TakeIn(std::string_view bytes) {
   while (!done_) {
@@ -102,8 +110,11 @@ void Exchange::AddBehind(std::string_view bytes) {
 
 void Exchange::Lose(bool orderly, std::string_view why) {
   ended_ = true;
-  while (has_more()) TakeMore();
   if (done_) return;
+  if (has_more()) {
+    loss_ = {.orderly = orderly, .why = std::string(why)};
+    return;
+  }
   if (orderly) {
     switch (download_.Close()) {
       case Download::Event::kEnd:
@@ -139,7 +150,9 @@ void Exchange::Interrupted(Interruption why) {
     case Interruption::kCancelled:
       return Fail(absl::CancelledError("the caller stopped the call"));
     case Interruption::kReadTimeout:
-      return Fail(absl::UnavailableError("no byte of the response came within the read timeout"));
+      return Fail(absl::UnavailableError(
+          download_.held() ? "the request's receiver took no byte within the read timeout"
+                           : "no byte of the response came within the read timeout"));
     case Interruption::kWriteTimeout:
       if (download_.has_head()) return WriteFailed();
       return Fail(absl::UnavailableError(

@@ -7,6 +7,7 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <optional>
 #include <span>
 #include <string>
 #include <string_view>
@@ -77,10 +78,12 @@ class Exchange {
   // Bytes came. Also after the end: they are surplus, or belong to a tunnel.
   void Received(std::string_view bytes);
   // Not all that came is taken in: decoding it may take long, and the driver looks at the time in
-  // between. Nothing is read meanwhile.
+  // between; or the receiver did not take it. Nothing is read meanwhile.
   bool has_more() const { return !done_ && download_.paused(); }
-  void TakeMore();
-  // The peer sends no more: and said so (FIN; with TLS close_notify), or not (RST; TLS without).
+  // False: the receiver takes nothing now, and the driver calls it again after a pause.
+  bool TakeMore();
+  // The peer sends no more: and said so (FIN; with TLS close_notify), or not (RST; TLS without). If
+  // not all that came is taken in, that has its effect afterwards.
   void PeerEnded() { Lose(/*orderly=*/true, {}); }
   void PeerCut(std::string_view why = {}) { Lose(/*orderly=*/false, why); }
 
@@ -131,7 +134,12 @@ class Exchange {
   bool done_ = false;
   bool answered_ = false;
   bool surplus_ = false;
-  bool ended_ = false;         // the peer sends no more
+  bool ended_ = false;  // the peer sends no more
+  struct Loss {
+    bool orderly;
+    std::string why;
+  };
+  std::optional<Loss> loss_;   // that, where not all that came was taken in
   bool write_failed_ = false;  // it takes no more
   std::string write_error_;
   std::uint64_t reported_ = 0;  // to on_upload

@@ -127,7 +127,7 @@ void Upload::Refill() {
     return;
   }
   piece_.clear();
-  const SenderAnswer answer = request_.sender(offset_, piece_);
+  const BodyAnswer answer = request_.sender(offset_, piece_);
   if (answer.cancels()) {
     Fail(absl::CancelledError("the request's sender cancelled it"));
     return;

@@ -31,7 +31,7 @@ class Provider {
         chunked_(request.is_chunked_content_provider_),
         length_(chunked_ ? 0 : request.content_length_) {}
 
-  SenderAnswer Append(std::uint64_t offset, std::string& bytes) {
+  BodyAnswer Append(std::uint64_t offset, std::string& bytes) {
     if (offset == 0) done_ = false;
     if (done_) return true;
     bool refused = false;
@@ -48,7 +48,7 @@ class Provider {
     const auto left = static_cast<std::size_t>(chunked_ ? 0 : length_ - offset);
     const bool goes_on =
         request_.content_provider_(static_cast<std::size_t>(offset), left, sink) && !refused;
-    return goes_on && bytes.empty() && !done_ ? SenderAnswer::Later() : goes_on;
+    return goes_on && bytes.empty() && !done_ ? BodyAnswer::Later() : goes_on;
   }
 
   Headers trailers() const { return trailers_; }

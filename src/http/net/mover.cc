@@ -8,7 +8,7 @@ namespace holdfast::http::internal {
 Mover::Next Mover::Turn(TimePoint now, bool stopped, std::span<char> room) {
   if (const auto end = steps_.Look(now)) return Over(*end);
   if (stopped) return Over(DriveEnd::kStopped);
-  if (steps_.has_more()) {
+  if (steps_.takes_more()) {
     steps_.TakeMore();
     return Next::kAgain;
   }

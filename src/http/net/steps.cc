@@ -24,23 +24,18 @@ std::optional<DriveEnd> Steps::Look(TimePoint now) {
   } else if (body_at_ == TimePoint::max()) {
     body_at_ = SaturatingAdd(now, limits_.continue_timeout);
   }
-  EndPause(now);
-  if (!can_read_ && !writes && body_at_ == TimePoint::max()) return DriveEnd::kClosed;
+  asking_.Look(now);
+  taking_.Look(now);
+  const bool reads = can_read_ || protocol_.has_more();
+  if (!reads && !writes && body_at_ == TimePoint::max()) return DriveEnd::kClosed;
   return pace_.Over(now);
 }
 
 void Steps::TakeMore() {
-  begins_ = true;
-  protocol_.TakeMore();
-}
-
-// The pause begins with the Look after the call that had nothing.
-void Steps::EndPause(TimePoint now) {
-  if (pauses_ && ask_at_ == TimePoint::max()) {
-    ask_at_ = SaturatingAdd(now, kAskAgainAfter);
-  } else if (pauses_ && now >= ask_at_) {
-    pauses_ = false;
-    ask_at_ = TimePoint::max();
+  if (protocol_.TakeMore()) {
+    begins_ = true;
+  } else {
+    taking_.Begin();
   }
 }
 
@@ -62,7 +57,8 @@ std::span<const std::string_view> Steps::BeginWrite() {
     return parts;
   } else if (protocol_.wants_write()) {
     // To have nothing for long is one step.
-    stalled_ = pauses_ = true;
+    stalled_ = true;
+    asking_.Begin();
     begins_ = begins_ || !stalled_before;
     return {};
   }

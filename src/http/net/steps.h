@@ -37,9 +37,9 @@ class Duplex {
 
   virtual void Received(std::string_view bytes) = 0;  // not empty
   // Whether not all that was received is taken in. TakeMore takes in more of it, which may take
-  // long; meanwhile nothing is read.
+  // long, or none (false), and then it is called again after a pause; meanwhile nothing is read.
   virtual bool has_more() const { return false; }
-  virtual void TakeMore() {}
+  virtual bool TakeMore() { return true; }
   // Nothing more comes: the peer has said so (kEnd), or the connection is lost (kLost), which also
   // means that nothing more can be written.
   virtual void PeerEnded() = 0;
@@ -54,8 +54,29 @@ class Duplex {
   ~Duplex() = default;
 };
 
-// Before a protocol is asked again that had nothing to write.
+// Before a protocol is asked again that had nothing to write, or took nothing in.
 inline constexpr Duration kAskAgainAfter = std::chrono::milliseconds(1);
+
+// The time before that.
+class AskingPause {
+ public:
+  bool on() const { return on_; }
+  void Begin() { on_ = true; }
+  // It begins with the first Look after the call that came to nothing, and ends with the first that
+  // is late enough.
+  void Look(TimePoint now) {
+    if (on_ && until_ == TimePoint::max()) {
+      until_ = SaturatingAdd(now, kAskAgainAfter);
+    } else if (on_ && now >= until_) {
+      *this = {};
+    }
+  }
+  TimePoint until() const { return until_; }  // max: there is none, or it has not been looked at
+
+ private:
+  bool on_ = false;
+  TimePoint until_ = TimePoint::max();
+};
 
 // What has the methods of a Duplex, of which those that do something here are optional.
 template <class P>
@@ -90,8 +111,12 @@ class DuplexOf final : public Duplex {
       return false;
     }
   }
-  void TakeMore() override {
-    if constexpr (requires { protocol_.TakeMore(); }) protocol_.TakeMore();
+  bool TakeMore() override {
+    if constexpr (requires { protocol_.TakeMore(); }) {
+      return protocol_.TakeMore();
+    } else {
+      return true;
+    }
   }
   void PeerEnded() override { protocol_.PeerEnded(); }
   void PeerCut(std::string_view why) override { protocol_.PeerCut(why); }
@@ -129,27 +154,28 @@ class Steps {
 
   // Not during the pause after nothing was there to be written.
   bool wants_write() const {
-    return can_write_ && !in_flight_ && !pauses_ && protocol_.wants_write();
+    return can_write_ && !in_flight_ && !asking_.on() && protocol_.wants_write();
   }
   // What is to be written. Unless it is empty, Wrote is to be called when that has ended, and how;
   // the bytes are good until then.
   std::span<const std::string_view> BeginWrite();
   void Wrote(const IoResult& result);
 
-  bool reads() const { return can_read_; }
+  bool reads() const { return can_read_ && !protocol_.has_more(); }
   void Read(const IoResult& result, std::string_view bytes);
 
-  // Comes before a read, a write and a wait.
-  bool has_more() const { return protocol_.has_more(); }
+  // Comes before a read, a write and a wait. Not during the pause after nothing was taken.
+  bool takes_more() const { return !taking_.on() && protocol_.has_more(); }
   void TakeMore();
 
   // When to Look again though nothing was moved.
-  TimePoint until() const { return std::min({pace_.until(), body_at_, ask_at_}); }
+  TimePoint until() const {
+    return std::min({pace_.until(), body_at_, asking_.until(), taking_.until()});
+  }
   // errno with which the connection was first seen to be lost; 0: it was not, or TLS was.
   int error() const { return error_; }
 
  private:
-  void EndPause(TimePoint now);
   void NoteLost(int error) {
     if (error_ == 0) error_ = error;
   }
@@ -160,12 +186,12 @@ class Steps {
   TimePoint body_at_ = TimePoint::max();  // when SendBody is called; max: nothing is held back
   bool can_write_ = true;                 // as far as the connection goes
   bool can_read_ = true;
-  bool in_flight_ = false;               // between BeginWrite and Wrote
-  bool waited_ = false;                  // the latest write could not begin
-  bool stalled_ = false;                 // the latest ToWrite had nothing though more is to come
-  bool pauses_ = false;                  // until it is asked again
-  TimePoint ask_at_ = TimePoint::max();  // the end of the pause, once Look has seen it
-  bool begins_ = true;                   // a step, with the next Look
+  bool in_flight_ = false;  // between BeginWrite and Wrote
+  bool waited_ = false;     // the latest write could not begin
+  bool stalled_ = false;    // the latest ToWrite had nothing though more is to come
+  AskingPause asking_;      // what is to be written
+  AskingPause taking_;      // what has come
+  bool begins_ = true;      // a step, with the next Look
   int error_ = 0;
 };
 

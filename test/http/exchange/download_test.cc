@@ -350,8 +350,91 @@ TEST_CASE("a connection that ends while bytes are decoded ends the response behi
   Growing growing("Connection: close");
   growing.exchange.Received(growing.zip);
   growing.exchange.PeerEnded();
+  CHECK(growing.got == Growing::kMiB);
+  while (growing.exchange.has_more()) growing.exchange.TakeMore();
   CHECK(growing.got == 8 * Growing::kMiB);
   CHECK(growing.exchange.TakeResult().ok());
+}
+
+// An exchange whose receiver does not take every part at once.
+struct Holding {
+  explicit Holding(std::string_view head) {
+    talk::WriteAll(exchange);
+    exchange.Received(absl::StrCat("HTTP/1.1 200 OK\r\n", std::string(head), "\r\n\r\n"));
+  }
+  // How often it was asked until it took everything.
+  int TakeAll() {
+    int asked = 0;
+    while (exchange.has_more()) {
+      CHECK_FALSE(exchange.wants_read());
+      CHECK(exchange.TakeMore() == (++asked % 3 == 0));
+    }
+    return asked;
+  }
+
+  int calls = 0;
+  std::string got;
+  Request request = {.receiver = [this](std::string_view part) {
+    if (++calls % 4 != 0) return BodyAnswer::Later();
+    got += part;
+    return BodyAnswer(true);
+  }};
+  Exchange exchange{request, {.upload = {.host = "h"}}};
+};
+
+TEST_CASE("a receiver gets what it did not take again, and nothing is read meanwhile") {
+  SECTION("of a plain body") {
+    Holding holding("Content-Length: 10");
+    holding.exchange.Received("01234");
+    CHECK(holding.TakeAll() == 3);
+    CHECK(holding.got == "01234");
+    holding.exchange.Received("56789surplus");
+    CHECK(holding.TakeAll() == 3);
+    CHECK(holding.got == "0123456789");
+    CHECK(holding.exchange.TakeResult().ok());
+    CHECK_FALSE(holding.exchange.may_keep());
+  }
+  SECTION("of chunks, with a trailer behind them") {
+    Holding holding("Transfer-Encoding: chunked");
+    holding.exchange.Received("3\r\nabc\r\n2\r\nde\r\n0\r\nX-A: 1\r\n\r\n");
+    CHECK(holding.TakeAll() == 6);
+    CHECK(holding.got == "abcde");
+    CHECK(holding.exchange.may_keep());
+    CHECK(holding.exchange.TakeResult()->trailers.Find("X-A") == "1");
+  }
+  SECTION("of what is decoded") {
+    const std::string text(100'000, 'x');
+    const std::string zip = Gzip(text);
+    Holding holding(absl::StrCat("Content-Encoding: gzip\r\nContent-Length: ", zip.size()));
+    holding.exchange.Received(zip);
+    CHECK(holding.TakeAll() > 3);
+    CHECK(holding.got == text);
+    CHECK(holding.exchange.may_keep());
+  }
+}
+
+TEST_CASE("what ends a connection comes after what the receiver did not take") {
+  Holding holding("Connection: close");
+  holding.exchange.Received("all");
+  SECTION("the end of the body") {
+    holding.exchange.PeerEnded();
+    CHECK_FALSE(holding.exchange.done());
+    holding.TakeAll();
+    CHECK(holding.got == "all");
+    CHECK(holding.exchange.TakeResult().ok());
+  }
+  SECTION("a loss") {
+    holding.exchange.PeerCut("reset");
+    holding.TakeAll();
+    CHECK(holding.got == "all");
+    CHECK(Text(holding.exchange.TakeResult().status()).starts_with("UNAVAILABLE"));
+  }
+  SECTION("a timeout") {
+    holding.exchange.Interrupted(Exchange::Interruption::kReadTimeout);
+    CHECK(holding.exchange.TakeResult().status().message() ==
+          "the request's receiver took no byte within the read timeout");
+    CHECK(holding.got.empty());
+  }
 }
 
 TEST_CASE("a deadline ends decoding") {

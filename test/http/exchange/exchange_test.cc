@@ -432,7 +432,7 @@ TEST_CASE("of a write timeout is said who made no progress") {
   bool has = false;
   const Request request = {.method = "PUT", .sender = [&](std::uint64_t, std::string& bytes) {
                              if (has) bytes = "part";
-                             return has ? SenderAnswer(true) : SenderAnswer::Later();
+                             return has ? BodyAnswer(true) : BodyAnswer::Later();
                            }};
   Exchange exchange(request, Options());
   exchange.Wrote(exchange.ToWrite()[0].size());

@@ -123,10 +123,10 @@ TEST_CASE("a sender that has nothing now is asked again for the same offset") {
   const bool chunked = GENERATE(false, true);
   Request request = {.method = "PUT", .sender = [&](std::uint64_t offset, std::string& bytes) {
                        asked.push_back(offset);
-                       if (!has) return SenderAnswer::Later();
+                       if (!has) return BodyAnswer::Later();
                        if (offset < 4) bytes = offset == 0 ? "ab" : "cd";
                        has = false;
-                       return SenderAnswer(true);
+                       return BodyAnswer(true);
                      }};
   if (!chunked) request.sender_length = 4;
   Upload upload(request, {.host = "h"});
@@ -160,7 +160,7 @@ TEST_CASE("what a sender gives counts, though it says that there is nothing") {
                                [](std::uint64_t offset, std::string& bytes) {
                                  bytes = "hello";
                                  bytes.erase(0, offset);
-                                 return SenderAnswer::Later();
+                                 return BodyAnswer::Later();
                                },
                            .sender_length = 5};
   CHECK(Written(request).ends_with("\r\n\r\nhello"));

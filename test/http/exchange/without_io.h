@@ -16,6 +16,7 @@ inline bool SucceedsWithoutIo(const http::Request& request, std::string_view byt
     for (const std::string_view part : exchange.ToWrite()) exchange.Wrote(part.size());
   }
   exchange.Received(bytes);
+  while (exchange.has_more()) exchange.TakeMore();
   exchange.PeerEnded();
   return exchange.TakeResult().ok();
 }

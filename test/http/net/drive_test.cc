@@ -602,9 +602,10 @@ class Slow {
     left_ = steps_;
   }
   bool has_more() const { return left_ > 0; }
-  void TakeMore() {
+  bool TakeMore() {
     --left_;
     if (left_ == steps_ / 2) stop_.request_stop();
+    return true;
   }
   void PeerEnded() {}
   void PeerCut(std::string_view) {}

@@ -72,7 +72,10 @@ TEST_CASE("records that are read already are not forgotten when a wait to write 
 // Has more to take in than a step takes.
 struct Slow : Endless {
   bool has_more() const { return more > 0; }
-  void TakeMore() { --more; }
+  bool TakeMore() {
+    --more;
+    return true;
+  }
   int more = 2;
 };
 

@@ -291,9 +291,10 @@ TEST_CASE("parts without a byte are nothing to write, nor are those of what is d
 TEST_CASE("the time that it takes to take in what came is not the peer's") {
   struct Decoder : Protocol {
     bool has_more() const { return more > 0; }
-    void TakeMore() {
+    bool TakeMore() {
       told += "more;";
       --more;
+      return true;
     }
     int more = 0;
   };
@@ -305,16 +306,62 @@ TEST_CASE("the time that it takes to take in what came is not the peer's") {
   protocol.more = 3;
   for (const Duration time : {0s, 9s, 50s}) {
     CHECK_FALSE(steps.Look(At(time)));
-    CHECK(steps.has_more());
+    CHECK(steps.takes_more());
     steps.TakeMore();
   }
-  CHECK_FALSE(steps.has_more());
+  CHECK_FALSE(steps.takes_more());
   CHECK_FALSE(steps.Look(At(50s)));
   CHECK(steps.until() == At(60s));
   CHECK(protocol.told == "received x;more;more;more;");
   protocol.more = 2;
   CHECK(steps.Look(At(100s)) == DriveEnd::kReadTimeout);
   CHECK(protocol.more == 2);
+}
+
+// As a response whose receiver takes nothing now.
+struct HoldingProtocol : Protocol {
+  bool has_more() const { return left > 0; }
+  bool TakeMore() {
+    told += "more;";
+    if (holds) return false;
+    --left;
+    return true;
+  }
+  int left = 1;
+  bool holds = true;
+};
+
+TEST_CASE("what is not taken is offered again after a pause, in which nothing is read") {
+  HoldingProtocol protocol;
+  DuplexOf<HoldingProtocol> duplex(protocol);
+  Steps steps(duplex, kLimits);
+  CHECK_FALSE(steps.Look(At(1s)));
+  for (const Duration time : {2s, 3s}) {
+    CHECK_FALSE(steps.Look(At(time)));
+    REQUIRE(steps.takes_more());
+    steps.TakeMore();
+    CHECK_FALSE(steps.Look(At(time)));
+    CHECK_FALSE(steps.takes_more());
+    CHECK_FALSE(steps.reads());
+    CHECK(steps.until() == At(time + kAskAgainAfter));
+  }
+  SECTION("until it is taken, which is a step") {
+    protocol.holds = false;
+    CHECK_FALSE(steps.Look(At(4s)));
+    steps.TakeMore();
+    CHECK_FALSE(steps.Look(At(4s)));
+    CHECK(steps.reads());
+    CHECK(steps.until() == At(14s));
+  }
+  SECTION("or for as long as the read timeout") {
+    CHECK_FALSE(steps.Look(At(11s - 1ns)));
+    CHECK(steps.Look(At(11s)) == DriveEnd::kReadTimeout);
+  }
+  SECTION("and the bytes of the other direction move meanwhile") {
+    protocol.output = "part";
+    CHECK(steps.wants_write());
+  }
+  CHECK(protocol.told.starts_with("more;more;"));
 }
 
 // As a request whose sender has nothing now.
