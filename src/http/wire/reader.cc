@@ -9,7 +9,9 @@
 namespace holdfast::http::wire {
 
 Reader::Reader(const Limits& limits)
-    : limits_(holdfast::internal::Validated(limits)), head_(limits_), trailer_(limits_) {}
+    : limits_(holdfast::internal::Validated(limits)), head_(limits_), trailer_(limits_) {
+  head_.Reserve();
+}
 
 void Reader::BeginMessage() {
   phase_ = Phase::kHead;

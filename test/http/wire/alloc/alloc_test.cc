@@ -107,6 +107,12 @@ TEST_CASE("a long body is allocated no memory for, whatever ends it") {
   }
 }
 
+TEST_CASE("a reader has room for a usual head, and none for a trailer") {
+  const std::int64_t before = allocations;
+  const ResponseReader reader;
+  CHECK(allocations - before == 3);  // the text, where the fields are in it, and the fields
+}
+
 TEST_CASE("a message that is refused allocates nothing") {
   RequestReader reader;
   const Read read = ReadIn(reader, "GET / HTTP/1.1\r\nHost: h\r\nHost: h\r\n\r\n", 7);

@@ -19,10 +19,14 @@ class FieldBlock {
  public:
   enum class Result : signed char { kMore, kStartLine, kDone, kFault };
 
-  explicit FieldBlock(const Limits& limits);
+  explicit FieldBlock(const Limits& limits)
+      : most_bytes_(limits.head), most_fields_(limits.fields) {}
   // The views into it must stay true.
   FieldBlock(const FieldBlock&) = delete;
   FieldBlock& operator=(const FieldBlock&) = delete;
+
+  // Room for a usual head. What most messages lack, a trailer, need not have any.
+  void Reserve();
 
   // Before a block. Up to that many empty lines before the start line are skipped.
   void Begin(bool has_start_line, int empty_lines);
