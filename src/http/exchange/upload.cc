@@ -14,6 +14,8 @@ namespace {
 
 using Fields = absl::InlinedVector<wire::Field, 16>;
 
+constexpr std::size_t kUsualHead = 500;  // bytes
+
 absl::Status Refused(absl::string_view why) {
   return WithTransportError(absl::InvalidArgumentError(why), TransportError::kRequest);
 }
@@ -89,6 +91,7 @@ absl::Status Upload::Begin(const UploadOptions& options) {
   closes_ = options.close || says_close;
   asks_upgrade_ = Names(fields, "Upgrade");
   const std::string_view target = options.target.empty() ? request_.target : options.target;
+  buffer_.reserve(kUsualHead);
   // To ask for a connection that is kept, and to close it, is no contradiction.
   absl::Status status =
       wire::WriteHead({.method = request_.method,
