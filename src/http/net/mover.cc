@@ -19,7 +19,8 @@ Mover::Next Mover::Turn(TimePoint now, bool stopped, std::span<char> room) {
   if (!can_write_now() && !can_read_now()) return Next::kWait;
   if (can_write_now()) Write();
   if (!steps_.done() && can_read_now()) Read(room);
-  return Next::kAgain;
+  // Then the time does not matter any more.
+  return steps_.done() ? Over(DriveEnd::kDone) : Next::kAgain;
 }
 
 void Mover::Write() {

@@ -69,6 +69,21 @@ TEST_CASE("records that are read already are not forgotten when a wait to write 
   CHECK(mover.interest().write);
 }
 
+// Is done with the first that it receives.
+struct Short : Endless {
+  bool done() const { return !received.empty(); }
+};
+
+TEST_CASE("what a read has ended is over without another look at the time") {
+  Records records(1);
+  Short protocol;
+  DuplexOf<Short> duplex(protocol);
+  Mover mover(records, duplex, {});
+  std::array<char, 16> room = {};
+  CHECK(mover.Turn(TimePoint{}, false, room) == Mover::Next::kOver);
+  CHECK(mover.result().end == DriveEnd::kDone);
+}
+
 // Has more to take in than a step takes.
 struct Slow : Endless {
   bool has_more() const { return more > 0; }
