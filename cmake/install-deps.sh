@@ -15,7 +15,7 @@ examples=("${build[@]}" libcli11-dev gnuplot-nox)
 test=("${examples[@]}" catch2 librapidcheck-dev libbenchmark-dev nlohmann-json3-dev ccache openssl
   mitmproxy libhttp-parser-dev libboost1.81-dev)
 ci=("${test[@]}" clang-19 clang-tidy-19 clang-format-19 libclang-rt-19-dev git)
-peers=("${build[@]}" libbenchmark-dev golang-go golang-golang-x-time-dev)
+peers=("${build[@]}" libbenchmark-dev golang-go golang-golang-x-time-dev libcurl4-openssl-dev openssl)
 
 case ${1-} in
   build | examples | test | ci | peers) declare -n wanted=$1 ;;
