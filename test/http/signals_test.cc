@@ -1,5 +1,6 @@
 #include <absl/status/status.h>
 #include <httplib.h>
+#include <sys/socket.h>
 #include <sys/time.h>
 #include <unistd.h>
 
@@ -9,6 +10,7 @@
 #include <csignal>
 #include <ctime>
 #include <string>
+#include <thread>
 
 #include "holdfast/http.h"
 #include "test/http/fault_server.h"
@@ -77,10 +79,10 @@ TEST_CASE("a signal that a program waits for comes to it, though calls with a de
   pthread_sigmask(SIG_UNBLOCK, &usr1, nullptr);
 }
 
-// A signal each millisecond, to this thread: only it does not block SIGALRM.
+// A signal each so many microseconds, to this thread: only it does not block SIGALRM.
 class Storm {
  public:
-  Storm() { Every(1'000); }
+  explicit Storm(suseconds_t interval = 1'000) { Every(interval); }
   Storm(const Storm&) = delete;
   Storm& operator=(const Storm&) = delete;
   ~Storm() { Every(0); }
@@ -126,6 +128,44 @@ TEST_CASE("a storm of signals does not put off a deadline") {
   CHECK(ended.status.code() == absl::StatusCode::kDeadlineExceeded);
   CHECK(ended.took >= 100ms);
   CHECK(ended.took < kNever);
+}
+
+// Takes its time for every tenth request: to read the body, and to write its own.
+void ServeSlowly(const Peer& peer) {
+  for (int i = 0; peer.ReadRequest(); ++i) {
+    const bool slow = i % 10 == 0;
+    std::string body(slow ? 300'000 : 5, '\0');
+    if (slow) std::this_thread::sleep_for(10ms);
+    if (::recv(peer.fd(), body.data(), body.size(), MSG_WAITALL) !=
+        static_cast<ssize_t>(body.size())) {
+      return;
+    }
+    if (!(slow ? peer.Drip(kHello.substr(0, 10), 2ms) && peer.Write(kHello.substr(10))
+               : peer.Write(kHello))) {
+      return;
+    }
+  }
+}
+
+TEST_CASE("a profiler's signals interrupt no exchange") {
+  const sigset_t alarm = Only(SIGALRM);
+  pthread_sigmask(SIG_BLOCK, &alarm, nullptr);
+  FaultServer server(&ServeSlowly);
+  pthread_sigmask(SIG_UNBLOCK, &alarm, nullptr);
+  const Transport transport("http://" + server.Host(), {.total_timeout = 60s});
+  {
+    const Storm profiler(10'000);
+    for (int i = 0; i < 300; ++i) {
+      const Request request = {.method = "POST",
+                               .body = std::string(i % 10 == 0 ? 300'000 : 5, 'x')};
+      const auto response = transport(request);
+      CAPTURE(i, response.status().ToString());
+      REQUIRE(response.ok());
+      CHECK(response->body == "hello");
+    }
+  }
+  CHECK(handled > 10);
+  CHECK(transport.stats().opened == 1);
 }
 
 TEST_CASE("a storm of signals does not put off what a policy waits for") {
