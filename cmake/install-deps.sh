@@ -13,9 +13,10 @@ build=(g++ cmake ninja-build pkg-config ca-certificates
   libabsl-dev libasio-dev libbrotli-dev libcpp-httplib-dev libssl-dev libzstd-dev zlib1g-dev)
 examples=("${build[@]}" libcli11-dev gnuplot-nox)
 test=("${examples[@]}" catch2 librapidcheck-dev libbenchmark-dev nlohmann-json3-dev ccache openssl
-  mitmproxy libhttp-parser-dev libboost1.81-dev
+  mitmproxy libhttp-parser-dev libboost1.81-dev)
+# The servers are for a machine of its own: Debian's packages of some start a service.
+ci=("${test[@]}" clang-19 clang-tidy-19 clang-format-19 libclang-rt-19-dev git
   nginx haproxy apache2-bin nodejs python3)
-ci=("${test[@]}" clang-19 clang-tidy-19 clang-format-19 libclang-rt-19-dev git)
 peers=("${build[@]}" libbenchmark-dev golang-go golang-golang-x-time-dev libcurl4-openssl-dev openssl)
 
 case ${1-} in

@@ -202,7 +202,7 @@ TEST_CASE("Node ends a connection that is idle for a second, and no request is l
   const RealServer node = test::Node({.keep_alive_timeout = 1000});
   if (!Runs(node, "nodejs")) return;
   const Transport transport = To(node);
-  for (const auto pause : {0ms, 300ms, 600ms, 1000ms}) {
+  for (const auto pause : {0ms, 300ms, 1000ms}) {
     std::this_thread::sleep_for(pause);  // about as long as the server waits
     const auto response = transport(Post("/", "a body"));
     CAPTURE(pause.count(), response.status().ToString());
