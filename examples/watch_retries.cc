@@ -76,7 +76,8 @@ int main(int argc, char** argv) {
   app.add_option("--requests", options.requests, "Number of requests, one after the other")
       ->capture_default_str()
       ->check(CLI::Range(1, 1'000'000));
-  app.add_option("--proxy", options.transport.proxy, "Proxy: http://host:port (default: none)");
+  app.add_option("--proxy", options.transport.proxy,
+                 "Proxy: http://[user:password@]host:port (default: none)");
   app.add_option("--ca", options.transport.ca_file, "CA bundle (PEM; default: the system's)");
   app.add_flag("--insecure", insecure, "Do not verify the server's certificate");
   CLI11_PARSE(app, argc, argv);

@@ -20,8 +20,10 @@
 #include "holdfast/http/retry.h"                    // IWYU pragma: export
 #include "holdfast/http/standard_client.h"          // IWYU pragma: export
 #include "holdfast/http/standard_client_options.h"  // IWYU pragma: export
+#include "holdfast/http/tcp_keep_alive.h"           // IWYU pragma: export
 #include "holdfast/http/transport.h"                // IWYU pragma: export
 #include "holdfast/http/transport_error.h"          // IWYU pragma: export
+#include "holdfast/http/transport_options.h"        // IWYU pragma: export
 #include "holdfast/http/wire/message.h"             // IWYU pragma: export
 #include "holdfast/http/wire/reader.h"              // IWYU pragma: export
 #include "holdfast/http/wire/writer.h"              // IWYU pragma: export

@@ -16,11 +16,18 @@ namespace {
 
 using holdfast::internal::ReadClock;
 
-ConnectOptions ConnectOptionsOf(const Route& route, SocketList& sockets) {
-  ConnectOptions options;
-  options.name = route.Describe();
-  options.sockets = &sockets;
-  return options;
+ConnectOptions ConnectOptionsOf(const Route& route, const TransportOptions& options,
+                                SocketList& sockets) {
+  ConnectOptions connect;
+  connect.name = route.Describe();
+  connect.unix_path = route.unix_path;
+  connect.socket.keep_alive = options.tcp_keep_alive;
+  if (!options.local_address.empty()) {
+    // Without an interface of its zone it is none by now, from which nothing is reached.
+    connect.socket.local_address = Address::Parse(options.local_address, 0).value_or(Address());
+  }
+  connect.sockets = &sockets;
+  return connect;
 }
 
 TlsOptions TlsOptionsOf(const TransportOptions& options) {
@@ -35,7 +42,7 @@ TlsOptions TlsOptionsOf(const TransportOptions& options) {
 }  // namespace
 
 Opener::Opener(const Route& route, const TransportOptions& options, SocketList& sockets)
-    : route_(route), options_(options), connect_(ConnectOptionsOf(route, sockets)) {
+    : route_(route), options_(options), connect_(ConnectOptionsOf(route, options, sockets)) {
   if (route_.origin.tls) tls_.emplace(TlsOptionsOf(options));
 }
 

@@ -12,13 +12,18 @@ namespace {
 using holdfast::internal::ReadClock;
 
 // A proxy's answer to CONNECT that is no tunnel.
-absl::Status Refusal(const Response& response, absl::string_view where) {
-  const std::string text = absl::StrCat(where, ": the proxy gave no tunnel: HTTP ", response.status,
-                                        response.reason.empty() ? "" : " ", response.reason);
-  // 407 asks for what this side does not have, as often as it is asked (RFC 9110, 15.5.8).
-  const absl::Status status =
-      response.status == 407 ? absl::FailedPreconditionError(text) : absl::UnavailableError(text);
-  return WithTransportError(status, TransportError::kConnect);
+absl::Status Refusal(const Response& response, const Route& route) {
+  std::string text =
+      absl::StrCat(route.Describe(), ": the proxy gave no tunnel: HTTP ", response.status,
+                   response.reason.empty() ? "" : " ", response.reason);
+  if (response.status != 407) {
+    return WithTransportError(absl::UnavailableError(text), TransportError::kConnect);
+  }
+  // It asks for what this side does not have, as often as it is asked (RFC 9110, 15.5.8).
+  absl::StrAppend(&text, route.authorization().empty()
+                             ? "; the URL of the proxy has no user and password"
+                             : "; it refused the user and password in its URL");
+  return WithTransportError(absl::FailedPreconditionError(text), TransportError::kConnect);
 }
 
 absl::Status TimeUp(const Route& route, const StepLimits& limits, absl::string_view what) {
@@ -54,9 +59,12 @@ Tunnel::Tunnel(const Route& route, Connected connected)
 
 Request Tunnel::MakeRequest() {
   Request request = {.method = "CONNECT", .target = authority_};
+  if (!route_.authorization().empty()) {
+    request.headers.Add("Proxy-Authorization", std::string(route_.authorization()));
+  }
   request.on_head = [this](const Response& response) {
     if (response.status < 300) return true;
-    refusal_ = Refusal(response, route_.Describe());
+    refusal_ = Refusal(response, route_);
     return false;
   };
   return request;

@@ -7,32 +7,56 @@
 #include <absl/strings/str_cat.h>
 
 #include <algorithm>
+#include <utility>
 
 #include "holdfast/base/internal/string_view.h"
 #include "holdfast/http/transport_error.h"
+#include "src/http/basic_credentials.h"
+#include "src/http/net/tls_error.h"
+#include "src/http/no_proxy.h"
+#include "src/http/proxy_environment.h"
 
 namespace holdfast::http::internal {
 namespace {
 
 using holdfast::internal::ToAbsl;
 
-absl::Status Wrong(std::string_view url, absl::string_view what) {
+// A message is no place for a password.
+std::string Shown(std::string_view url) {
   std::string shown(url);
   if (const auto at = url.rfind('@'); at != std::string_view::npos) {
     const auto scheme = url.find("://");
     const auto begin = scheme < at ? scheme + 3 : 0;
-    shown.replace(begin, at - begin, "...");  // a message is no place for a password
+    shown.replace(begin, at - begin, "...");
   }
+  return absl::CHexEscape(shown);
+}
+
+absl::Status BadUrl(absl::string_view of_what, absl::string_view what) {
   return WithTransportError(
-      absl::InvalidArgumentError(absl::StrCat("bad URL \"", absl::CHexEscape(shown), "\": ", what)),
+      absl::InvalidArgumentError(absl::StrCat("bad URL ", of_what, ": ", what)),
       TransportError::kRequest);
 }
 
-bool IsHost(std::string_view host) {
-  return !host.empty() && std::all_of(host.begin(), host.end(), [](unsigned char c) {
-    return absl::ascii_isalnum(c) || c == '.' || c == '-' || c == '_';
-  });
+struct UrlParts {
+  std::string_view scheme;
+  std::string_view rest;  // without a last '/'
+};
+
+// Nullopt: there is no scheme.
+std::optional<UrlParts> SplitUrl(std::string_view url) {
+  const auto end = url.find("://");
+  if (end == std::string_view::npos) return std::nullopt;
+  UrlParts parts = {.scheme = url.substr(0, end), .rest = url.substr(end + 3)};
+  if (parts.rest.ends_with('/')) parts.rest.remove_suffix(1);
+  return parts;
 }
+
+bool IsScheme(const UrlParts& parts, absl::string_view scheme) {
+  return absl::EqualsIgnoreCase(ToAbsl(parts.scheme), scheme);
+}
+
+bool HasPath(std::string_view rest) { return rest.find_first_of("/?#") != std::string_view::npos; }
 
 bool IsIpv6(std::string_view host) {
   return host.find(':') != std::string_view::npos &&
@@ -58,29 +82,10 @@ std::string_view TakeHost(std::string_view& rest) {
   return IsHost(host) ? host : std::string_view();
 }
 
-}  // namespace
-
-absl::StatusOr<Origin> ParseOrigin(std::string_view url) {
-  const auto scheme_end = url.find("://");
-  if (scheme_end == std::string_view::npos) {
-    return Wrong(url, "an origin is scheme://host[:port]");
-  }
-  const absl::string_view scheme = ToAbsl(url.substr(0, scheme_end));
-  Origin origin;
-  origin.tls = absl::EqualsIgnoreCase(scheme, "https");
-  if (!origin.tls && !absl::EqualsIgnoreCase(scheme, "http")) {
-    return Wrong(url, "the scheme must be http or https");
-  }
-  std::string_view rest = url.substr(scheme_end + 3);
-  if (rest.find('@') != std::string_view::npos) {
-    return Wrong(url, "it must not contain a user or a password");
-  }
-  if (!rest.empty() && rest.back() == '/') rest.remove_suffix(1);
-  if (rest.find_first_of("/?#") != std::string_view::npos) {
-    return Wrong(url, "an origin has no path; put the path into the request");
-  }
+// Reads host[:port] into `origin`, of which `tls` is known. Returns what is wrong; empty: nothing.
+absl::string_view ReadHostAndPort(std::string_view rest, Origin& origin) {
   origin.host = TakeHost(rest);
-  if (origin.host.empty()) return Wrong(url, "the host is missing or malformed");
+  if (origin.host.empty()) return "the host is missing or malformed";
   const int standard_port = origin.tls ? 443 : 80;
   origin.port = standard_port;
   if (!rest.empty()) {
@@ -88,7 +93,7 @@ absl::StatusOr<Origin> ParseOrigin(std::string_view url) {
     const bool digits = port.find_first_not_of("0123456789") == std::string_view::npos;
     if (rest.front() != ':' || !digits || !absl::SimpleAtoi(ToAbsl(port), &origin.port) ||
         origin.port < 1 || origin.port > 65535) {
-      return Wrong(url, "the port must be a number from 1 to 65535");
+      return "the port must be a number from 1 to 65535";
     }
   }
   const bool ipv6 = origin.host.find(':') != std::string::npos;
@@ -97,28 +102,78 @@ absl::StatusOr<Origin> ParseOrigin(std::string_view url) {
       ipv6 ? absl::StrCat("[", origin.host.substr(0, origin.host.find('%')), "]") : origin.host;
   if (origin.port != standard_port) absl::StrAppend(&origin.host_header, ":", origin.port);
   origin.url = absl::StrCat(origin.tls ? "https://" : "http://", origin.host_header);
+  return "";
+}
+
+}  // namespace
+
+bool IsHost(std::string_view text) {
+  return !text.empty() && std::all_of(text.begin(), text.end(), [](unsigned char c) {
+    return absl::ascii_isalnum(c) || c == '.' || c == '-' || c == '_';
+  });
+}
+
+absl::StatusOr<Origin> ParseOrigin(std::string_view url) {
+  const auto wrong = [url](absl::string_view what) {
+    return BadUrl(absl::StrCat("\"", Shown(url), "\""), what);
+  };
+  const auto parts = SplitUrl(url);
+  if (!parts) return wrong("an origin is scheme://host[:port]");
+  Origin origin;
+  origin.tls = IsScheme(*parts, "https");
+  if (!origin.tls && !IsScheme(*parts, "http")) return wrong("the scheme must be http or https");
+  if (parts->rest.find('@') != std::string_view::npos) {
+    return wrong("it must not contain a user or a password");
+  }
+  if (HasPath(parts->rest)) return wrong("an origin has no path; put the path into the request");
+  const absl::string_view what = ReadHostAndPort(parts->rest, origin);
+  if (!what.empty()) return wrong(what);
   return origin;
 }
 
-std::string Route::Describe() const {
-  return proxy ? absl::StrCat(origin.url, " (by the proxy ", proxy->url, ")") : origin.url;
-}
-
-absl::StatusOr<Origin> ParseProxy(std::string_view url) {
-  auto proxy = ParseOrigin(url);
-  if (proxy.ok() && proxy->tls)
-    return Wrong(url, "TLS to a proxy is not supported; the URL must begin with http://");
+// Where a URL is malformed, nobody knows which part of it is a password.
+absl::StatusOr<Proxy> ParseProxy(std::string_view url) {
+  const auto wrong = [](absl::string_view what) { return BadUrl("of a proxy", what); };
+  const auto parts = SplitUrl(url);
+  if (!parts) return wrong("it must be http://[user[:password]@]host[:port]");
+  if (IsScheme(*parts, "https")) {
+    return wrong("TLS to a proxy is not supported; the URL must begin with http://");
+  }
+  if (!IsScheme(*parts, "http")) return wrong("the scheme must be http");
+  if (HasPath(parts->rest)) {
+    return wrong("it has no path; in a user or a password / ? # are written %2F %3F %23");
+  }
+  Proxy proxy;
+  std::string_view rest = parts->rest;
+  if (const auto at = rest.rfind('@'); at != std::string_view::npos) {
+    auto authorization = BasicCredentials(rest.substr(0, at));
+    if (!authorization.ok()) return wrong(authorization.status().message());
+    proxy.authorization = *std::move(authorization);
+    rest.remove_prefix(at + 1);
+  }
+  const absl::string_view what = ReadHostAndPort(rest, proxy.at);
+  if (!what.empty()) return wrong(what);
   return proxy;
 }
 
-absl::StatusOr<Route> ParseRoute(std::string_view origin, std::string_view proxy) {
+std::string Route::Describe() const {
+  if (proxy) return absl::StrCat(origin.url, " (by the proxy ", proxy->at.url, ")");
+  if (unix_path.empty()) return origin.url;
+  return absl::StrCat(origin.url, " (by the unix socket ", absl::CHexEscape(unix_path), ")");
+}
+
+absl::StatusOr<Route> ParseRoute(std::string_view origin, const TransportOptions& options) {
   auto to = ParseOrigin(origin);
   if (!to.ok()) return to.status();
-  Route route{.origin = *std::move(to)};
-  if (proxy.empty()) return route;
-  auto by = ParseProxy(proxy);
-  if (!by.ok()) return by.status();
-  route.proxy = *std::move(by);
+  Route route{.origin = *std::move(to), .unix_path = options.unix_socket};
+  const bool reads = options.proxy.empty() && options.proxy_from_environment;
+  const ProxySetting by =
+      reads ? ProxyFromEnvironment(route.origin.tls) : ProxySetting{.url = options.proxy};
+  const std::string& no_proxy = options.no_proxy.empty() ? by.no_proxy : options.no_proxy;
+  if (by.url.empty() || NeedsNoProxy(no_proxy, route.origin.host, route.origin.port)) return route;
+  auto proxy = ParseProxy(by.url);
+  if (!proxy.ok()) return reads ? AtPeer(by.variable, proxy.status()) : proxy.status();
+  route.proxy = *std::move(proxy);
   return route;
 }
 

@@ -8,6 +8,8 @@
 #include <string>
 #include <string_view>
 
+#include "holdfast/http/transport_options.h"
+
 namespace holdfast::http::internal {
 
 struct Origin {
@@ -18,25 +20,39 @@ struct Origin {
   std::string url = {};          // to show
 };
 
+// Whether it can be a name, or an IPv4 address.
+bool IsHost(std::string_view text);
+
 // kInvalidArgument says what is wrong with which URL, without a password in it.
 absl::StatusOr<Origin> ParseOrigin(std::string_view url);
 
-absl::StatusOr<Origin> ParseProxy(std::string_view url);
+struct Proxy {
+  Origin at = {};                  // without TLS
+  std::string authorization = {};  // the value of Proxy-Authorization, not to be shown; empty: none
+};
+
+// kInvalidArgument says what is wrong, and shows nothing of the URL.
+absl::StatusOr<Proxy> ParseProxy(std::string_view url);
 
 // How requests get there.
 struct Route {
   Origin origin;
-  std::optional<Origin> proxy = std::nullopt;
+  std::optional<Proxy> proxy = std::nullopt;
+  std::string unix_path = {};  // of the socket to connect to, instead of peer(); empty: none
 
   // Whom to connect to.
-  const Origin& peer() const { return proxy ? *proxy : origin; }
+  const Origin& peer() const { return proxy ? proxy->at : origin; }
   // Without TLS a proxy gets the requests themselves, with it a tunnel that they go through.
   bool tunnels() const { return proxy && origin.tls; }
+  // What a proxy is told of who asks; empty: nothing, or there is no proxy.
+  std::string_view authorization() const {
+    return proxy ? std::string_view(proxy->authorization) : std::string_view();
+  }
   std::string Describe() const;
 };
 
-// An empty `proxy` is none.
-absl::StatusOr<Route> ParseRoute(std::string_view origin, std::string_view proxy);
+// The options are valid. Reads the environment where they say so.
+absl::StatusOr<Route> ParseRoute(std::string_view origin, const TransportOptions& options);
 
 }  // namespace holdfast::http::internal
 

@@ -123,7 +123,7 @@ TransportStats Pool::stats() const {
 std::shared_ptr<holdfast::internal::PerProcess<Pool>> MakePool(std::string_view origin,
                                                                TransportOptions options) {
   options = holdfast::internal::Validated(std::move(options));
-  auto route = ParseRoute(origin, options.proxy);
+  auto route = ParseRoute(origin, options);
   return std::make_shared<holdfast::internal::PerProcess<Pool>>(
       std::make_shared<Pool>(std::move(route), std::move(options)));
 }

@@ -5,6 +5,7 @@
 
 #include <algorithm>
 #include <array>
+#include <span>
 #include <string>
 #include <string_view>
 #include <utility>
@@ -32,7 +33,6 @@ constexpr std::array<wire::Field, 2> kDefaults = {{
 
 ExchangeOptions OptionsOf(const TransportOptions& options) {
   ExchangeOptions exchange;
-  exchange.upload.defaults = kDefaults;
   exchange.download.limits = {
       .head = options.max_head, .fields = options.max_fields, .body = options.max_body};
   exchange.download.decode = options.decode;
@@ -73,7 +73,8 @@ std::string WhatProxyRefuses(const Route& route, const Headers& headers) {
   if (!route.proxy) return "";
   if (route.tunnels()) {
     return headers.Has("Proxy-Authorization")
-               ? "Proxy-Authorization would go to the server, not to the proxy"
+               ? "Proxy-Authorization would go to the server, not to the proxy; put user and "
+                 "password into the URL of the proxy"
                : "";
   }
   const auto host = headers.Find("Host");
@@ -87,8 +88,15 @@ Exchange MakeExchange(const Pool& pool, const Request& request, int attempt) {
   const Route& route = *pool.route();
   ExchangeOptions options = OptionsOf(pool.options());
   options.upload.host = route.origin.host_header;
+  const std::array<wire::Field, 3> defaults = {
+      kDefaults[0],
+      kDefaults[1],
+      {.name = "Proxy-Authorization", .value = route.authorization()},
+  };
+  options.upload.defaults = std::span(defaults).first(2);
   std::string target;
   if (route.proxy && !route.tunnels()) {
+    if (!route.authorization().empty()) options.upload.defaults = defaults;
     // A proxy is told the whole URL (RFC 9112, 3.2.2 and, of the asterisk, 3.2.4).
     target = absl::StrCat(route.origin.url, request.target == "*" ? "" : request.target);
     options.upload.target = target;

@@ -1,12 +1,9 @@
 #include "holdfast/http/transport.h"
 
-#include <absl/strings/str_cat.h>
-
 #include <algorithm>
 #include <stop_token>
 #include <utility>
 
-#include "holdfast/base/internal/options_checker.h"
 #include "holdfast/base/internal/process.h"
 #include "holdfast/call/repeatability.h"
 #include "holdfast/http/request.h"
@@ -17,7 +14,6 @@
 #include "src/http/origin.h"
 #include "src/http/pool.h"
 #include "src/http/sending.h"
-#include "src/http/wire/grammar.h"
 
 namespace holdfast::http {
 namespace {
@@ -77,36 +73,6 @@ absl::StatusOr<Response> Exchange(internal::Pool& pool, const Request& request, 
 }
 
 }  // namespace
-
-absl::Status Validate(const TransportOptions& options) {
-  constexpr Duration kZero = Duration::zero();
-  holdfast::internal::OptionsChecker check("Transport");
-  check(options.max_connections >= 1, "max_connections must be >= 1");
-  check(options.max_idle >= 0, "max_idle must be >= 0");
-  check(options.idle_timeout > kZero, "idle_timeout must be > 0");
-  check(options.connect_timeout > kZero, "connect_timeout must be > 0");
-  check(options.read_timeout > kZero, "read_timeout must be > 0");
-  check(options.write_timeout > kZero, "write_timeout must be > 0");
-  check(options.total_timeout > kZero, "total_timeout must be > 0");
-  check(options.max_age > kZero, "max_age must be > 0");
-  check(options.max_uses >= 1, "max_uses must be >= 1");
-  check(options.continue_timeout >= kZero, "continue_timeout must be >= 0");
-  check(options.max_head >= 256 && options.max_head <= std::size_t{1} << 24,
-        "max_head must be from 256 to 2^24");
-  check(options.max_fields >= 1 && options.max_fields <= 100'000,
-        "max_fields must be from 1 to 100000");
-  check(std::cmp_less_equal(options.max_body, std::numeric_limits<std::int64_t>::max()),
-        "max_body must be from 0 to 2^63 - 1");
-  check(options.client_cert_file.empty() == options.client_key_file.empty(),
-        "client_cert_file and client_key_file go together");
-  check(options.attempt_header.empty() || wire::IsToken(options.attempt_header),
-        "attempt_header must be the name of a header, or empty");
-  if (!options.proxy.empty()) {
-    const auto proxy = internal::ParseProxy(options.proxy);
-    check(proxy.ok(), "proxy: ", proxy.status().message());
-  }
-  return check.status();
-}
 
 Transport::Transport(std::string_view origin, TransportOptions options)
     : pool_(internal::MakePool(origin, std::move(options))) {}

@@ -30,7 +30,11 @@ AsyncOpening::AsyncOpening(Opener& opener, TimePoint deadline, Waker& waker)
       deadline_(deadline),
       waker_(waker),
       step_(opener.StepOf(deadline)) {
-  BeginLookup();
+  if (opener.connect_options().unix_path.empty()) {
+    BeginLookup();
+  } else {
+    BeginDial({});
+  }
 }
 
 bool AsyncOpening::Advance(bool stopped, std::span<char> room) {
@@ -88,16 +92,22 @@ bool AsyncOpening::Go(Lookup& lookup, bool stopped) {
     const std::lock_guard lock(lookup.found->mutex);
     result = std::move(lookup.found->result);
   }
-  const TimePoint now = ReadClock(nullptr);
   if (!result) {
-    if (now < step_.step) return false;
+    if (ReadClock(nullptr) < step_.step) return false;
     result = NotResolvedInTime(route_.peer().host);
   }
-  const std::string where = route_.Describe();
-  if (!result->ok()) return End(DialError(route_, AtPeer(where, result->status()), step_));
-  auto& dial = phase_.emplace<Dial>();
-  dial.connecting.emplace(where, **std::move(result), opener_.connect_options(), now, step_.step);
+  if (!result->ok()) {
+    return End(DialError(route_, AtPeer(route_.Describe(), result->status()), step_));
+  }
+  BeginDial(**std::move(result));
   return true;
+}
+
+void AsyncOpening::BeginDial(std::vector<Address> addresses) {
+  auto& dial = phase_.emplace<Dial>();
+  const ConnectOptions& options = opener_.connect_options();
+  dial.connecting.emplace(options.name, std::move(addresses), options, ReadClock(nullptr),
+                          step_.step);
 }
 
 // NOLINTBEGIN(bugprone-unchecked-optional-access): that phase begins with one.

@@ -13,6 +13,7 @@
 
 #include "holdfast/base/time.h"
 #include "holdfast/base/waker.h"
+#include "src/http/net/address.h"
 #include "src/http/net/connecting.h"
 #include "src/http/net/mover.h"
 #include "src/http/net/resolver.h"
@@ -84,6 +85,7 @@ class AsyncOpening {
   };
 
   void BeginLookup();
+  void BeginDial(std::vector<Address> addresses);  // none for a unix socket
   void Begin(Connected connected);
   void BeginSecure(Connected connected);
 

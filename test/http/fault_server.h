@@ -24,6 +24,8 @@
 #include <utility>
 #include <vector>
 
+#include "src/http/net/address.h"
+
 namespace holdfast::test {
 
 // A socket that listens on a free port of loopback.
@@ -36,6 +38,13 @@ class Listener {
     ::listen(fd_, backlog);
     socklen_t size = sizeof address_;
     ::getsockname(fd_, reinterpret_cast<sockaddr*>(&address_), &size);
+  }
+  // On a unix socket instead: a path, or '@' and an abstract name.
+  Listener(int backlog, const std::string& path)
+      : fd_(::socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0)) {
+    const auto at = http::internal::Address::Unix(path);
+    if (!at.ok() || ::bind(fd_, at->data(), at->size()) != 0) std::abort();
+    ::listen(fd_, backlog);
   }
   Listener(const Listener&) = delete;
   Listener& operator=(const Listener&) = delete;
@@ -138,6 +147,9 @@ class FaultServer {
 
   explicit FaultServer(Script script)
       : script_(std::move(script)), acceptor_([this] { Accept(); }) {}
+  // On a unix socket, and not at Host().
+  FaultServer(Script script, const std::string& path)
+      : listener_(kBacklog, path), script_(std::move(script)), acceptor_([this] { Accept(); }) {}
   FaultServer(const FaultServer&) = delete;
   FaultServer& operator=(const FaultServer&) = delete;
   ~FaultServer() {
@@ -187,7 +199,9 @@ class FaultServer {
     }
   }
 
-  Listener listener_{1024};  // a full queue loses connections for seconds
+  static constexpr int kBacklog = 1024;  // a full queue loses connections for seconds
+
+  Listener listener_{kBacklog};
   Script script_;
   std::atomic<bool> stopping_{false};
   std::atomic<int> accepted_{0};

@@ -312,7 +312,7 @@ class SlowlyEnding final : public internal::Stream {
 TEST_CASE("a connection that is closed while it is idle counts until it is closed") {
   Ending ending;
   const auto pool =
-      std::make_shared<internal::Pool>(internal::ParseRoute("http://127.0.0.1:1", ""),
+      std::make_shared<internal::Pool>(internal::ParseRoute("http://127.0.0.1:1", {}),
                                        TransportOptions{.max_connections = 1, .idle_timeout = 1h});
   pool->Keep(
       internal::Connection(std::make_unique<SlowlyEnding>(ending), TimePoint::max(), 1'000'000),

@@ -151,8 +151,8 @@ TEST_CASE("a deadline ends the wait for a tunnel") {
 
 TEST_CASE("a proxy that is none is refused") {
   for (const char* const proxy :
-       {"localhost:8888", "https://localhost:8888", "http://user:secret@localhost", "http://h/path",
-        "socks5://h:1080", "http://"}) {
+       {"localhost:8888", "https://localhost:8888", "http://user:secret%@localhost",
+        "http://h/path", "socks5://h:1080", "http://"}) {
     CAPTURE(proxy);
     CHECK_THROWS_AS(Transport("http://h", {.proxy = proxy}), std::invalid_argument);
     CHECK_THAT(std::string(Validate(TransportOptions{.proxy = proxy}).message()),
@@ -181,7 +181,10 @@ TEST_CASE("a proxy that wants a password is not asked again") {
       Transport("https://orders.invalid", {.proxy = "http://" + proxy.Host()}));
   const absl::Status status = fetch(MakeRequest("GET", "/")).status();
   CHECK(status.code() == Code::kFailedPrecondition);
-  CHECK_THAT(std::string(status.message()), ContainsSubstring("HTTP 407 Proxy Authentication"));
+  CHECK_THAT(
+      std::string(status.message()),
+      ContainsSubstring("HTTP 407 Proxy Authentication Required; the URL of the proxy has no "
+                        "user and password"));
   CHECK(proxy.accepted() == 1);
 }
 

@@ -11,6 +11,7 @@
 #include <array>
 #include <cstddef>
 #include <cstdint>
+#include <string_view>
 
 #include "test/http/fault_server.h"
 
@@ -34,20 +35,25 @@ inline void Pump(int a, int b) {
   }
 }
 
+// Connects to whatever is listening at `port`, says `first` to the peer, and passes bytes.
+inline void PumpTo(int port, const Peer& peer, std::string_view first) {
+  const int server = ::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+  sockaddr_in address = {};
+  address.sin_family = AF_INET;
+  address.sin_port = htons(static_cast<std::uint16_t>(port));
+  address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+  if (::connect(server, reinterpret_cast<const sockaddr*>(&address), sizeof address) == 0 &&
+      peer.Write(first)) {
+    Pump(peer.fd(), server);
+  }
+  ::close(server);
+}
+
 // Tunnels to whatever is listening at `port`, and notes what it is asked for.
 inline FaultServer::Script TunnelTo(int port, Recorder& asked) {
   return [port, &asked](const Peer& peer) {
     asked.Add(peer.ReadMessage());
-    const int server = ::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
-    sockaddr_in address = {};
-    address.sin_family = AF_INET;
-    address.sin_port = htons(static_cast<std::uint16_t>(port));
-    address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
-    if (::connect(server, reinterpret_cast<const sockaddr*>(&address), sizeof address) == 0 &&
-        peer.Write("HTTP/1.1 200 Connection established\r\n\r\n")) {
-      Pump(peer.fd(), server);
-    }
-    ::close(server);
+    PumpTo(port, peer, "HTTP/1.1 200 Connection established\r\n\r\n");
   };
 }
 

@@ -9,23 +9,18 @@
 #ifndef HOLDFAST_HTTP_TRANSPORT_H_
 #define HOLDFAST_HTTP_TRANSPORT_H_
 
-#include <absl/status/status.h>
 #include <absl/status/statusor.h>
 
-#include <chrono>
-#include <cstddef>
 #include <cstdint>
-#include <limits>
 #include <memory>
-#include <string>
 #include <string_view>
 
-#include "holdfast/base/time.h"
 #include "holdfast/call/call.h"
-#include "holdfast/http/message.h"          // IWYU pragma: export
-#include "holdfast/http/request.h"          // IWYU pragma: export
-#include "holdfast/http/result.h"           // IWYU pragma: export
-#include "holdfast/http/transport_error.h"  // IWYU pragma: export
+#include "holdfast/http/message.h"            // IWYU pragma: export
+#include "holdfast/http/request.h"            // IWYU pragma: export
+#include "holdfast/http/result.h"             // IWYU pragma: export
+#include "holdfast/http/transport_error.h"    // IWYU pragma: export
+#include "holdfast/http/transport_options.h"  // IWYU pragma: export
 
 namespace holdfast::internal {
 template <class T>
@@ -33,54 +28,6 @@ class PerProcess;
 }
 
 namespace holdfast::http {
-
-// total_timeout and the call's deadline bound a whole exchange. Each other timeout bounds one step;
-// signals that the calling thread handles do not lengthen it.
-struct TransportOptions {
-  // Open connections, those that are being closed included; >= 1, and by default without limit. A
-  // call that finds none free waits for one, in order of arrival, until its deadline.
-  std::int64_t max_connections = std::numeric_limits<std::int64_t>::max();
-  std::int64_t max_idle = 16;                          // idle connections that are kept, >= 0
-  TimeSpan idle_timeout = std::chrono::seconds(30);    // one idle for longer is not used again
-  TimeSpan connect_timeout = std::chrono::seconds(5);  // to connect; for a tunnel; for TLS
-  TimeSpan read_timeout = std::chrono::seconds(30);    // without a byte while reading the response
-  TimeSpan write_timeout = std::chrono::seconds(30);   // without progress while writing
-  TimeSpan total_timeout = Duration::max();  // the wait for a connection included; default: none
-  std::string ca_file = {};                  // CA bundle, PEM; empty: the system's
-  bool verify = true;                        // the certificate and the host name in it
-  std::string client_cert_file = {};         // PEM, for a server that asks for a certificate;
-  std::string client_key_file = {};          // set both or none
-  // http://host[:port]; empty: no proxy. The proxy receives requests for http origins, and opens a
-  // tunnel (CONNECT) for https origins. The environment is not read, and no user or password is
-  // added. A request for http must not name another Host than the origin's, which the proxy would
-  // replace; one for https must not have Proxy-Authorization, which would reach the server.
-  std::string proxy = {};
-  // Name of a request header, for example "X-Attempt", that tells the server the number of the
-  // attempt within its call, from 1. It replaces a header of the same name. Empty: none is sent.
-  std::string attempt_header = {};
-  // A connection is closed when it is that old and idle, so that a name which leads elsewhere by
-  // then is looked up again; > 0. Each ends at random within the last tenth of it.
-  TimeSpan max_age = std::chrono::minutes(10);
-  // Exchanges over one connection, >= 1; the default is no limit.
-  std::int64_t max_uses = std::numeric_limits<std::int64_t>::max();
-  // Bounds of a response. What is beyond one is refused as TransportError::kMalformed.
-  std::size_t max_head = std::size_t{64} << 10;  // bytes of status line and headers, 256 to 2^24
-  std::size_t max_fields = 1000;                 // header lines, 1 to 100,000
-  // Bytes of a body as it comes, and once more of what it is decoded to; 0 to 2^63 - 1. A body that
-  // the request's receiver takes has no bound.
-  std::uint64_t max_body = std::uint64_t{100} << 20;
-  // Whether the content codings of a response are undone: gzip, deflate, and br and zstd where
-  // their libraries are. The response then has neither Content-Encoding nor Content-Length.
-  bool decode = true;
-  // How long the body of a request with "Expect: 100-continue" waits for the server to ask for it;
-  // >= 0. Then it is sent all the same (RFC 9110, 10.1.1). Less than read_timeout, which runs
-  // meanwhile.
-  TimeSpan continue_timeout = std::chrono::seconds(1);
-};
-
-// kInvalidArgument if an option is out of range, `proxy` is no URL of a proxy, or `attempt_header`
-// is no header name (RFC 9110, 5.6.2). The text says which.
-absl::Status Validate(const TransportOptions& options);
 
 // `opened` and `reused` count since the Transport was made, when an exchange ends; the others are
 // current values.
@@ -136,13 +83,15 @@ class Pool;
 // callback of a request that forks must not return in the child, because the exchange belongs to
 // the parent. It may throw there, if no other thread used the Transport when it forked.
 //
-// Errors. Each message names the origin and the reason, and each status carries a TransportError:
-//   kInvalidArgument     the origin is no URL; or the request's method, target or headers are
-//                        invalid or not for a proxy
+// Errors. Each message names the origin, the proxy or the unix socket where there is one, and the
+// reason, and never a user or password; each status carries a TransportError:
+//   kInvalidArgument     the origin is no URL; or the environment names a proxy by what is none; or
+//                        the request's method, target or headers are invalid or not for a proxy
 //   kUnavailable         the host can't be resolved or reached; the connection is refused, times
 //                        out or is lost; or the TLS handshake fails
 //   kFailedPrecondition  the certificate is not trusted or not for this host; a file of the options
-//                        can't be read; or a proxy wants a password for a tunnel (407)
+//                        can't be read; or a proxy wants a password for a tunnel that it was not
+//                        given, or another one (407)
 //   kResourceExhausted   this process has no file descriptor or local port left
 //   kDeadlineExceeded    the call's deadline or total_timeout has passed; with kConnect or kTls if
 //                        that was before the request was sent

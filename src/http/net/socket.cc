@@ -1,18 +1,14 @@
 #include "src/http/net/socket.h"
 
-#include <absl/strings/str_cat.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
 #include <sys/socket.h>
 
 #include <cerrno>
+#include <chrono>
 
 namespace holdfast::http::internal {
 namespace {
-
-constexpr std::chrono::seconds kMinTime{1};
-constexpr std::chrono::seconds kMaxTime{32767};  // MAX_TCP_KEEPIDLE and MAX_TCP_KEEPINTVL of Linux
-constexpr int kMaxCount = 127;                   // MAX_TCP_KEEPCNT
 
 bool SetOption(int socket, int level, int name, int value) {
   return ::setsockopt(socket, level, name, &value, sizeof value) == 0;
@@ -22,7 +18,7 @@ int Seconds(TimeSpan time) {
   return static_cast<int>(std::chrono::ceil<std::chrono::seconds>(Duration(time)).count());
 }
 
-bool SetKeepAlive(int socket, const KeepAlive& options) {
+bool SetKeepAlive(int socket, const TcpKeepAlive& options) {
   return SetOption(socket, SOL_SOCKET, SO_KEEPALIVE, 1) &&
          SetOption(socket, IPPROTO_TCP, TCP_KEEPIDLE, Seconds(options.idle)) &&
          SetOption(socket, IPPROTO_TCP, TCP_KEEPINTVL, Seconds(options.interval)) &&
@@ -48,22 +44,6 @@ std::optional<Address> Name(NameFunction function, int socket) {
 }
 
 }  // namespace
-
-absl::Status Validate(const KeepAlive& keep_alive) {
-  const auto wrong = [](absl::string_view name, TimeSpan time) {
-    const bool right = time >= kMinTime && time <= kMaxTime;
-    return right ? std::string()
-                 : absl::StrCat("the ", name, " of TCP keep-alive must be 1 s to 32,767 s, not ",
-                                time.count(), " ns");
-  };
-  std::string what = wrong("idle time", keep_alive.idle);
-  if (what.empty()) what = wrong("interval", keep_alive.interval);
-  if (what.empty() && (keep_alive.count < 1 || keep_alive.count > kMaxCount)) {
-    what = absl::StrCat("the count of TCP keep-alive must be 1 to ", kMaxCount, ", not ",
-                        keep_alive.count);
-  }
-  return what.empty() ? absl::OkStatus() : absl::InvalidArgumentError(what);
-}
 
 OpenedSocket OpenSocket(const Address& peer, const SocketOptions& options) {
   OpenedSocket opened;

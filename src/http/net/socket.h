@@ -2,31 +2,19 @@
 #ifndef HOLDFAST_SRC_HTTP_NET_SOCKET_H_
 #define HOLDFAST_SRC_HTTP_NET_SOCKET_H_
 
-#include <absl/status/status.h>
 #include <netinet/tcp.h>
 
-#include <chrono>
 #include <optional>
 
 #include "holdfast/base/time.h"
+#include "holdfast/http/tcp_keep_alive.h"
 #include "src/http/net/address.h"
 #include "src/http/net/descriptor.h"
 
 namespace holdfast::http::internal {
 
-// How the kernel finds out that an idle peer is gone: after `idle` without traffic it asks every
-// `interval`, and gives the connection up after `count` questions without an answer.
-struct KeepAlive {
-  TimeSpan idle = std::chrono::seconds(60);      // 1 s to 32,767 s; rounded up to seconds
-  TimeSpan interval = std::chrono::seconds(15);  // the same
-  int count = 4;                                 // 1 to 127
-};
-
-// kInvalidArgument says which field the kernel would refuse.
-absl::Status Validate(const KeepAlive& keep_alive);
-
 struct SocketOptions {
-  std::optional<KeepAlive> keep_alive = std::nullopt;  // of TCP; nullopt: the kernel does not ask
+  std::optional<TcpKeepAlive> keep_alive = std::nullopt;  // nullopt: the kernel does not ask
   // What to connect from, of the peer's family. Port 0: any, the same one for several peers where
   // the kernel is short of ports. Nullopt: the kernel chooses by the route.
   std::optional<Address> local_address = std::nullopt;

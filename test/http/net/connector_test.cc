@@ -126,7 +126,7 @@ TEST_CASE("a socket does not block, is closed on exec and sends at once") {
   CHECK(Option(socket, IPPROTO_TCP, TCP_NODELAY) != 0);
   CHECK(Option(socket, SOL_SOCKET, SO_KEEPALIVE) == 0);
 
-  host.options.socket.keep_alive = KeepAlive{.idle = 30500ms, .interval = 7s, .count = 3};
+  host.options.socket.keep_alive = TcpKeepAlive{.idle = 30500ms, .interval = 7s, .count = 3};
   const auto kept = host.Connect(server.port());
   REQUIRE(kept.ok());
   CHECK(Option(kept->socket.get(), SOL_SOCKET, SO_KEEPALIVE) != 0);
@@ -409,10 +409,11 @@ TEST_CASE("what can't be right is refused") {
     return Connect("127.0.0.1", 1, options, TimePoint::max(), kNoStop).status().code();
   };
   CHECK(Validate(ConnectOptions()).ok());
-  CHECK(Validate(ConnectOptions{.socket = {.keep_alive = KeepAlive()}}).ok());
-  for (const KeepAlive& wrong :
-       {KeepAlive{.idle = 999ms}, KeepAlive{.idle = 32768s}, KeepAlive{.interval = 0s},
-        KeepAlive{.interval = Duration::max()}, KeepAlive{.count = 0}, KeepAlive{.count = 128}}) {
+  CHECK(Validate(ConnectOptions{.socket = {.keep_alive = TcpKeepAlive()}}).ok());
+  for (const TcpKeepAlive& wrong :
+       {TcpKeepAlive{.idle = 999ms}, TcpKeepAlive{.idle = 32768s}, TcpKeepAlive{.interval = 0s},
+        TcpKeepAlive{.interval = Duration::max()}, TcpKeepAlive{.count = 0},
+        TcpKeepAlive{.count = 128}}) {
     CHECK(code({.socket = {.keep_alive = wrong}}) == absl::StatusCode::kInvalidArgument);
   }
   CHECK(code({.unix_path = std::string(108, 'x')}) == absl::StatusCode::kInvalidArgument);
