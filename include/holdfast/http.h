@@ -14,6 +14,7 @@
 #include "holdfast/http/headers.h"                  // IWYU pragma: export
 #include "holdfast/http/message.h"                  // IWYU pragma: export
 #include "holdfast/http/multipart.h"                // IWYU pragma: export
+#include "holdfast/http/redirect.h"                 // IWYU pragma: export
 #include "holdfast/http/repeatable.h"               // IWYU pragma: export
 #include "holdfast/http/request.h"                  // IWYU pragma: export
 #include "holdfast/http/result.h"                   // IWYU pragma: export

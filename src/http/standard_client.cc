@@ -7,6 +7,7 @@
 #include "holdfast/base/internal/validate.h"
 #include "holdfast/breaker/circuit_break.h"
 #include "holdfast/concurrency/bulkhead.h"
+#include "holdfast/http/redirect.h"
 #include "holdfast/http/retry.h"
 #include "holdfast/rate/rate_limit.h"
 #include "holdfast/retry/retry.h"
@@ -72,6 +73,7 @@ absl::Status CheckEach(const StandardClientOptions& options) {
   check(Validate(CircuitBreaker::Options(options.breaker)));
   check(Validate(TokenBucket::Options(options.rate_limit)));
   check(Validate(options.transport));
+  check(Validate(options.redirects));
   check(options.total_timeout > Duration::zero(), "total_timeout must be > 0");
   check(options.attempt_timeout > Duration::zero(), "attempt_timeout must be > 0");
   check(options.shared.budget == nullptr || options.retry.budget == nullptr ||
@@ -80,7 +82,7 @@ absl::Status CheckEach(const StandardClientOptions& options) {
   return check.status();
 }
 
-// With a name for what has none, if there is one; Around sees to the clock.
+// With a name for what has none, if there is one, which is the origin; Around sees to the clock.
 StandardClientOptions Completed(const std::string& name, StandardClientOptions options) {
   options = holdfast::internal::Validated(std::move(options));
   const auto complete = [&](auto& object) {
@@ -89,6 +91,7 @@ StandardClientOptions Completed(const std::string& name, StandardClientOptions o
   complete(options.bulkhead);
   complete(options.breaker);
   complete(options.rate_limit);
+  options.redirects = internal::WithOrigin(std::move(options.redirects), name);
   return options;
 }
 
@@ -121,12 +124,14 @@ struct StandardClient::Parts {
       : transport(std::move(transport_or_null)),
         objects(ObjectsOf(options)),
         settings(SettingsOf(options, objects)),
+        redirects(options.redirects),
         stack(MakeStack(options, objects, settings)),
         fetch(stack.Around(std::move(attempt), options.clock)) {}
 
   std::shared_ptr<const Transport> transport;
   StandardObjects objects;
   StandardSettings settings;
+  RedirectOptions redirects;
   decltype(MakeStack(std::declval<StandardClientOptions>(), std::declval<StandardObjects>(),
                      std::declval<StandardSettings>())) stack;
   decltype(stack.Around(internal::AttemptFunction())) fetch;
@@ -144,12 +149,14 @@ StandardClient::StandardClient(std::string_view origin, StandardClientOptions op
 }
 
 absl::StatusOr<Response> StandardClient::operator()(const Request& request) const {
-  return parts_->fetch(request);
+  return internal::Follow(parts_->redirects, request,
+                          [this](const Request& hop) { return parts_->fetch(hop); });
 }
 
 absl::StatusOr<Response> StandardClient::With(const CallOptions& options,
                                               const Request& request) const {
-  return parts_->fetch.With(options, request);
+  return internal::Follow(parts_->redirects, request,
+                          [&](const Request& hop) { return parts_->fetch.With(options, hop); });
 }
 
 absl::StatusOr<Response> StandardClient::Get(std::string target, Headers headers) const {
@@ -181,6 +188,8 @@ absl::StatusOr<Response> StandardClient::Patch(std::string target, std::string b
 }
 
 std::string StandardClient::Describe() const { return parts_->stack.Describe(); }
+
+std::string StandardClient::origin() const { return parts_->redirects.origin; }
 
 Clock* StandardClient::StackClock() const { return parts_->fetch.StackClock(); }
 

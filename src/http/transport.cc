@@ -95,4 +95,9 @@ absl::StatusOr<Response> Transport::operator()(const Request& request) const {
 
 TransportStats Transport::stats() const { return pool_->Get()->stats(); }
 
+std::string Transport::origin() const {
+  const absl::StatusOr<internal::Route>& route = pool_->Get()->route();
+  return route.ok() ? route->origin.url : std::string();
+}
+
 }  // namespace holdfast::http

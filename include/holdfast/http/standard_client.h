@@ -68,12 +68,15 @@ class StandardClient {
 
   // The same with `executor` instead of a Transport: a fake for a test, or another client. Each
   // attempt calls it with the request, and with the Call& if it takes one; it returns an
-  // absl::StatusOr<Response>. `options.transport` is ignored.
+  // absl::StatusOr<Response>. `options.transport` is ignored. If `options.redirects` has no origin,
+  // redirects with a path are followed, and those with a whole URL are returned as they are.
   template <class Executor>
     requires(!std::convertible_to<Executor, std::string_view> && internal::Serves<Executor>)
   explicit StandardClient(Executor executor, StandardClientOptions options = {})
       : StandardClient(internal::AsTransport(std::move(executor)), std::move(options), nullptr) {}
 
+  // With redirects that are followed, the deadline of With bounds all hops together, and the report
+  // is that of the last one.
   absl::StatusOr<Response> operator()(const Request& request) const;
   absl::StatusOr<Response> With(const CallOptions& options, const Request& request) const;
 
@@ -103,6 +106,10 @@ class StandardClient {
                                  Headers headers = {}) const;
 
   std::string Describe() const;  // Stack::Describe()
+
+  // scheme://host[:port], without the scheme's own port; empty if the origin is invalid. Around an
+  // executor that of `options.redirects`.
+  std::string origin() const;
 
   // For UpdateAll (stack/update_all.h), which changes settings() and objects() while calls run.
   std::vector<holdfast::internal::NamedInfo> Info(

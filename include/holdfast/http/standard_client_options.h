@@ -27,6 +27,7 @@
 #include "holdfast/concurrency/bulkhead.h"
 #include "holdfast/concurrency/semaphore.h"
 #include "holdfast/http/message.h"
+#include "holdfast/http/redirect.h"
 #include "holdfast/http/transport.h"
 #include "holdfast/rate/token_bucket.h"
 #include "holdfast/retry/retry.h"
@@ -122,6 +123,9 @@ struct StandardClientOptions {
   TimeSpan attempt_timeout = std::chrono::seconds(5);  // > 0
   StandardRateLimit rate_limit = {};                   // of attempts; none
   TransportOptions transport = {};
+  // None is followed. {} follows up to 10. They are followed outside of the policies: each hop is a
+  // call through all of them, with a total_timeout of its own; With bounds them together.
+  RedirectOptions redirects = {.max_redirects = 0};
   // An object that is set replaces the one that `bulkhead`, `retry.budget`, `breaker` or
   // `rate_limit` would make.
   StandardObjects shared = {};

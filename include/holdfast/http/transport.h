@@ -54,8 +54,8 @@ class Pool;
 // The request is sent unchanged: its target, which must be percent-encoded, its headers in their
 // order, and its body or what its sender gives. Host, Accept and User-Agent are added if they are
 // missing. Content-Length and Transfer-Encoding come from the body; headers that contradict it are
-// refused. multipart.h makes a form with files a body. Redirects are not followed. Responses are
-// decoded (see decode).
+// refused. multipart.h makes a form with files a body. Redirects are not followed (redirect.h does
+// that). Responses are decoded (see decode).
 //
 // Writing and reading go on at once. If the server answers with a failure before it has the whole
 // body, the rest is not sent, the answer is returned, and the connection closed. The request's
@@ -127,6 +127,9 @@ class Transport {
   }
 
   TransportStats stats() const;
+
+  // scheme://host[:port], without the scheme's own port; empty if the origin is invalid.
+  std::string origin() const;
 
  private:
   std::shared_ptr<holdfast::internal::PerProcess<internal::Pool>> pool_;

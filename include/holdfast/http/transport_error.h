@@ -21,7 +21,7 @@ enum class TransportError : signed char {
   kTls,          // the TLS handshake did not complete
   kCertificate,  // not trusted, not for this host, or the CA file cannot be read
   kRequest,      // the URL or the request is malformed, or its body is not as long as it said
-  kRedirect,     // too many redirects; only clients that follow them, which Transport does not
+  kRedirect,     // too many redirects, of who follows them (redirect.h); Transport does not
   // The connection was lost, timed out or was cut off after the request may have been sent. The
   // server may or may not have acted.
   kOutcomeUnknown,

@@ -1,0 +1,182 @@
+#include "holdfast/http/redirect.h"
+
+#include <absl/strings/match.h>
+#include <absl/strings/str_cat.h>
+
+#include <algorithm>
+#include <array>
+#include <memory>
+#include <stdexcept>
+#include <string_view>
+
+#include "holdfast/base/internal/options_checker.h"
+#include "holdfast/base/internal/string_view.h"
+#include "holdfast/base/internal/validate.h"
+#include "holdfast/http/transport_error.h"
+#include "src/http/location.h"
+#include "src/http/origin.h"
+
+namespace holdfast::http {
+namespace {
+
+using holdfast::internal::ToAbsl;
+using internal::Url;
+
+bool IsRedirect(int status) {
+  return status == 301 || status == 302 || status == 303 || status == 307 || status == 308;
+}
+
+bool DropsBody(int status, std::string_view method) {
+  return status == 303 || (method == "POST" && (status == 301 || status == 302));
+}
+
+// Of a body, and those that say what the request waits for before it sends one.
+bool DescribesBody(std::string_view name) {
+  constexpr std::array<absl::string_view, 5> kOthers = {"Transfer-Encoding", "Trailer", "Expect",
+                                                        "Digest", "Last-Modified"};
+  return absl::StartsWithIgnoreCase(ToAbsl(name), "Content-") ||
+         std::ranges::any_of(kOthers, [name](absl::string_view other) {
+           return absl::EqualsIgnoreCase(ToAbsl(name), other);
+         });
+}
+
+bool IsForOneOrigin(std::string_view name) {
+  constexpr std::array<absl::string_view, 5> kNames = {"Authorization", "Cookie", "Cookie2",
+                                                       "Proxy-Authorization", "Host"};
+  return std::ranges::any_of(kNames, [name](absl::string_view other) {
+    return absl::EqualsIgnoreCase(ToAbsl(name), other);
+  });
+}
+
+// One request of a call.
+struct Hop {
+  std::string home;  // the executor's origin; empty: unknown
+  bool leaves_home;  // there is somebody for other origins
+  Url url;
+  std::string method = {};
+  bool may_repeat_body = true;
+
+  Hop& Of(const Request& request) {
+    method = request.method;
+    may_repeat_body = !request.sender || request.sender_length.has_value();
+    return *this;
+  }
+
+  // Where a response with this head leads to; nullopt: it is the call's.
+  std::optional<Url> Next(const Response& head) const {
+    if (!IsRedirect(head.status) || method == "CONNECT") return std::nullopt;
+    if (!may_repeat_body && !DropsBody(head.status, method)) return std::nullopt;
+    const std::string_view location = head.headers.Find("Location").value_or(std::string_view());
+    if (location.empty() || head.headers.Count("Location") != 1) return std::nullopt;
+    std::optional<Url> next = internal::Resolve(url, location);
+    if (!next || (next->origin != home && !leaves_home)) return std::nullopt;
+    const bool loses_tls = url.origin.starts_with("https:") && !next->origin.starts_with("https:");
+    if (loses_tls) return std::nullopt;
+    return next;
+  }
+};
+
+// Sends it so that its caller sees the head and the body of the last response only. A copy of what
+// is sent may outlive the call.
+absl::StatusOr<Response> SendScreened(const Request& request, const Hop& hop,
+                                      internal::SendHop send) {
+  if (!request.receiver && !request.on_head) return send(request);
+  const auto passes = std::make_shared<bool>(true);
+  Request screened = request;
+  screened.on_head = [passes, hop, on_head = request.on_head](const Response& head) {
+    *passes = !hop.Next(head);
+    return !*passes || !on_head || on_head(head);
+  };
+  if (request.receiver) {
+    screened.receiver = [passes, receiver = request.receiver](std::string_view part) {
+      return !*passes || receiver(part);
+    };
+  }
+  return send(screened);
+}
+
+Request Redirected(const Request& from, int status, const Url& at, const Url& to) {
+  const bool drops_body = DropsBody(status, from.method);
+  const bool moves = to.origin != at.origin;
+  Request next = {.method = drops_body && from.method != "HEAD" ? "GET" : from.method,
+                  .target = to.target,
+                  .receiver = from.receiver,
+                  .on_head = from.on_head,
+                  .on_interim = from.on_interim,
+                  .on_upload = from.on_upload,
+                  .on_download = from.on_download};
+  for (const auto& [name, value] : from.headers) {
+    if ((drops_body && DescribesBody(name)) || (moves && IsForOneOrigin(name))) continue;
+    next.headers.Add(name, value);
+  }
+  if (drops_body) return next;
+  next.body = from.body;
+  next.sender = from.sender;
+  next.sender_length = from.sender_length;
+  next.trailers = from.trailers;
+  return next;
+}
+
+absl::Status TooMany(const RedirectOptions& options) {
+  return WithTransportError(
+      absl::FailedPreconditionError(absl::StrCat(
+          options.origin, options.origin.empty() ? "" : ": ", "more than ", options.max_redirects,
+          options.max_redirects == 1 ? " redirect" : " redirects")),
+      TransportError::kRedirect);
+}
+
+}  // namespace
+
+absl::Status Validate(const RedirectOptions& options) {
+  holdfast::internal::OptionsChecker check("FollowRedirects");
+  check(options.max_redirects >= 0 && options.max_redirects <= 100,
+        "max_redirects must be from 0 to 100, not ", options.max_redirects);
+  if (!options.origin.empty()) {
+    const auto origin = internal::ParseOrigin(options.origin);
+    check(origin.ok(), "origin: ", origin.status().message());
+  }
+  return check.status();
+}
+
+namespace internal {
+
+RedirectOptions WithOrigin(RedirectOptions options, const std::optional<std::string>& of_executor) {
+  options = holdfast::internal::Validated(std::move(options));
+  if (options.origin.empty()) {
+    if (!of_executor) {
+      throw std::invalid_argument(
+          "FollowRedirects: origin is missing; set it to scheme://host[:port] of the executor");
+    }
+    options.origin = *of_executor;
+  }
+  options.origin = OriginText(options.origin);
+  return options;
+}
+
+absl::StatusOr<Response> Follow(const RedirectOptions& options, const Request& request,
+                                SendHop send) {
+  if (options.max_redirects == 0) return send(request);
+  Hop hop = {.home = options.origin,
+             .leaves_home = bool(options.elsewhere),
+             .url = UrlOf(options.origin, request.target)};
+  const auto send_elsewhere = [&](const Request& one) {
+    return options.elsewhere(hop.url.origin, one);
+  };
+  const Request* current = &request;
+  Request own;  // of the later hops
+  for (int followed = 0;; ++followed) {
+    const bool home = followed == 0 || hop.url.origin == options.origin;
+    absl::StatusOr<Response> response =
+        SendScreened(*current, hop.Of(*current), home ? send : SendHop(send_elsewhere));
+    if (!response.ok()) return response;
+    std::optional<Url> next = hop.Next(*response);
+    if (!next) return response;
+    if (followed == options.max_redirects) return TooMany(options);
+    own = Redirected(*current, response->status, hop.url, *next);
+    current = &own;
+    hop.url = *std::move(next);
+  }
+}
+
+}  // namespace internal
+}  // namespace holdfast::http
