@@ -11,6 +11,10 @@ RetryDecision CheckFailure(const Call& call, const absl::Status& failure, Effect
   if (!IsTransient(failure) || TransportErrorOf(failure) == TransportError::kMalformed) {
     return RetryDecision::Stop();
   }
+  return CheckEffect(call, effect, any_method);
+}
+
+RetryDecision CheckEffect(const Call& call, Effect effect, bool any_method) {
   switch (MayRunAgain(call, effect, any_method)) {
     case Rerun::kMay:
       return RetryDecision::Again();

@@ -148,3 +148,24 @@ TEST_CASE("a plain client is judged by the same rules where it is given the requ
 
 }  // namespace
 }  // namespace holdfast::http::httplib_result_test
+TEST_CASE("RetryRequestTimeout knows the status of an httplib::Result") {
+  const auto [status, post, get] =
+      GENERATE(table<int, int, int>({{200, 1, 1}, {408, 1, 2}, {425, 2, 2}, {503, 2, 2}}));
+  CAPTURE(status);
+  FakeClock clock;
+  const RetryOptions twice = {
+      .max_attempts = 2, .backoff = Backoff::Constant(2s), .budget = RetryBudget::Unlimited()};
+  int ran = 0;
+  const auto fetch = Stack(Retry(twice, RetryRequestTimeout{}))
+                         .Around(
+                             [&ran, code = status](const httplib::Request&) {
+                               ++ran;
+                               return ResultOf(WithStatus(code));
+                             },
+                             &clock);
+  CHECK(fetch(MakeRequest("POST", "/"))->status == status);
+  CHECK(ran == post);
+  CHECK(fetch(MakeRequest("GET", "/"))->status == status);
+  CHECK(ran == post + get);
+}
+

@@ -74,6 +74,8 @@ TEST_CASE("what streams, receives or is called back is never made twice at once"
 TEST_CASE("what a run has done is known by its answer, or by how far it came") {
   CHECK(EffectOf(503, false) == Effect::kRefused);
   CHECK(EffectOf(429, false) == Effect::kRefused);
+  CHECK(EffectOf(425, false) == Effect::kRefused);
+  CHECK(EffectOf(408, false) == Effect::kUnanswered);
   CHECK(EffectOf(500, false) == Effect::kUnanswered);
   CHECK(EffectOf(200, true) == Effect::kHandedOn);
   CHECK(EffectOf(503, true) == Effect::kHandedOn);

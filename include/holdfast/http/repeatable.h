@@ -52,12 +52,12 @@ constexpr Repeatability RepeatabilityOf(const RequestFacts& request) {
           .reuse = reuse};
 }
 
-// What a request that got a response with this status code can have done. With 429 and 503 the
-// server says that it did not act on the request (RFC 6585, 4; RFC 9110, 15.6.4). `handed_on`: a
-// callback may have received a part of the response.
+// What a request that got a response with this status code can have done. With 425, 429 and 503 the
+// server says that it did not act on the request (RFC 8470, 5.2; RFC 6585, 4; RFC 9110, 15.6.4).
+// `handed_on`: a callback may have received a part of the response.
 constexpr Effect EffectOf(int code, bool handed_on) {
   if (handed_on) return Effect::kHandedOn;
-  return code == 429 || code == 503 ? Effect::kRefused : Effect::kUnanswered;
+  return code == 425 || code == 429 || code == 503 ? Effect::kRefused : Effect::kUnanswered;
 }
 
 // The same for a request that got no complete response. nullopt: it is unknown how far it came.

@@ -96,6 +96,9 @@ bool HandsOn(const Call& call);
 }  // namespace http
 
 // For what Transport returns.
+// The same for any attempt with this effect, whatever it returned.
+RetryDecision CheckEffect(const Call& call, Effect effect, bool any_method = false);
+
 template <http::HasResponseTraits T>
 struct ResultTraits<absl::StatusOr<T>> {
   using Result = absl::StatusOr<T>;

@@ -3,12 +3,16 @@
 //   auto careful = holdfast::Stack(holdfast::Retry({})).Around(transport);
 //   auto bold =
 //       holdfast::Stack(holdfast::Retry({}, holdfast::http::RetryAnyMethod{})).Around(transport);
+//   const holdfast::http::StandardClient patient(
+//       "http://localhost:8080", {.retry_check = holdfast::http::RetryRequestTimeout{}});
 //   request.headers.Set("Idempotency-Key", "\"order-7\"");  // now a POST is safe to send again
 //   careful(request);
 #ifndef HOLDFAST_HTTP_RETRY_H_
 #define HOLDFAST_HTTP_RETRY_H_
 
 #include <absl/status/status.h>
+
+#include <type_traits>
 
 #include "holdfast/base/result.h"
 #include "holdfast/call/call.h"
@@ -57,6 +61,43 @@ struct RetryAnyMethod {
     const absl::Status status = ResultTraits<R>::StatusOf(result);
     return internal::CheckFailure(call, status, holdfast::internal::EffectOf(call, status, result),
                                   /*any_method=*/true);
+  }
+};
+
+namespace internal {
+
+// The status code of a result that may have none; 0 then. For absl::StatusOr<T> and
+// httplib::Result.
+template <class R>
+int CodeOf(const R& result) {
+  using T = std::remove_cvref_t<decltype(*result)>;
+  bool answered = false;
+  if constexpr (requires { result.ok(); }) {
+    answered = result.ok();
+  } else {
+    answered = bool(result);
+  }
+  return answered ? ResponseTraits<T>::StatusOf(*result) : 0;
+}
+
+}  // namespace internal
+
+// A check for Retry with the default rules and, in addition, 408 and 425, which are successes
+// otherwise. When the attempts are used up, the call returns the last response. Retry-After is
+// honored, and a retry costs the budget what any other costs. Other policies still take the two for
+// successes, and so does the report where one is not sent again (EndReason::kSuccess).
+//
+//   425   any method: the server did not process the request (RFC 8470, 5.2), and it is sent again
+//         without early data, as Transport sends all
+//   408   idempotent requests. The server says that it did not get the whole request (RFC 9110,
+//         15.5.9). That does not tell that it did not act on what it got, and many servers say the
+//         same when they took too long themselves
+struct RetryRequestTimeout {
+  template <class R>
+  RetryDecision operator()(const Call& call, const R& result) const {
+    const int code = internal::CodeOf(result);
+    if (code != 408 && code != 425) return ResultTraits<R>::IsTransient(call, result);
+    return internal::CheckEffect(call, ResultTraits<R>::EffectOf(call, result));
   }
 };
 
