@@ -19,6 +19,7 @@ set(HOLDFAST_HTTPLIB_LIBS)
 if(NOT HOLDFAST_HTTPLIB STREQUAL "OFF" AND httplib_FOUND)
   set(HOLDFAST_HTTPLIB ON)
   set(HOLDFAST_HTTPLIB_SOURCES
+    src/http/httplib/client.cc
     src/http/httplib/error.cc
     src/http/httplib/message.cc
     src/http/httplib/multipart.cc

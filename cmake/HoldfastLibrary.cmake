@@ -60,7 +60,7 @@ function(holdfast_install_headers component)
   else()
     set(exclude)
     if(component STREQUAL "http" AND NOT HOLDFAST_HTTPLIB)
-      set(exclude REGEX "/http/httplib\\.h$" EXCLUDE)
+      set(exclude REGEX "/http/httplib(_client)?\\.h$" EXCLUDE)
     endif()
     install(DIRECTORY "${PROJECT_SOURCE_DIR}/include/holdfast/${component}"
             DESTINATION ${CMAKE_INSTALL_INCLUDEDIR}/holdfast COMPONENT holdfast-${component}

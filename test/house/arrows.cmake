@@ -48,14 +48,14 @@ endfunction()
 set(names_families "^(include/holdfast|src)/http/(standard_|pool\\.)")
 
 # Only the adapter of http/ names cpp-httplib.
-set(names_httplib "^(include/holdfast/http/httplib\\.h|src/http/httplib/.*)$")
+set(names_httplib "^(include/holdfast/http/httplib(_client)?\\.h|src/http/httplib/.*)$")
 
 file(GLOB_RECURSE files RELATIVE "${ROOT}" "${ROOT}/include/*.h" "${ROOT}/src/*.h" "${ROOT}/src/*.cc")
 foreach(file IN LISTS files)
   file(STRINGS "${ROOT}/${file}" lines REGEX "^#include \"")
-  file(STRINGS "${ROOT}/${file}" httplib REGEX "^#include [<\"](httplib\\.h|holdfast/http/httplib\\.h|src/http/httplib/)")
+  file(STRINGS "${ROOT}/${file}" httplib REGEX "^#include [<\"](httplib\\.h|holdfast/http/httplib(_client)?\\.h|src/http/httplib/)")
   if(httplib AND NOT file MATCHES "${names_httplib}")
-    message(SEND_ERROR "${file}: ${httplib}: only http/httplib.h and src/http/httplib/ name cpp-httplib")
+    message(SEND_ERROR "${file}: ${httplib}: only http/httplib.h, http/httplib_client.h and src/http/httplib/ name cpp-httplib")
   endif()
   room_of(${file} room)
   set(included)

@@ -30,7 +30,7 @@ foreach(entry IN LISTS entries)
   if(IS_DIRECTORY "${INCLUDE_DIR}/${entry}")
     file(GLOB headers RELATIVE "${INCLUDE_DIR}"
          "${INCLUDE_DIR}/${entry}/*.h" "${INCLUDE_DIR}/${entry}/wire/*.h")
-    list(REMOVE_ITEM headers http/httplib.h)  # who has cpp-httplib includes it
+    list(REMOVE_ITEM headers http/httplib.h http/httplib_client.h)  # who has cpp-httplib includes them
     check_umbrella(${entry}.h ${headers})
     list(REMOVE_ITEM beside ${entry}.h)
     if(NOT entry IN_LIST components)

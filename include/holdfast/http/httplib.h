@@ -11,10 +11,10 @@
 //                    .Around([&](const std::string& path) { return client.Get(path); });
 //   httplib::Result result = fetch("/orders/7");
 //
-// This is the only header of Holdfast that includes <httplib.h>, and holdfast/http.h does not
-// include it. Include it wherever a stack is put around something that takes an httplib::Request or
-// returns an absl::StatusOr<httplib::Response>: without it policies do not know the method of the
-// one nor the status code of the other.
+// This is the only header of Holdfast that includes <httplib.h>, and holdfast/http.h includes
+// neither it nor httplib_client.h, which does. Include it wherever a stack is put around something
+// that takes an httplib::Request or returns an httplib::Result or an
+// absl::StatusOr<httplib::Response>: with holdfast/http.h alone that does not compile.
 #ifndef HOLDFAST_HTTP_HTTPLIB_H_
 #define HOLDFAST_HTTP_HTTPLIB_H_
 
@@ -102,8 +102,9 @@ struct RequestTraits<httplib::Request> {
 };
 
 // For what httplib::Client returns. A policy's rejection is a result without a response, with the
-// nearest httplib::Error (Canceled, ConnectionTimeout or Connection); StatusOf still returns the
-// policy's own status, text and payload included. cpp-httplib does not distinguish a read timeout
+// nearest httplib::Error (Canceled, ConnectionTimeout or Connection), and an error of Transport one
+// with that of its TransportError; StatusOf still returns the whole status, text and payload
+// included. cpp-httplib does not distinguish a read timeout
 // from another Error::Read, and does not say which host a client that follows redirects failed to
 // reach.
 template <>

@@ -32,6 +32,13 @@
 #include "holdfast/http/request.h"  // IWYU pragma: export
 #include "holdfast/http/transport_error.h"
 
+// cpp-httplib's own: see the end.
+namespace httplib {
+struct Request;
+struct Response;
+class Result;
+}  // namespace httplib
+
 namespace holdfast {
 namespace http {
 
@@ -89,6 +96,9 @@ std::optional<Duration> RetryAfter(const T& response) {
 RetryDecision CheckFailure(const Call& call, const absl::Status& failure, Effect effect,
                            bool any_method = false);
 
+// The same for any attempt with this effect, whatever it returned.
+RetryDecision CheckEffect(const Call& call, Effect effect, bool any_method = false);
+
 // Whether the call's request has a callback for the response's body.
 bool HandsOn(const Call& call);
 
@@ -96,9 +106,6 @@ bool HandsOn(const Call& call);
 }  // namespace http
 
 // For what Transport returns.
-// The same for any attempt with this effect, whatever it returned.
-RetryDecision CheckEffect(const Call& call, Effect effect, bool any_method = false);
-
 template <http::HasResponseTraits T>
 struct ResultTraits<absl::StatusOr<T>> {
   using Result = absl::StatusOr<T>;
@@ -125,6 +132,27 @@ struct ResultTraits<absl::StatusOr<T>> {
     return result.ok() && http::IsConflict(http::ResponseTraits<T>::StatusOf(*result));
   }
 };
+
+namespace http::internal {
+
+// Where the types of cpp-httplib are used without their adapter, policies would not know the method
+// of a request nor the status code of a response. The adapter's specializations, or a program's
+// own, take the place of those below, which only say so.
+template <class T>
+struct NeedsHttplibAdapter {
+  static_assert(!std::same_as<T, T>,
+                "a stack around cpp-httplib's types needs holdfast/http/httplib.h: include it "
+                "where the stack is made");
+};
+
+}  // namespace http::internal
+
+template <std::same_as<httplib::Request> T>
+struct RequestTraits<T> : http::internal::NeedsHttplibAdapter<T> {};
+template <std::same_as<httplib::Result> T>
+struct ResultTraits<T> : http::internal::NeedsHttplibAdapter<T> {};
+template <std::same_as<httplib::Response> T>
+struct http::ResponseTraits<T> : http::internal::NeedsHttplibAdapter<T> {};
 
 }  // namespace holdfast
 

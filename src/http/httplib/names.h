@@ -7,6 +7,7 @@
 
 #include <cstddef>
 #include <string>
+#include <utility>
 
 namespace holdfast::http::internal {
 
@@ -50,6 +51,16 @@ bool HasProgress(const Request& request) {
     return bool(request.progress);
   } else {
     return bool(request.download_progress) || bool(request.upload_progress);
+  }
+}
+
+// Has `progress` report that of the response.
+template <class Request, class Progress>
+void SetDownloadProgress(Request& request, Progress progress) {
+  if constexpr (requires { request.progress; }) {
+    request.progress = std::move(progress);
+  } else {
+    request.download_progress = std::move(progress);
   }
 }
 

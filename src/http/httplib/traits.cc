@@ -3,10 +3,12 @@
 #include <absl/strings/str_cat.h>
 
 #include <cstddef>
+#include <optional>
 #include <string>
 #include <utility>
 
 #include "holdfast/http/httplib.h"
+#include "holdfast/http/transport_error.h"
 #include "src/http/httplib/error.h"
 #include "src/http/httplib/names.h"
 
@@ -20,6 +22,7 @@ constexpr char kMessageHeader[] = "Holdfast-Message";
 constexpr char kPayloadUrlHeader[] = "Holdfast-Payload-Url";  // the nth of these belongs to
 constexpr char kPayloadHeader[] = "Holdfast-Payload";         // the nth of those
 
+// Of a status that no transport made.
 httplib::Error NearestError(absl::StatusCode code) {
   switch (code) {
     case absl::StatusCode::kCancelled:
@@ -29,6 +32,28 @@ httplib::Error NearestError(absl::StatusCode code) {
     default:
       return httplib::Error::Connection;
   }
+}
+
+httplib::Error NearestError(const absl::Status& status) {
+  const std::optional<TransportError> kind = TransportErrorOf(status);
+  if (!kind || absl::IsCancelled(status)) return NearestError(status.code());
+  switch (*kind) {
+    case TransportError::kConnect:
+      return NearestError(status.code());
+    case TransportError::kTls:
+      return httplib::Error::SSLConnection;
+    case TransportError::kCertificate:
+      return httplib::Error::SSLServerVerification;
+    case TransportError::kRedirect:
+      return httplib::Error::ExceedRedirectCount;
+    case TransportError::kOutcomeUnknown:
+    case TransportError::kPartialResponse:
+    case TransportError::kMalformed:
+      return httplib::Error::Read;
+    case TransportError::kRequest:
+      break;
+  }
+  return httplib::Error::Unknown;
 }
 
 BodySource BodyOf(const httplib::Request& request) {
@@ -55,7 +80,7 @@ httplib::Result EmptyResult(const absl::Status& status) {
     headers.emplace(kPayloadUrlHeader, std::string(url));
     headers.emplace(kPayloadHeader, std::string(payload));
   });
-  return httplib::Result(nullptr, NearestError(status.code()), std::move(headers));
+  return httplib::Result(nullptr, NearestError(status), std::move(headers));
 }
 
 absl::Status StatusOfEmpty(const httplib::Result& result) {

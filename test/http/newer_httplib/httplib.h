@@ -13,8 +13,13 @@
 // NOLINTBEGIN(readability-identifier-naming): the names are that library's.
 namespace httplib {
 
+namespace detail {
+struct IgnoringCase {};
+struct ObeyingCase {};
+
 // In the order of insertion since 0.5x; a std::multimap before.
-class Headers {
+template <class Equal>
+class Multimap {
  public:
   using value_type = std::pair<std::string, std::string>;
   using const_iterator = std::vector<value_type>::const_iterator;
@@ -30,7 +35,10 @@ class Headers {
  private:
   std::vector<value_type> all_;
 };
-using Params = Headers;
+}  // namespace detail
+
+using Headers = detail::Multimap<detail::IgnoringCase>;
+using Params = detail::Multimap<detail::ObeyingCase>;
 
 class DataSink {
  public:
@@ -42,6 +50,8 @@ class DataSink {
 
 struct Response;
 using ContentProvider = std::function<bool(std::size_t, std::size_t, DataSink&)>;
+using ContentProviderWithoutLength = std::function<bool(std::size_t, DataSink&)>;
+using ContentReceiver = std::function<bool(const char*, std::size_t)>;
 using ContentReceiverWithProgress =
     std::function<bool(const char*, std::size_t, std::size_t, std::size_t)>;
 using ResponseHandler = std::function<bool(const Response&)>;

@@ -5,9 +5,11 @@
 #include <httplib.h>
 
 #include <chrono>
+#include <cstddef>
 
 #include "holdfast/http.h"
 #include "holdfast/http/httplib.h"
+#include "holdfast/http/httplib_client.h"
 #include "src/http/httplib/names.h"
 
 namespace holdfast::http {
@@ -35,6 +37,28 @@ httplib::Result Wrap(const httplib::Request& request) {
   return Stack(Retry({})).Around([](const httplib::Request&) {
     return httplib::Result(nullptr, httplib::Error::Timeout);
   })(request);
+}
+
+// NOLINTNEXTLINE(readability-function-size): as many calls as there are kinds of body
+httplib::Result Call(HttplibClient& client, const httplib::Headers& headers,
+                     const httplib::Params& params, const httplib::UploadFormDataItems& items) {
+  client.set_default_headers(headers);
+  client.set_basic_auth("user", "password");
+  const auto receive = [](const char*, std::size_t) { return true; };
+  const auto on_head = [](const httplib::Response&) { return true; };
+  const auto progress = [](std::size_t, std::size_t) { return true; };
+  const auto provide = [](std::size_t, std::size_t, httplib::DataSink&) { return true; };
+  const auto stream = [](std::size_t, httplib::DataSink&) { return true; };
+  (void)client.Get("/", progress);
+  (void)client.Get("/", headers, on_head, receive, progress);
+  (void)client.Get("/", params, headers, receive);
+  (void)client.Head("/", headers);
+  (void)client.Post("/", items);
+  (void)client.Post("/", headers, params);
+  (void)client.Put("/", headers, 1, provide, "text/plain");
+  (void)client.Patch("/", stream, "text/plain");
+  (void)client.Delete("/", headers, "body", "text/plain");
+  return client.send(httplib::Request());
 }
 
 bool Probes(const httplib::Request& request, const httplib::Result& result) {
