@@ -89,7 +89,7 @@ absl::StatusOr<Response> SendScreened(const Request& request, const Hop& hop,
   };
   if (request.receiver) {
     screened.receiver = [passes, receiver = request.receiver](std::string_view part) {
-      return !*passes || receiver(part);
+      return *passes ? receiver(part) : BodyAnswer(true);
     };
   }
   return send(screened);

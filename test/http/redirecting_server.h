@@ -34,7 +34,7 @@ struct RedirectingServer {
     head.body.clear();
     if (request.on_head && !request.on_head(head)) return absl::CancelledError("on_head");
     if (request.receiver && http::IsForReceiver(answer->status)) {
-      if (!request.receiver(answer->body)) return absl::CancelledError("receiver");
+      if (request.receiver(answer->body).cancels()) return absl::CancelledError("receiver");
       answer->body.clear();
     }
     return answer;

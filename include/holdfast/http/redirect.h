@@ -92,10 +92,9 @@ concept Fetches =
 //
 // Location is resolved as RFC 3986, 5.2, says, dot segments removed; its fragment is dropped. A
 // redirect is returned as it is, as the response of the call, where
-//   - Location is missing, empty, there twice or malformed; has a user or a password, or a byte
-//   that
-//     is no visible ASCII character, or a backslash, about which readers disagree; or its scheme is
-//     neither http nor https;
+//   - Location is missing, empty, there twice or malformed; or has a user or a password, a scheme
+//     that is neither http nor https, a byte that is no visible ASCII character, or a backslash,
+//     about which readers disagree;
 //   - it leads from https to http, or to another origin without `elsewhere`, or its origin can't be
 //     compared because that of the executor is not known;
 //   - the body has to be sent again and can't start over: a sender without a length.
