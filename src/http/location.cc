@@ -50,10 +50,13 @@ std::string TargetOf(std::string_view base, std::string_view reference) {
 std::optional<Url> UrlWithScheme(std::string_view text) {
   const std::size_t colon = text.find(':');
   if (text.substr(colon + 1, 2) != "//") return std::nullopt;
-  const std::string_view origin = text.substr(0, text.find_first_of("/?", colon + 3));
+  const std::string_view authority = text.substr(0, text.find_first_of("/?", colon + 3));
+  // A port may be empty (RFC 3986, 3.2.3).
+  std::string_view origin = authority;
+  if (origin.ends_with(':') && origin.size() > colon + 3) origin.remove_suffix(1);
   // An IPv6 zone means something to the server alone.
   if (origin.find('%') != std::string_view::npos) return std::nullopt;
-  Url url = {.origin = OriginText(origin), .target = TargetOf("/", text.substr(origin.size()))};
+  Url url = {.origin = OriginText(origin), .target = TargetOf("/", text.substr(authority.size()))};
   if (url.origin.empty()) return std::nullopt;
   return url;
 }

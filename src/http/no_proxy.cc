@@ -157,8 +157,10 @@ auto EntriesOf(std::string_view list) {
 absl::Status CheckNoProxy(std::string_view list) {
   for (const absl::string_view entry : EntriesOf(list)) {
     if (ParseEntry(ToStd(entry))) continue;
+    // A URL may have a password in it.
+    const bool shown = entry.find('@') == absl::string_view::npos;
     return absl::InvalidArgumentError(absl::StrCat(
-        "\"", absl::CHexEscape(entry),
+        "\"", shown ? absl::CHexEscape(entry) : "...",
         "\" is no name, address or block of addresses, with or without a port, and not \"*\""));
   }
   return absl::OkStatus();

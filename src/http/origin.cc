@@ -170,9 +170,15 @@ absl::StatusOr<Route> ParseRoute(std::string_view origin, const TransportOptions
   const ProxySetting by =
       reads ? ProxyFromEnvironment(route.origin.tls) : ProxySetting{.url = options.proxy};
   const std::string& no_proxy = options.no_proxy.empty() ? by.no_proxy : options.no_proxy;
-  if (by.url.empty() || NeedsNoProxy(no_proxy, route.origin.host, route.origin.port)) return route;
+  if (by.url.empty() || NeedsNoProxy(no_proxy, route.origin.host, route.origin.port)) {
+    route.exempt = !options.proxy.empty() || options.proxy_from_environment;
+    return route;
+  }
   auto proxy = ParseProxy(by.url);
-  if (!proxy.ok()) return reads ? AtPeer(by.variable, proxy.status()) : proxy.status();
+  if (!proxy.ok()) {
+    return AtPeer(reads ? absl::StrCat(route.origin.url, ": ", by.variable) : route.origin.url,
+                  proxy.status());
+  }
   route.proxy = *std::move(proxy);
   return route;
 }

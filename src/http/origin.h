@@ -39,6 +39,7 @@ struct Route {
   Origin origin;
   std::optional<Proxy> proxy = std::nullopt;
   std::string unix_path = {};  // of the socket to connect to, instead of peer(); empty: none
+  bool exempt = false;         // without the proxy that there is for others
 
   // Whom to connect to.
   const Origin& peer() const { return proxy ? proxy->at : origin; }

@@ -5,6 +5,7 @@
 
 #include <algorithm>
 #include <array>
+#include <cstddef>
 #include <memory>
 #include <stdexcept>
 #include <string_view>
@@ -12,6 +13,8 @@
 #include "holdfast/base/internal/options_checker.h"
 #include "holdfast/base/internal/string_view.h"
 #include "holdfast/base/internal/validate.h"
+#include "holdfast/call/repeatability.h"
+#include "holdfast/http/request.h"
 #include "holdfast/http/transport_error.h"
 #include "src/http/location.h"
 #include "src/http/origin.h"
@@ -76,23 +79,57 @@ struct Hop {
   }
 };
 
+// What its caller does not see of a response that leads on.
+struct Screen {
+  bool passes = true;  // it does not lead on
+  Response head = {};
+  std::size_t dropped = 0;  // of the body
+  bool cut = false;         // there is too much of it
+};
+
+// More of the body of a redirect is not waited for; less leaves a connection that can be kept.
+constexpr std::size_t kMostDropped = std::size_t{64} << 10;
+
 // Sends it so that its caller sees the head and the body of the last response only. A copy of what
-// is sent may outlive the call.
+// is sent may outlive the call, but one with a receiver does not.
 absl::StatusOr<Response> SendScreened(const Request& request, const Hop& hop,
                                       internal::SendHop send) {
   if (!request.receiver && !request.on_head) return send(request);
-  const auto passes = std::make_shared<bool>(true);
+  const auto screen = std::make_shared<Screen>();
   Request screened = request;
-  screened.on_head = [passes, hop, on_head = request.on_head](const Response& head) {
-    *passes = !hop.Next(head);
-    return !*passes || !on_head || on_head(head);
+  screened.on_head = [screen, hop, on_head = request.on_head](const Response& head) {
+    *screen = {.passes = !hop.Next(head)};
+    if (screen->passes) return !on_head || on_head(head);
+    screen->head = head;
+    return true;
   };
-  if (request.receiver) {
-    screened.receiver = [passes, receiver = request.receiver](std::string_view part) {
-      return *passes ? receiver(part) : BodyAnswer(true);
-    };
+  if (!request.receiver) return send(screened);
+  screened.receiver = [screen, receiver = request.receiver](std::string_view part) -> BodyAnswer {
+    if (screen->passes) return receiver(part);
+    screen->dropped += part.size();
+    screen->cut = screen->dropped > kMostDropped;
+    return !screen->cut;
+  };
+  absl::StatusOr<Response> response = send(screened);
+  // Nobody wants the rest of that body, so it does not matter what became of it.
+  const bool lost_body =
+      !response.ok() && TransportErrorOf(response.status()) == TransportError::kPartialResponse;
+  if (lost_body && !screen->passes && (screen->cut || !absl::IsCancelled(response.status()))) {
+    return screen->head;
   }
-  return send(screened);
+  return response;
+}
+
+// Of a later hop: it says how far that one came. Where a request before it may have had an effect,
+// the call must not look as if it had none.
+absl::Status AfterEffect(const absl::Status& status) {
+  const std::optional<TransportError> kind = TransportErrorOf(status);
+  if (kind == TransportError::kMalformed || kind == TransportError::kPartialResponse ||
+      kind == TransportError::kRedirect) {
+    return status;
+  }
+  return WithTransportError(absl::Status(status.code(), status.message()),
+                            TransportError::kOutcomeUnknown);
 }
 
 Request Redirected(const Request& from, int status, const Url& at, const Url& to) {
@@ -148,30 +185,38 @@ RedirectOptions WithOrigin(RedirectOptions options, const std::optional<std::str
           "FollowRedirects: origin is missing; set it to scheme://host[:port] of the executor");
     }
     options.origin = *of_executor;
+    options = holdfast::internal::Validated(std::move(options));
   }
   options.origin = OriginText(options.origin);
   return options;
 }
 
 absl::StatusOr<Response> Follow(const RedirectOptions& options, const Request& request,
-                                SendHop send) {
+                                const CallOptions& call, SendHop send) {
+  return Follow(options, request, send, [&](const std::string& origin, const Request& hop) {
+    return Elsewhere{options, origin}.With(call, hop);
+  });
+}
+
+absl::StatusOr<Response> Follow(const RedirectOptions& options, const Request& request,
+                                SendHop send, SendElsewhere send_elsewhere) {
   if (options.max_redirects == 0) return send(request);
   Hop hop = {.home = options.origin,
              .leaves_home = bool(options.elsewhere),
              .url = UrlOf(options.origin, request.target)};
-  const auto send_elsewhere = [&](const Request& one) {
-    return options.elsewhere(hop.url.origin, one);
-  };
+  const auto send_there = [&](const Request& one) { return send_elsewhere(hop.url.origin, one); };
   const Request* current = &request;
   Request own;  // of the later hops
+  bool acted = false;
   for (int followed = 0;; ++followed) {
     const bool home = followed == 0 || hop.url.origin == options.origin;
     absl::StatusOr<Response> response =
-        SendScreened(*current, hop.Of(*current), home ? send : SendHop(send_elsewhere));
-    if (!response.ok()) return response;
+        SendScreened(*current, hop.Of(*current), home ? send : SendHop(send_there));
+    if (!response.ok()) return acted ? AfterEffect(response.status()) : response;
     std::optional<Url> next = hop.Next(*response);
     if (!next) return response;
     if (followed == options.max_redirects) return TooMany(options);
+    acted = acted || !RequestTraits<Request>::RepeatabilityOf(*current).idempotent;
     own = Redirected(*current, response->status, hop.url, *next);
     current = &own;
     hop.url = *std::move(next);

@@ -67,16 +67,15 @@ std::string WhatIsWrong(const Request& request) {
 }
 
 // What a proxy would change, or what is not for the server behind it; empty: nothing. A request
-// through a tunnel is the server's alone. Of one with an absolute target a proxy ignores Host
-// (RFC 9112, 3.2.2), so that the server would see the origin's without a word.
+// through a tunnel, or without the proxy that others go through, is the server's alone. Of one with
+// an absolute target a proxy ignores Host (RFC 9112, 3.2.2), so that the server would see the
+// origin's without a word.
 std::string WhatProxyRefuses(const Route& route, const Headers& headers) {
-  if (!route.proxy) return "";
-  if (route.tunnels()) {
-    return headers.Has("Proxy-Authorization")
-               ? "Proxy-Authorization would go to the server, not to the proxy; put user and "
-                 "password into the URL of the proxy"
-               : "";
+  if ((route.exempt || route.tunnels()) && headers.Has("Proxy-Authorization")) {
+    return "Proxy-Authorization would go to the server, not to the proxy; put user and password "
+           "into the URL of the proxy";
   }
+  if (!route.proxy || route.tunnels()) return "";
   const auto host = headers.Find("Host");
   return host && !wire::EqualsIgnoringCase(*host, route.origin.host_header)
              ? "the proxy would replace the header Host with the origin's"

@@ -149,13 +149,13 @@ StandardClient::StandardClient(std::string_view origin, StandardClientOptions op
 }
 
 absl::StatusOr<Response> StandardClient::operator()(const Request& request) const {
-  return internal::Follow(parts_->redirects, request,
+  return internal::Follow(parts_->redirects, request, CallOptions(),
                           [this](const Request& hop) { return parts_->fetch(hop); });
 }
 
 absl::StatusOr<Response> StandardClient::With(const CallOptions& options,
                                               const Request& request) const {
-  return internal::Follow(parts_->redirects, request,
+  return internal::Follow(parts_->redirects, request, options,
                           [&](const Request& hop) { return parts_->fetch.With(options, hop); });
 }
 

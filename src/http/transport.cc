@@ -1,5 +1,7 @@
 #include "holdfast/http/transport.h"
 
+#include <absl/strings/ascii.h>
+
 #include <algorithm>
 #include <stop_token>
 #include <utility>
@@ -97,7 +99,7 @@ TransportStats Transport::stats() const { return pool_->Get()->stats(); }
 
 std::string Transport::origin() const {
   const absl::StatusOr<internal::Route>& route = pool_->Get()->route();
-  return route.ok() ? route->origin.url : std::string();
+  return route.ok() ? absl::AsciiStrToLower(route->origin.url) : std::string();
 }
 
 }  // namespace holdfast::http

@@ -212,7 +212,7 @@ TEST_CASE("a receiver that never takes anything ends at a limit") {
   SECTION("the read timeout") {
     const absl::Status status =
         Transport("http://" + server.Host(), {.read_timeout = 20ms})(request).status();
-    CHECK(status.code() == Code::kUnavailable);
+    CHECK(status.code() == Code::kCancelled);
     CHECK(TransportErrorOf(status) == TransportError::kPartialResponse);
     CHECK_THAT(std::string(status.message()),
                ContainsSubstring("the request's receiver took no byte within the read timeout"));
@@ -231,7 +231,7 @@ TEST_CASE(
     FaultServer server([](const Peer& peer) { peer.ReadAll(); });
     const Transport transport("http://" + server.Host(), {.write_timeout = 20ms});
     const absl::Status status = transport(request).status();
-    CHECK(status.code() == Code::kUnavailable);
+    CHECK(status.code() == Code::kCancelled);
     CHECK_THAT(std::string(status.message()),
                ContainsSubstring("the request's sender gave no byte within the write timeout"));
   }

@@ -121,6 +121,8 @@ TEST_CASE("what is no exception is shown to who set it, and matches nothing") {
 TEST_CASE("who set a list is told which entry is none") {
   CHECK_THAT(std::string(Validate(TransportOptions{.no_proxy = "a,b/8,c/9"}).message()),
              ContainsSubstring("no_proxy: \"b/8\" is no name, address or block"));
+  CHECK_THAT(std::string(CheckNoProxy("http://scott:s3cret@proxy").message()),
+             ContainsSubstring("\"...\" is no name"));
 }
 
 TEST_CASE("any text is a list, or none") {

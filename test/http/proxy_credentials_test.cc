@@ -165,6 +165,18 @@ TEST_CASE("an origin that is an exception is reached without the proxy") {
   CHECK(proxy.accepted() == 0);
 }
 
+TEST_CASE("what is for a proxy does not go to an origin that is reached without it") {
+  Recorder asked;
+  FaultServer origin(Greets(asked));
+  const Request request = {.headers = {{"Proxy-Authorization", "Basic s3cret"}}};
+  const Transport exempt("http://" + origin.Host(),
+                         {.proxy = "http://proxy.test", .no_proxy = "127.0.0.0/8"});
+  const absl::Status status = exempt(request).status();
+  CHECK(status.code() == absl::StatusCode::kInvalidArgument);
+  CHECK(TransportErrorOf(status) == TransportError::kRequest);
+  CHECK(Transport("http://" + origin.Host())(request).ok());
+}
+
 TEST_CASE("the environment is read when a transport is made that is told to") {
   Recorder asked;
   FaultServer proxy(Greets(asked));

@@ -85,6 +85,30 @@ TEST_CASE("Retry outside does not repeat a call that was redirected too often") 
   CHECK(server.requests.size() == 2);
 }
 
+TEST_CASE("who sends to another origin is told the call's deadline") {
+  FakeClock clock;
+  std::vector<TimePoint> deadlines;
+  const RedirectOptions options = {
+      .origin = kOrigin,
+      .elsewhere = [&](const std::string&, const Request&, const CallOptions& call) -> Answer {
+        deadlines.push_back(call.deadline);
+        return Page();
+      }};
+  const auto executor = [](const Request&) { return Answer(RedirectTo("https://b.test/")); };
+  const TimePoint in_a_second = clock.Now() + 1s;
+  SECTION("by a standard client") {
+    const StandardClient client(executor, {.redirects = options, .clock = &clock});
+    CHECK(client.With({.deadline = in_a_second}, Request()).ok());
+    CHECK(client(Request()).ok());
+    CHECK(deadlines == std::vector<TimePoint>{in_a_second, TimePoint::max()});
+  }
+  SECTION("by a stack around it") {
+    const auto fetch = Stack(Timeout(1s)).Around(FollowRedirects(executor, options), &clock);
+    CHECK(fetch(Request()).ok());
+    CHECK(deadlines == std::vector<TimePoint>{in_a_second});
+  }
+}
+
 TEST_CASE("a standard client follows redirects where it is told to") {
   FakeClock clock;
   int ran = 0;

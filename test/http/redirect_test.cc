@@ -180,7 +180,8 @@ TEST_CASE("another origin gets the request without what is for one") {
   RedirectingServer other{{RedirectTo("z", 308), RedirectTo("https://a.test/back", 307)}};
   std::vector<std::string> origins;
   const RedirectOptions options = {
-      .origin = kOrigin, .elsewhere = [&](const std::string& origin, const Request& request) {
+      .origin = kOrigin,
+      .elsewhere = [&](const std::string& origin, const Request& request, const CallOptions&) {
         origins.push_back(origin);
         return other(request);
       }};
@@ -215,7 +216,8 @@ TEST_CASE("TLS is not left for another origin either, and may be begun") {
     RedirectingServer home{{RedirectTo(to)}};
     return Fetch(home, {},
                  {.origin = from,
-                  .elsewhere = [](const std::string&, const Request&) { return Answer(Page()); }})
+                  .elsewhere = [](const std::string&, const Request&,
+                                  const CallOptions&) { return Answer(Page()); }})
         ->status;
   };
   CHECK(follow("https://a.test", "http://b.test/") == 302);
@@ -276,6 +278,60 @@ TEST_CASE("the other callbacks are those of each hop") {
   CHECK(server.requests[1].on_interim);
   CHECK(server.requests[1].on_upload);
   CHECK(server.requests[1].on_download);
+}
+
+TEST_CASE("a later hop that fails does not say that a POST before it was not sent") {
+  const absl::Status refused =
+      WithTransportError(absl::UnavailableError("refused"), TransportError::kConnect);
+  const absl::Status rejected =
+      MakeRejection(absl::StatusCode::kUnavailable,
+                    {.kind = RejectionKind::kCircuitOpen, .policy = "CircuitBreak"}, "");
+  for (const absl::Status& failure : {refused, rejected}) {
+    RedirectingServer server{{RedirectTo("/done", 303), failure}};
+    const absl::Status status = Fetch(server, {.method = "POST"}).status();
+    CHECK(status.code() == failure.code());
+    CHECK(status.message() == failure.message());
+    CHECK(TransportErrorOf(status) == TransportError::kOutcomeUnknown);
+    CHECK_FALSE(RejectionOf(status));
+    RedirectingServer again{{RedirectTo("/done", 303), failure}};
+    CHECK(Fetch(again, {.method = "PUT"}).status() == failure);
+  }
+}
+
+TEST_CASE("of the body of a redirect no more is waited for than is needed") {
+  const bool endless = GENERATE(true, false);
+  std::size_t taken = 0;
+  const auto send = [&](const Request& request) -> Answer {
+    if (request.target == "/new") {
+      CHECK(request.on_head(Page()));
+      CHECK_FALSE(request.receiver("page").cancels());
+      return Page();
+    }
+    CHECK(request.on_head(RedirectTo("/new")));
+    const std::string part(10'000, 'x');
+    while (taken < 1'000'000 && !request.receiver(part).cancels() && endless) taken += part.size();
+    return WithTransportError(
+        endless ? absl::CancelledError("a callback") : absl::UnavailableError("lost"),
+        TransportError::kPartialResponse);
+  };
+  std::string got;
+  const Request request = {.target = "/old", .receiver = [&](std::string_view part) {
+                             got += part;
+                             return true;
+                           }};
+  CHECK(FollowRedirects(send, {.origin = kOrigin})(request).ok());
+  CHECK(got == "page");
+  CHECK(taken < 100'000);
+}
+
+TEST_CASE("who is stopped in the body of a redirect goes nowhere") {
+  const auto send = [](const Request& request) -> Answer {
+    CHECK(request.on_head(RedirectTo("/new")));
+    CHECK_FALSE(request.receiver("x").cancels());
+    return WithTransportError(absl::CancelledError("stopped"), TransportError::kPartialResponse);
+  };
+  const Request request = {.receiver = [](std::string_view) { return true; }};
+  CHECK(absl::IsCancelled(FollowRedirects(send, {.origin = kOrigin})(request).status()));
 }
 
 TEST_CASE("an error and an exception of a hop pass through") {

@@ -60,8 +60,9 @@ TEST_CASE("a body goes on to another server, and the password does not") {
   server.Start();
   const StandardClient client(
       "http://" + server.Host(),
-      {.redirects = {.elsewhere = [](const std::string& origin, const Request& request) {
-         return StandardClient(origin)(request);
+      {.redirects = {.elsewhere = [](const std::string& origin, const Request& request,
+                                     const CallOptions& options) {
+         return StandardClient(origin).With(options, request);
        }}});
   const auto answer = client.Put("/x", "body", "text/plain", {{"Authorization", "secret"}});
   REQUIRE(answer.ok());

@@ -214,7 +214,8 @@ TEST_CASE("a variable that names no proxy is named, and its value is not") {
   CHECK(status.code() == absl::StatusCode::kInvalidArgument);
   CHECK(TransportErrorOf(status) == TransportError::kRequest);
   CHECK_THAT(std::string(status.message()),
-             StartsWith("https_proxy: bad URL of a proxy: ") && !ContainsSubstring("s3cret"));
+             StartsWith("https://host: https_proxy: bad URL of a proxy: ") &&
+                 !ContainsSubstring("s3cret"));
   CHECK(ParseRoute("http://host", options).ok());
   variables.Set("no_proxy", "host");
   CHECK(ParseRoute("https://host", options).ok());

@@ -1,7 +1,7 @@
 // HttplibClient is a StandardClient with the functions of httplib::Client, so that a program which
 // calls that one gets the policies by another declaration.
 //
-//   holdfast::http::HttplibClient client("http://localhost:8080", {.total_timeout = 10s});
+//   holdfast::http::HttplibClient client("http://localhost:8080", {.attempt_timeout = 2s});
 //   client.set_bearer_token_auth("secret");
 //   httplib::Result order = client.Get("/orders/7");
 //   if (order && order->status == 200) order = client.Post("/seen", order->body, "text/plain");
@@ -58,9 +58,9 @@ concept IsContent =
 // A handle: copies share the connections and the policies, but not what the setters set. Calls are
 // thread-safe; the setters are for the time before the first call of another thread.
 //
-// It has what cpp-httplib has had from 0.11 on, but for what is an option here: timeouts, proxy,
-// certificates, keep-alive, redirects and decoding are StandardClientOptions instead of setters.
-// Unlike httplib::Client, it sends calls of several threads at once, follows redirects only with
+// It has Get to Options, send and three setters. Timeouts, proxy, certificates, redirects and
+// decoding are StandardClientOptions instead of setters. Unlike httplib::Client, it sends the calls
+// of several threads side by side, follows redirects only with
 // StandardClientOptions::redirects, and its errors are as few as httplib::Error has names for:
 // ResultTraits<httplib::Result>::StatusOf(result) is the whole status, a policy's rejection
 // included. A boundary of one's own for a form, and forms with providers, are not supported.
@@ -143,13 +143,17 @@ class HttplibClient {
   //   body, content_type              a std::string; or a const char* and a length
   //   length, provider, content_type
   //   provider, content_type          without a length: sent in chunks, and only once
-  //   params                          as application/x-www-form-urlencoded
+  //   params                          as application/x-www-form-urlencoded; in braces they don't
+  //                                   compile, since they could be headers
   //   items                           a form: httplib::MultipartFormDataItems, or since 0.23
   //                                   httplib::UploadFormDataItems
   template <class... Content>
     requires internal::IsContent<Content...>
   httplib::Result Post(const std::string& path, Content&&... content) const {
     return SendContent("POST", path, {}, std::forward<Content>(content)...);
+  }
+  httplib::Result Post(const std::string& path, const httplib::Params& params) const {
+    return SendContent("POST", path, {}, params);
   }
   template <class... Content>
     requires internal::IsContent<Content...>
@@ -162,6 +166,9 @@ class HttplibClient {
   httplib::Result Put(const std::string& path, Content&&... content) const {
     return SendContent("PUT", path, {}, std::forward<Content>(content)...);
   }
+  httplib::Result Put(const std::string& path, const httplib::Params& params) const {
+    return SendContent("PUT", path, {}, params);
+  }
   template <class... Content>
     requires internal::IsContent<Content...>
   httplib::Result Put(const std::string& path, const httplib::Headers& headers,
@@ -173,6 +180,9 @@ class HttplibClient {
   httplib::Result Patch(const std::string& path, Content&&... content) const {
     return SendContent("PATCH", path, {}, std::forward<Content>(content)...);
   }
+  httplib::Result Patch(const std::string& path, const httplib::Params& params) const {
+    return SendContent("PATCH", path, {}, params);
+  }
   template <class... Content>
     requires internal::IsContent<Content...>
   httplib::Result Patch(const std::string& path, const httplib::Headers& headers,
@@ -183,6 +193,9 @@ class HttplibClient {
     requires internal::IsContent<Content...>
   httplib::Result Delete(const std::string& path, Content&&... content) const {
     return SendContent("DELETE", path, {}, std::forward<Content>(content)...);
+  }
+  httplib::Result Delete(const std::string& path, const httplib::Params& params) const {
+    return SendContent("DELETE", path, {}, params);
   }
   template <class... Content>
     requires internal::IsContent<Content...>

@@ -38,8 +38,9 @@ class BodyAnswer {
   // Not now: a sender has nothing, or a receiver did not take the part. The sender is asked again
   // for the same offset, and the receiver is given the same bytes again, after about 1 ms, in which
   // the exchange looks at the time and at a stop, and moves the bytes of the other direction. A
-  // sender that has nothing for as long as the write timeout ends the exchange, and so does a
-  // receiver that takes nothing for as long as the read timeout.
+  // sender that has nothing for as long as the write timeout cancels the exchange (kCancelled, for
+  // which no policy blames the server), and so does a receiver that takes nothing for as long as
+  // the read timeout, in which nothing of the request is written either.
   static constexpr BodyAnswer Later() { return BodyAnswer(Kind::kLater); }
 
   constexpr bool cancels() const { return kind_ == Kind::kCancel; }
@@ -61,8 +62,8 @@ class BodyAnswer {
 // to give the same bytes. One without a length is used up once it was asked.
 using BodySender = std::function<BodyAnswer(std::uint64_t offset, std::string& bytes)>;
 
-// Takes the next part of a body, which is not empty, or none of it (BodyAnswer::Later); then
-// nothing more is read from the server, which waits in its turn. It may block as a sender may.
+// Takes the next part of a body, 1 byte to 16 KiB, or none of it (BodyAnswer::Later); then nothing
+// more is read from the server, which waits in its turn. It may block as a sender may.
 using BodyReceiver = std::function<BodyAnswer(std::string_view part)>;
 
 // How many bytes of a body have been moved, as they are on the wire but for what chunks add;
@@ -100,8 +101,8 @@ struct Request {
   // Gets the body of a response that IsForReceiver, decoded, without a bound. The body of another
   // one is in Response::body, bounded, as it is without a receiver.
   BodyReceiver receiver = {};
-  // The response without its body, before the receiver gets a part. False: the request is
-  // cancelled.
+  // The response without its body, whatever its status, before the receiver gets a part. False: the
+  // request is cancelled, and not sent again: return true for a failure that Retry may repeat.
   std::function<bool(const Response&)> on_head = {};
   // Each response with a status from 100 to 199 but 101, which come before the one that counts.
   std::function<void(const Response&)> on_interim = {};

@@ -29,10 +29,12 @@ struct RedirectOptions {
   // executor's own, which a Transport and a StandardClient know.
   std::string origin = {};
   // Sends the requests of redirects to other origins; `origin` is scheme://host[:port] in lower
-  // case, without the scheme's own port. Called in the thread of the call, by several threads at
-  // once. It is told neither the deadline nor the stop token of the call. Empty: a redirect to
-  // another origin is returned as it is.
-  std::function<absl::StatusOr<Response>(const std::string& origin, const Request& request)>
+  // case, without the scheme's own port. The server chose it: send to origins that you expect, and
+  // return a status for others, which the call then returns. `options` are those of the call, for
+  // StandardClient::With and the like. Called in the thread of the call, by several threads at
+  // once. Empty: a redirect to another origin is returned as it is.
+  std::function<absl::StatusOr<Response>(const std::string& origin, const Request& request,
+                                         const CallOptions& options)>
       elsewhere = {};
 };
 
@@ -43,10 +45,27 @@ absl::Status Validate(const RedirectOptions& options);
 namespace internal {
 
 using SendHop = absl::FunctionRef<absl::StatusOr<Response>(const Request&)>;
+using SendElsewhere =
+    absl::FunctionRef<absl::StatusOr<Response>(const std::string& origin, const Request&)>;
 
-// `options` are what WithOrigin returns.
+// `options` are what WithOrigin returns. `send_elsewhere` has their `elsewhere` send, where there
+// is one.
 absl::StatusOr<Response> Follow(const RedirectOptions& options, const Request& request,
-                                SendHop send);
+                                SendHop send, SendElsewhere send_elsewhere);
+
+// The same of a call with these options.
+absl::StatusOr<Response> Follow(const RedirectOptions& options, const Request& request,
+                                const CallOptions& call, SendHop send);
+
+// `elsewhere` as an executor.
+struct Elsewhere {
+  const RedirectOptions& options;
+  const std::string& origin;
+
+  absl::StatusOr<Response> With(const CallOptions& call, const Request& request) const {
+    return options.elsewhere(origin, request, call);
+  }
+};
 
 // With `origin` in lower case, and that of the executor where the options have none; if neither has
 // one, it stays empty. Throws std::invalid_argument for invalid options, and for an executor that
@@ -102,12 +121,15 @@ concept Fetches =
 // Authorization, Cookie, Cookie2, Proxy-Authorization and Host are not sent to another origin, nor
 // after that.
 //
-// The receiver and on_head get only the response that is returned; the bodies of others go nowhere.
+// The receiver and on_head get only the response that is returned; the bodies of others go nowhere,
+// and of one that has more than 64 KiB, or is lost, the rest is not waited for.
 // on_interim, on_upload and on_download are called for each hop.
 //
 // Errors: those of the executor and of `elsewhere`; and kFailedPrecondition with
 // TransportError::kRedirect, which Retry does not repeat, when the call was redirected more than
-// max_redirects times. Exceptions pass through.
+// max_redirects times. Behind a request that is not idempotent, a later hop that fails has
+// kOutcomeUnknown instead of a kind by which nothing was sent, or of a rejection, since the request
+// may have acted. Exceptions pass through.
 //
 // Thread-safe if the executor and `elsewhere` are. The first request is sent from where it is; one
 // with a receiver or on_head, and every later one, is a copy.
@@ -124,16 +146,22 @@ class FollowRedirects {
   absl::StatusOr<Response> operator()(const Request& request) const
     requires holdfast::internal::CallableWith<Executor, const Request&>
   {
-    return internal::Follow(options_, request,
+    return internal::Follow(options_, request, CallOptions(),
                             [this](const Request& hop) { return std::invoke(executor_, hop); });
   }
 
   // For a stack around it. The deadline and the stop token of the call are those of each hop.
   static constexpr bool kTakesCall = true;
   absl::StatusOr<Response> operator()(const Request& request, Call& call) const {
-    return internal::Follow(options_, request, [&](const Request& hop) {
-      return holdfast::internal::Attempt<const Request&>(executor_, call, hop);
-    });
+    return internal::Follow(
+        options_, request,
+        [&](const Request& hop) {
+          return holdfast::internal::Attempt<const Request&>(executor_, call, hop);
+        },
+        [&](const std::string& origin, const Request& hop) {
+          const internal::Elsewhere elsewhere{options_, origin};
+          return holdfast::internal::Attempt<const Request&>(elsewhere, call, hop);
+        });
   }
 
   // Around a stack or a StandardClient. options.deadline bounds all hops together; options.report
@@ -141,7 +169,7 @@ class FollowRedirects {
   absl::StatusOr<Response> With(const CallOptions& options, const Request& request) const
     requires holdfast::internal::TakesOptions<Executor, const Request&>
   {
-    return internal::Follow(options_, request,
+    return internal::Follow(options_, request, options,
                             [&](const Request& hop) { return executor_.With(options, hop); });
   }
 

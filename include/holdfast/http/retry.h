@@ -27,7 +27,8 @@ namespace holdfast::http {
 //
 //   any method           429 and 503, by which the server says that it did not act (RFC 6585, 4;
 //                        RFC 9110, 15.6.4); TransportError::kConnect and kTls, where the request
-//                        never reached the server; and a rejection by a policy
+//                        never reached the server, but for a proxy's 407; and a rejection by a
+//                        policy, where RetryOptions say that rejections are retried
 //   idempotent requests  also the other status codes from 500 up, except 501; kOutcomeUnknown; and
 //                        any transient status that carries no TransportError
 //   no request           everything else: other responses, certificates, malformed URLs and

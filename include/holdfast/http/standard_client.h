@@ -107,8 +107,8 @@ class StandardClient {
 
   std::string Describe() const;  // Stack::Describe()
 
-  // scheme://host[:port], without the scheme's own port; empty if the origin is invalid. Around an
-  // executor that of `options.redirects`.
+  // That of `options.redirects`, or else of the client: scheme://host[:port] in lower case, without
+  // the scheme's own port. Empty if it is invalid, or an executor does not say it.
   std::string origin() const;
 
   // For UpdateAll (stack/update_all.h), which changes settings() and objects() while calls run.

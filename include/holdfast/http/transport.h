@@ -128,7 +128,8 @@ class Transport {
 
   TransportStats stats() const;
 
-  // scheme://host[:port], without the scheme's own port; empty if the origin is invalid.
+  // scheme://host[:port] in lower case, without the scheme's own port; empty if the origin, or the
+  // environment's proxy, is invalid.
   std::string origin() const;
 
  private:

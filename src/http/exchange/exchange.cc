@@ -150,14 +150,19 @@ void Exchange::Interrupted(Interruption why) {
     case Interruption::kCancelled:
       return Fail(absl::CancelledError("the caller stopped the call"));
     case Interruption::kReadTimeout:
-      return Fail(absl::UnavailableError(
-          download_.held() ? "the request's receiver took no byte within the read timeout"
-                           : "no byte of the response came within the read timeout"));
+      if (download_.held()) {
+        return Fail(
+            absl::CancelledError("the request's receiver took no byte within the read timeout"));
+      }
+      return Fail(absl::UnavailableError("no byte of the response came within the read timeout"));
     case Interruption::kWriteTimeout:
       if (download_.has_head()) return WriteFailed();
+      if (upload_.stalls()) {
+        return Fail(
+            absl::CancelledError("the request's sender gave no byte within the write timeout"));
+      }
       return Fail(absl::UnavailableError(
-          upload_.stalls() ? "the request's sender gave no byte within the write timeout"
-                           : "the server took no byte of the request within the write timeout"));
+          "the server took no byte of the request within the write timeout"));
   }
 }
 

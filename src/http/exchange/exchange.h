@@ -43,7 +43,9 @@ struct ExchangeOptions {
 //   kInvalidArgument   kRequest: the request is refused, before anything is given to be written; or
 //                      its sender gave another length than it said
 //   kUnavailable       the connection ended or was lost before the response was whole, or a timeout
-//   kDeadlineExceeded, kCancelled   the driver or a callback of the request ended the exchange
+//   kDeadlineExceeded, kCancelled   the driver or a callback of the request ended the exchange, or
+//   a
+//                      callback said "later" for as long as a timeout
 //   kDataLoss          kMalformed: what came is no response, or beyond a bound
 // The kind of the others says how far the request came: kConnect, if nothing was given to be
 // written; kPartialResponse, if the receiver was given something; else kOutcomeUnknown.
@@ -80,8 +82,10 @@ class Exchange {
   // Not all that came is taken in: decoding it may take long, and the driver looks at the time in
   // between; or the receiver did not take it. Nothing is read meanwhile.
   bool has_more() const { return !done_ && download_.paused(); }
-  // False: the receiver takes nothing now, and the driver calls it again after a pause.
+  // False: nothing was taken.
   bool TakeMore();
+  // The receiver takes nothing now, and the driver calls TakeMore after a pause.
+  bool held() const { return !done_ && download_.held(); }
   // The peer sends no more: and said so (FIN; with TLS close_notify), or not (RST; TLS without). If
   // not all that came is taken in, that has its effect afterwards.
   void PeerEnded() { Lose(/*orderly=*/true, {}); }

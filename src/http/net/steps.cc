@@ -17,7 +17,8 @@ std::string TextOf(int error) {
 std::optional<DriveEnd> Steps::Look(TimePoint now) {
   if (protocol_.done()) return DriveEnd::kDone;
   const bool writes = in_flight_ || (can_write_ && protocol_.wants_write());
-  if (begins_) pace_.Begin(now, writes);
+  // What is not taken in is the read's, though the write may have to wait for that, too.
+  if (begins_) pace_.Begin(now, writes && !protocol_.has_more());
   begins_ = false;
   if (!protocol_.holds_body()) {
     body_at_ = TimePoint::max();
@@ -32,11 +33,8 @@ std::optional<DriveEnd> Steps::Look(TimePoint now) {
 }
 
 void Steps::TakeMore() {
-  if (protocol_.TakeMore()) {
-    begins_ = true;
-  } else {
-    taking_.Begin();
-  }
+  if (protocol_.TakeMore()) begins_ = true;
+  if (protocol_.held()) taking_.Begin();
 }
 
 void Steps::SendBody() {
@@ -84,6 +82,7 @@ void Steps::Read(const IoResult& result, std::string_view bytes) {
   if (result.state == IoState::kDone && result.bytes > 0) {
     begins_ = true;
     protocol_.Received(bytes);
+    if (protocol_.held()) taking_.Begin();
   } else if (result.state == IoState::kEnd) {
     begins_ = true;
     can_read_ = false;

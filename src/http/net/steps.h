@@ -37,9 +37,11 @@ class Duplex {
 
   virtual void Received(std::string_view bytes) = 0;  // not empty
   // Whether not all that was received is taken in. TakeMore takes in more of it, which may take
-  // long, or none (false), and then it is called again after a pause; meanwhile nothing is read.
+  // long, or none (false); meanwhile nothing is read.
   virtual bool has_more() const { return false; }
   virtual bool TakeMore() { return true; }
+  // Whether whoever takes it in takes nothing now, so that TakeMore is to be called after a pause.
+  virtual bool held() const { return false; }
   // Nothing more comes: the peer has said so (kEnd), or the connection is lost (kLost), which also
   // means that nothing more can be written.
   virtual void PeerEnded() = 0;
@@ -118,6 +120,13 @@ class DuplexOf final : public Duplex {
       return true;
     }
   }
+  bool held() const override {
+    if constexpr (requires { protocol_.held(); }) {
+      return protocol_.held();
+    } else {
+      return false;
+    }
+  }
   void PeerEnded() override { protocol_.PeerEnded(); }
   void PeerCut(std::string_view why) override { protocol_.PeerCut(why); }
   bool holds_body() const override {
@@ -164,7 +173,7 @@ class Steps {
   bool reads() const { return can_read_ && !protocol_.has_more(); }
   void Read(const IoResult& result, std::string_view bytes);
 
-  // Comes before a read, a write and a wait. Not during the pause after nothing was taken.
+  // Comes before a read, a write and a wait. Not during the pause after not all was taken.
   bool takes_more() const { return !taking_.on() && protocol_.has_more(); }
   void TakeMore();
 

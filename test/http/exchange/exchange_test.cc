@@ -441,7 +441,7 @@ TEST_CASE("of a write timeout is said who made no progress") {
   SECTION("the sender") {
     exchange.Interrupted(Exchange::Interruption::kWriteTimeout);
     CHECK(Outcome(exchange) ==
-          "UNAVAILABLE lost: the request's sender gave no byte within the write timeout close");
+          "CANCELLED lost: the request's sender gave no byte within the write timeout close");
   }
   SECTION("the server") {
     has = true;

@@ -327,6 +327,7 @@ struct HoldingProtocol : Protocol {
     --left;
     return true;
   }
+  bool held() const { return holds && has_more(); }
   int left = 1;
   bool holds = true;
 };
@@ -357,11 +358,31 @@ TEST_CASE("what is not taken is offered again after a pause, in which nothing is
     CHECK_FALSE(steps.Look(At(11s - 1ns)));
     CHECK(steps.Look(At(11s)) == DriveEnd::kReadTimeout);
   }
-  SECTION("and the bytes of the other direction move meanwhile") {
+  SECTION("and the bytes of the other direction move meanwhile, in the time of the read") {
     protocol.output = "part";
-    CHECK(steps.wants_write());
+    CHECK(Begin(steps) == "part");
+    steps.Wrote(Moved(2));
+    CHECK(Begin(steps) == "rt");
+    steps.Wrote(kWaits);
+    CHECK_FALSE(steps.Look(At(4s)));
+    CHECK_FALSE(steps.Look(At(14s) - 1ns));
+    CHECK(steps.Look(At(14s)) == DriveEnd::kReadTimeout);
   }
   CHECK(protocol.told.starts_with("more;more;"));
+}
+
+TEST_CASE("what is not taken when it comes is not offered again at once") {
+  HoldingProtocol protocol;
+  protocol.left = 0;
+  DuplexOf<HoldingProtocol> duplex(protocol);
+  Steps steps(duplex, kLimits);
+  CHECK_FALSE(steps.Look(At(1s)));
+  protocol.left = 1;
+  steps.Read(Moved(1), "x");
+  CHECK_FALSE(steps.Look(At(1s)));
+  CHECK_FALSE(steps.takes_more());
+  CHECK_FALSE(steps.Look(At(1s + kAskAgainAfter)));
+  CHECK(steps.takes_more());
 }
 
 // As a request whose sender has nothing now.
