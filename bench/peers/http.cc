@@ -108,6 +108,7 @@ void MeasureThreads(const Task& task) {
   const std::size_t each = (task.requests + kThreads - 1) / kThreads;
   std::latch ready(kThreads + 1);
   std::vector<std::jthread> threads;
+  threads.reserve(clients.size());
   for (const auto& client : clients) {
     threads.emplace_back([&ready, &client, each] {
       try {
@@ -243,12 +244,13 @@ int main(int count, char** arguments) {
     std::fputs("usage: http <row> <side> <requests> <port> [<PEM file>]\n", stderr);
     return 2;
   }
-  using namespace holdfast::peers;
+  using holdfast::peers::Number;
   try {
-    Measure(words[0], {.side = words[1],
-                       .origin = {.port = Number<int>(words[3]),
-                                  .ca = std::string(words.size() > 4 ? words[4] : "")},
-                       .requests = Number<std::size_t>(words[2])});
+    holdfast::peers::Measure(words[0],
+                             {.side = words[1],
+                              .origin = {.port = Number<int>(words[3]),
+                                         .ca = std::string(words.size() > 4 ? words[4] : "")},
+                              .requests = Number<std::size_t>(words[2])});
   } catch (const std::exception& error) {
     std::fprintf(stderr, "http: %.*s of %.*s: %s\n", static_cast<int>(words[0].size()),
                  words[0].data(), static_cast<int>(words[1].size()), words[1].data(), error.what());

@@ -53,7 +53,8 @@ bool Exchange::TakeMore() {
   const std::uint64_t before = download_.received();
   TakeIn(std::exchange(untaken_, {}));
   if (loss_ && !has_more()) {
-    const Loss loss = *std::exchange(loss_, std::nullopt);
+    const Loss loss = *std::move(loss_);
+    loss_.reset();
     Lose(loss.orderly, loss.why);
   }
   return done_ || !download_.held() || download_.received() > before;
