@@ -10,6 +10,7 @@
 #include <cstdint>
 #include <string>
 #include <string_view>
+#include <utility>
 #include <vector>
 
 #include "holdfast/base/rejection.h"
@@ -50,6 +51,17 @@ class EchoServer : public TestServer {
 std::string BodyOf(const httplib::Result& result) {
   return result ? result->body : "error " + httplib::to_string(result.error());
 }
+
+// They could be fields of a form or headers.
+template <class Client>
+concept PostsBraces = requires(const Client& client) { client.Post("/", {{"user", "scott"}}); };
+template <class Client>
+concept PostsParams = requires(const Client& client, httplib::Params& params) {
+  client.Post("/", params);
+  client.Post("/", std::as_const(params));
+};
+static_assert(!PostsBraces<HttplibClient>);
+static_assert(PostsParams<HttplibClient>);
 
 TEST_CASE("GET is sent with each kind of arguments") {
   EchoServer server;

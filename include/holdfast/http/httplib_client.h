@@ -155,6 +155,9 @@ class HttplibClient {
   httplib::Result Post(const std::string& path, const httplib::Params& params) const {
     return SendContent("POST", path, {}, params);
   }
+  httplib::Result Post(const std::string& path, const httplib::Headers& headers) const {
+    return SendContent("POST", path, headers);
+  }
   template <class... Content>
     requires internal::IsContent<Content...>
   httplib::Result Post(const std::string& path, const httplib::Headers& headers,
@@ -168,6 +171,9 @@ class HttplibClient {
   }
   httplib::Result Put(const std::string& path, const httplib::Params& params) const {
     return SendContent("PUT", path, {}, params);
+  }
+  httplib::Result Put(const std::string& path, const httplib::Headers& headers) const {
+    return SendContent("PUT", path, headers);
   }
   template <class... Content>
     requires internal::IsContent<Content...>
@@ -183,6 +189,9 @@ class HttplibClient {
   httplib::Result Patch(const std::string& path, const httplib::Params& params) const {
     return SendContent("PATCH", path, {}, params);
   }
+  httplib::Result Patch(const std::string& path, const httplib::Headers& headers) const {
+    return SendContent("PATCH", path, headers);
+  }
   template <class... Content>
     requires internal::IsContent<Content...>
   httplib::Result Patch(const std::string& path, const httplib::Headers& headers,
@@ -196,6 +205,9 @@ class HttplibClient {
   }
   httplib::Result Delete(const std::string& path, const httplib::Params& params) const {
     return SendContent("DELETE", path, {}, params);
+  }
+  httplib::Result Delete(const std::string& path, const httplib::Headers& headers) const {
+    return SendContent("DELETE", path, headers);
   }
   template <class... Content>
     requires internal::IsContent<Content...>
