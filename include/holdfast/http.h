@@ -1,5 +1,5 @@
 // All headers of holdfast::http and of holdfast::core, but for the adapter to cpp-httplib
-// (holdfast/http/httplib.h): policies around HTTP requests.
+// (holdfast/http/httplib.h and httplib_client.h): policies around HTTP requests.
 //
 //   holdfast::http::Transport orders("https://orders.example.com");
 //   auto fetch = holdfast::Stack(holdfast::Timeout(10s),

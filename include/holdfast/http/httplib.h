@@ -11,8 +11,8 @@
 //                    .Around([&](const std::string& path) { return client.Get(path); });
 //   httplib::Result result = fetch("/orders/7");
 //
-// This is the only header of Holdfast that includes <httplib.h>, and holdfast/http.h includes
-// neither it nor httplib_client.h, which does. Include it wherever a stack is put around something
+// Only this header of Holdfast includes <httplib.h>. httplib_client.h includes this one, and
+// holdfast/http.h includes neither. Include it wherever a stack is put around something
 // that takes an httplib::Request or returns an httplib::Result or an
 // absl::StatusOr<httplib::Response>: with holdfast/http.h alone that does not compile.
 #ifndef HOLDFAST_HTTP_HTTPLIB_H_
