@@ -4,8 +4,8 @@
 #include <absl/strings/str_cat.h>
 
 #include <algorithm>
-#include <array>
 #include <cstddef>
+#include <initializer_list>
 #include <memory>
 #include <stdexcept>
 #include <string_view>
@@ -16,6 +16,7 @@
 #include "holdfast/call/repeatability.h"
 #include "holdfast/http/request.h"
 #include "holdfast/http/transport_error.h"
+#include "holdfast/http/wire/message.h"
 #include "src/http/location.h"
 #include "src/http/origin.h"
 
@@ -33,22 +34,19 @@ bool DropsBody(int status, std::string_view method) {
   return status == 303 || (method == "POST" && (status == 301 || status == 302));
 }
 
+bool IsOneOf(std::string_view name, std::initializer_list<std::string_view> names) {
+  return std::ranges::any_of(
+      names, [name](std::string_view other) { return wire::EqualsIgnoringCase(name, other); });
+}
+
 // Of a body, and those that say what the request waits for before it sends one.
 bool DescribesBody(std::string_view name) {
-  constexpr std::array<absl::string_view, 5> kOthers = {"Transfer-Encoding", "Trailer", "Expect",
-                                                        "Digest", "Last-Modified"};
   return absl::StartsWithIgnoreCase(ToAbsl(name), "Content-") ||
-         std::ranges::any_of(kOthers, [name](absl::string_view other) {
-           return absl::EqualsIgnoreCase(ToAbsl(name), other);
-         });
+         IsOneOf(name, {"Transfer-Encoding", "Trailer", "Expect", "Digest", "Last-Modified"});
 }
 
 bool IsForOneOrigin(std::string_view name) {
-  constexpr std::array<absl::string_view, 5> kNames = {"Authorization", "Cookie", "Cookie2",
-                                                       "Proxy-Authorization", "Host"};
-  return std::ranges::any_of(kNames, [name](absl::string_view other) {
-    return absl::EqualsIgnoreCase(ToAbsl(name), other);
-  });
+  return IsOneOf(name, {"Authorization", "Cookie", "Cookie2", "Proxy-Authorization", "Host"});
 }
 
 // One request of a call.

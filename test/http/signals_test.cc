@@ -135,7 +135,7 @@ void ServeSlowly(const Peer& peer) {
   for (int i = 0; peer.ReadRequest(); ++i) {
     const bool slow = i % 10 == 0;
     std::string body(slow ? 300'000 : 5, '\0');
-    if (slow) std::this_thread::sleep_for(10ms);
+    if (slow) std::this_thread::sleep_for(10ms);  // so that the client waits to write
     if (::recv(peer.fd(), body.data(), body.size(), MSG_WAITALL) !=
         static_cast<ssize_t>(body.size())) {
       return;

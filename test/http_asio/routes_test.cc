@@ -21,7 +21,7 @@
 #include "test/http_asio/support/calls.h"
 #include "test/support/catch.h"
 
-namespace holdfast::http::way_test {
+namespace holdfast::http::routes_test {
 namespace {
 
 using Code = absl::StatusCode;
@@ -165,4 +165,4 @@ TEST_CASE("a server sees the local address of an asynchronous call") {
 }
 
 }  // namespace
-}  // namespace holdfast::http::way_test
+}  // namespace holdfast::http::routes_test
