@@ -4,21 +4,25 @@
 #ifndef HOLDFAST_TEST_HTTP_SMUGGLED_H_
 #define HOLDFAST_TEST_HTTP_SMUGGLED_H_
 
+#include <absl/status/status.h>
 #include <absl/strings/str_split.h>
 #include <sys/socket.h>
 
 #include <array>
 #include <cstddef>
 #include <nlohmann/json.hpp>
+#include <semaphore>
 #include <set>
 #include <string>
 #include <string_view>
 #include <vector>
 
 #include "holdfast/http/message.h"
+#include "holdfast/http/transport_error.h"
 #include "holdfast/http/wire/reader.h"
 #include "test/http/fault_server.h"
 #include "test/http/wire/cases.h"
+#include "test/support/catch.h"
 
 namespace holdfast::test {
 
@@ -65,11 +69,21 @@ class StrictServer {
  public:
   std::string Url() const { return "http://" + server_.Host(); }
   int accepted() const { return server_.accepted(); }
-  // "method target|body" of each, with "fault" and "more" where a server is left with a doubt.
-  std::vector<std::string> requests() const { return read_.messages(); }
+  // Once, after one was answered: "method target|body" of it, with "fault" and "more" where a
+  // server is left with a doubt. Waits for the end of the connection, before which there may be
+  // more.
+  std::vector<std::string> TakeRequests() {
+    served_.acquire();
+    return read_.messages();
+  }
 
  private:
   void Serve(const Peer& peer) {
+    Read(peer);
+    served_.release();
+  }
+
+  void Read(const Peer& peer) {
     http::wire::RequestReader reader({.head = std::size_t{1} << 17, .fields = 1000});
     std::array<char, 4096> buffer;
     std::string seen;
@@ -108,6 +122,7 @@ class StrictServer {
   }
 
   Recorder read_;
+  std::binary_semaphore served_{0};
   FaultServer server_{[this](const Peer& peer) { Serve(peer); }};
 };
 
@@ -128,6 +143,20 @@ inline bool MayBeSent(const std::string& id) {
       "path-query-raw header-70k headers-200 target-9k pipelined",
       ' ');
   return sent.contains(id);
+}
+
+// What a client makes of a case with that server: sent as meant, or refused before it connects.
+inline void CheckNotSmuggled(const std::string& id, const http::Request& request,
+                             const absl::Status& status, StrictServer& server) {
+  CAPTURE(status.ToString());
+  CHECK(status.ok() == MayBeSent(id));
+  if (status.ok()) {
+    CHECK(server.TakeRequests() == std::vector{AsMeant(request)});
+  } else {
+    CHECK(status.code() == absl::StatusCode::kInvalidArgument);
+    CHECK(http::TransportErrorOf(status) == http::TransportError::kRequest);
+    CHECK(server.accepted() == 0);
+  }
 }
 
 }  // namespace holdfast::test
