@@ -86,8 +86,8 @@ struct TransportOptions {
   // their libraries are. The response then has neither Content-Encoding nor Content-Length.
   bool decode = true;
   // How long the body of a request with "Expect: 100-continue" waits for the server to ask for it;
-  // >= 0. Then it is sent all the same (RFC 9110, 10.1.1). Less than read_timeout, which runs
-  // meanwhile.
+  // >= 0. Then it is sent all the same (RFC 9110, 10.1.1). read_timeout runs meanwhile, and ends the
+  // exchange first if it is shorter.
   TimeSpan continue_timeout = std::chrono::seconds(1);
 };
 
