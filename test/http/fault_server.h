@@ -270,6 +270,16 @@ inline constexpr std::string_view kBusy =
     "HTTP/1.1 503 Service Unavailable\r\nContent-Length: 4\r\n\r\nbusy";
 inline constexpr std::string_view kHello = "HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\nhello";
 
+// Keeps what it is sent, and answers hello to each request.
+inline FaultServer::Script Greets(Recorder& asked) {
+  return [&asked](const Peer& peer) {
+    for (std::string message = peer.ReadMessage(); !message.empty(); message = peer.ReadMessage()) {
+      asked.Add(std::move(message));
+      if (!peer.Write(kHello)) return;
+    }
+  };
+}
+
 }  // namespace holdfast::test
 
 #endif  // HOLDFAST_TEST_HTTP_FAULT_SERVER_H_

@@ -21,7 +21,7 @@ namespace {
 using test::Certificate;
 using test::ContainsSubstring;
 using test::FaultServer;
-using test::kHello;
+using test::Greets;
 using test::Listener;
 using test::MakeRequest;
 using test::Peer;
@@ -35,16 +35,6 @@ using Code = absl::StatusCode;
 const std::string kAuthorization = "Proxy-Authorization: Basic c2NvdHQ6dGlnZXI=\r\n";
 
 std::string WithUser(const std::string& host) { return "http://scott:tiger@" + host; }
-
-// Notes what it is asked for, and answers hello.
-FaultServer::Script Greets(Recorder& asked) {
-  return [&asked](const Peer& peer) {
-    for (std::string message = peer.ReadMessage(); !message.empty(); message = peer.ReadMessage()) {
-      asked.Add(message);
-      if (!peer.Write(kHello)) return;
-    }
-  };
-}
 
 std::size_t CountIn(const std::string& text, const std::string& part) {
   std::size_t count = 0;
@@ -94,12 +84,7 @@ TEST_CASE("a proxy without user and password is told none") {
 TEST_CASE("user and password open a tunnel, and do not go through it") {
   const Certificate certificate("IP:127.0.0.1");
   const PemFile pem(certificate);
-  test::TlsServer server(certificate);
-  server.Get("/", [](const httplib::Request& request, httplib::Response& response) {
-    response.set_content(request.has_header("Proxy-Authorization") ? "leaked" : "hello",
-                         "text/plain");
-  });
-  server.Start();
+  test::SuspiciousTlsServer server(certificate);
   Recorder asked;
   FaultServer proxy(TunnelTo(server.port(), asked));
   const Transport transport("https://" + server.Host(),

@@ -25,6 +25,18 @@ class TlsServer : public BasicTestServer<httplib::SSLServer> {
                         client_ca.empty() ? nullptr : client_ca.c_str()) {}
 };
 
+// Answers hello, or that it was told what is for a proxy alone.
+class SuspiciousTlsServer : public TlsServer {
+ public:
+  explicit SuspiciousTlsServer(const Certificate& certificate) : TlsServer(certificate) {
+    Get("/", [](const httplib::Request& request, httplib::Response& response) {
+      response.set_content(request.has_header("Proxy-Authorization") ? "leaked" : "hello",
+                           "text/plain");
+    });
+    Start();
+  }
+};
+
 }  // namespace holdfast::test
 
 #endif  // HOLDFAST_TEST_HTTP_TLS_SERVER_H_

@@ -26,6 +26,7 @@ using namespace std::chrono_literals;  // NOLINT(google-build-using-namespace)
 using test::Certificate;
 using test::ContainsSubstring;
 using test::FaultServer;
+using test::Greets;
 using test::kHello;
 using test::Listener;
 using test::MakeRequest;
@@ -33,28 +34,13 @@ using test::Peer;
 using test::PemFile;
 using test::Recorder;
 using test::StartsWith;
+using test::SuspiciousTlsServer;
 using test::TunnelTo;
 using Code = absl::StatusCode;
 
-class TlsServer : public test::TlsServer {
- public:
-  explicit TlsServer(const Certificate& certificate) : test::TlsServer(certificate) {
-    Get("/", [](const httplib::Request& request, httplib::Response& response) {
-      response.set_content(request.has_header("Proxy-Authorization") ? "leaked" : "hello",
-                           "text/plain");
-    });
-    Start();
-  }
-};
-
 TEST_CASE("a proxy is asked for the whole URL, over a connection that is kept") {
   Recorder asked;
-  FaultServer proxy([&](const Peer& peer) {
-    for (std::string message = peer.ReadMessage(); !message.empty(); message = peer.ReadMessage()) {
-      asked.Add(message);
-      if (!peer.Write(kHello)) return;
-    }
-  });
+  FaultServer proxy(Greets(asked));
   // Nobody needs to know the host but the proxy.
   const Transport transport("http://orders.invalid:8080", {.proxy = "http://" + proxy.Host()});
   CHECK(transport(MakeRequest("GET", "/a?b=%20c")).value().body == "hello");
@@ -85,7 +71,7 @@ TEST_CASE("an IPv6 address keeps its brackets in what a proxy is asked for") {
 TEST_CASE("TLS goes through a tunnel, once for each connection") {
   const Certificate certificate("IP:127.0.0.1");
   const PemFile pem(certificate);
-  TlsServer server(certificate);
+  SuspiciousTlsServer server(certificate);
   Recorder asked;
   FaultServer proxy(TunnelTo(server.port(), asked));
   const Transport transport("https://" + server.Host(),
@@ -98,7 +84,7 @@ TEST_CASE("TLS goes through a tunnel, once for each connection") {
 
 TEST_CASE("the certificate behind a tunnel is verified like any other") {
   const Certificate certificate("IP:127.0.0.1");
-  TlsServer server(certificate);
+  SuspiciousTlsServer server(certificate);
   Recorder asked;
   FaultServer proxy(TunnelTo(server.port(), asked));
   const std::string origin = "https://" + server.Host();
@@ -213,12 +199,7 @@ void CheckRefused(const Transport& transport, const httplib::Request& request,
 
 TEST_CASE("a Host that a proxy would put the origin's in place of is refused") {
   Recorder asked;
-  FaultServer proxy([&](const Peer& peer) {
-    for (std::string message = peer.ReadMessage(); !message.empty(); message = peer.ReadMessage()) {
-      asked.Add(message);
-      if (!peer.Write(kHello)) return;
-    }
-  });
+  FaultServer proxy(Greets(asked));
   const Transport transport("http://orders.invalid:8080", {.proxy = "http://" + proxy.Host()});
   httplib::Request request = MakeRequest("GET", "/");
   request.set_header("Host", "other.invalid");
@@ -232,7 +213,7 @@ TEST_CASE("a Host that a proxy would put the origin's in place of is refused") {
 
 TEST_CASE("a password for a proxy is not sent to the server behind its tunnel") {
   const Certificate certificate("IP:127.0.0.1");
-  TlsServer server(certificate);
+  SuspiciousTlsServer server(certificate);
   Recorder asked;
   FaultServer proxy(TunnelTo(server.port(), asked));
   httplib::Request request = MakeRequest("GET", "/");

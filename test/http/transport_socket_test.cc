@@ -30,6 +30,7 @@ using test::Certificate;
 using test::ContainsSubstring;
 using test::FaultServer;
 using test::Folder;
+using test::Greets;
 using test::kHello;
 using test::MakeRequest;
 using test::Peer;
@@ -39,15 +40,6 @@ using Code = absl::StatusCode;
 
 std::string AbstractName(const std::string& name) {
   return "@holdfast-" + name + "-" + std::to_string(::getpid());
-}
-
-FaultServer::Script Greets(Recorder& asked) {
-  return [&asked](const Peer& peer) {
-    for (std::string message = peer.ReadMessage(); !message.empty(); message = peer.ReadMessage()) {
-      asked.Add(message);
-      if (!peer.Write(kHello)) return;
-    }
-  };
 }
 
 TEST_CASE("a unix socket is connected to, whatever the origin is") {

@@ -30,11 +30,13 @@ using test::Certificate;
 using test::ContainsSubstring;
 using test::FaultServer;
 using test::Fetch;
+using test::Greets;
 using test::kHello;
 using test::Peer;
 using test::PemFile;
 using test::Recorder;
 using test::StartsWith;
+using test::SuspiciousTlsServer;
 using test::TunnelTo;
 
 const std::string kAuthorization = "Proxy-Authorization: Basic c2NvdHQ6dGlnZXI=\r\n";
@@ -43,30 +45,9 @@ std::string UnixName(const std::string& name) {
   return "@holdfast-async-" + name + "-" + std::to_string(::getpid());
 }
 
-FaultServer::Script Answers(Recorder& asked) {
-  return [&asked](const Peer& peer) {
-    for (std::string message = peer.ReadMessage(); !message.empty(); message = peer.ReadMessage()) {
-      asked.Add(message);
-      if (!peer.Write(kHello)) return;
-    }
-  };
-}
-
-// Says whether it was told the password of a proxy.
-class SuspiciousTlsServer : public test::TlsServer {
- public:
-  explicit SuspiciousTlsServer(const Certificate& certificate) : test::TlsServer(certificate) {
-    Get("/", [](const httplib::Request& request, httplib::Response& response) {
-      response.set_content(request.has_header("Proxy-Authorization") ? "leaked" : "hello",
-                           "text/plain");
-    });
-    Start();
-  }
-};
-
 TEST_CASE("a proxy is sent user and password with an asynchronous request") {
   Recorder asked;
-  FaultServer proxy(Answers(asked));
+  FaultServer proxy(Greets(asked));
   net::io_context io;
   const AsyncTransport transport(io, "http://orders.invalid",
                                  {.proxy = "http://scott:tiger@" + proxy.Host()});
@@ -106,7 +87,7 @@ TEST_CASE("an asynchronous call tells that a proxy refused its user and password
 TEST_CASE("an asynchronous call goes over a unix socket, whatever the origin is") {
   const std::string name = UnixName("plain");
   Recorder asked;
-  FaultServer server(Answers(asked), name);
+  FaultServer server(Greets(asked), name);
   net::io_context io;
   const AsyncTransport transport(io, "http://orders.invalid", {.unix_socket = name});
   for (int i = 0; i < 2; ++i) {

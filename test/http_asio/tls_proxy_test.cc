@@ -25,6 +25,7 @@ using test::Certificate;
 using test::ContainsSubstring;
 using test::FaultServer;
 using test::Fetch;
+using test::Greets;
 using test::kHello;
 using test::Peer;
 using test::PemFile;
@@ -94,12 +95,7 @@ TEST_CASE("an asynchronous call trusts no certificate but the right one") {
 
 TEST_CASE("a proxy is asked for the whole URL by an asynchronous call") {
   Recorder asked;
-  FaultServer proxy([&](const Peer& peer) {
-    for (std::string message = peer.ReadMessage(); !message.empty(); message = peer.ReadMessage()) {
-      asked.Add(message);
-      if (!peer.Write(kHello)) return;
-    }
-  });
+  FaultServer proxy(Greets(asked));
   net::io_context io;
   const AsyncTransport transport(io, "http://orders.invalid:8080",
                                  {.proxy = "http://" + proxy.Host()});
