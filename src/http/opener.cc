@@ -22,10 +22,7 @@ ConnectOptions ConnectOptionsOf(const Route& route, const TransportOptions& opti
   connect.name = route.Describe();
   connect.unix_path = route.unix_path;
   connect.socket.keep_alive = options.tcp_keep_alive;
-  if (!options.local_address.empty()) {
-    // Without an interface of its zone it is none by now, from which nothing is reached.
-    connect.socket.local_address = Address::Parse(options.local_address, 0).value_or(Address());
-  }
+  connect.socket.local_address = route.local_address;
   connect.sockets = &sockets;
   return connect;
 }

@@ -38,6 +38,13 @@ absl::Status BadUrl(absl::string_view of_what, absl::string_view what) {
       TransportError::kRequest);
 }
 
+absl::Status NoInterface(const Origin& origin) {
+  return WithTransportError(
+      absl::InvalidArgumentError(absl::StrCat(
+          origin.url, ": local_address: this machine has no interface of its zone any more")),
+      TransportError::kRequest);
+}
+
 struct UrlParts {
   std::string_view scheme;
   std::string_view rest;  // without a last '/'
@@ -166,6 +173,11 @@ absl::StatusOr<Route> ParseRoute(std::string_view origin, const TransportOptions
   auto to = ParseOrigin(origin);
   if (!to.ok()) return to.status();
   Route route{.origin = *std::move(to), .unix_path = options.unix_socket};
+  if (!options.local_address.empty()) {
+    route.local_address = Address::Parse(options.local_address, 0);
+    // It was one when the options were found valid.
+    if (!route.local_address) return NoInterface(route.origin);
+  }
   const bool reads = options.proxy.empty() && options.proxy_from_environment;
   const ProxySetting by =
       reads ? ProxyFromEnvironment(route.origin.tls) : ProxySetting{.url = options.proxy};

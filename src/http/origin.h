@@ -9,6 +9,7 @@
 #include <string_view>
 
 #include "holdfast/http/transport_options.h"
+#include "src/http/net/address.h"
 
 namespace holdfast::http::internal {
 
@@ -40,6 +41,7 @@ struct Route {
   std::optional<Proxy> proxy = std::nullopt;
   std::string unix_path = {};  // of the socket to connect to, instead of peer(); empty: none
   bool exempt = false;         // without the proxy that there is for others
+  std::optional<Address> local_address = std::nullopt;  // to connect from
 
   // Whom to connect to.
   const Origin& peer() const { return proxy ? proxy->at : origin; }

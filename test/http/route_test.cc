@@ -133,6 +133,16 @@ TEST_CASE("an origin has no user and no password") {
   CHECK_THAT(std::string(wrong.message()), !ContainsSubstring("tiger"));
 }
 
+TEST_CASE("the address to connect from is known when the route is") {
+  CHECK(ParseRoute("http://host", {.local_address = "127.0.0.2"})->local_address ==
+        Address::Parse("127.0.0.2", 0));
+  CHECK_FALSE(ParseRoute("http://host", TransportOptions())->local_address);
+  // A zone may be gone since the options were found valid.
+  const absl::Status gone = ParseRoute("http://host", {.local_address = "fe80::1%none0"}).status();
+  CHECK(gone.code() == absl::StatusCode::kInvalidArgument);
+  CHECK_THAT(std::string(gone.message()), StartsWith("http://host: local_address: "));
+}
+
 TEST_CASE("an origin that is an exception has no proxy") {
   const TransportOptions options = {.proxy = "http://proxy", .no_proxy = "host:8080,[::1]"};
   CHECK(DescribeRoute("http://host:8080", options) == "http://host:8080");

@@ -64,7 +64,8 @@ struct TransportOptions {
   // the name in the certificate are. Not with a proxy. Empty: TCP.
   std::string unix_socket = {};
   // The IP address of this host to connect from, without brackets and port; of the host's addresses
-  // those of its family are tried. Not with unix_socket. Empty: the kernel chooses it.
+  // those of its family are tried. The interface of an IPv6 zone is looked up when the Transport is
+  // made. Not with unix_socket. Empty: the kernel chooses it.
   std::string local_address = {};
   // Without it the kernel does not ask whether a peer is still there. A unix socket needs none.
   std::optional<TcpKeepAlive> tcp_keep_alive = std::nullopt;
@@ -86,8 +87,8 @@ struct TransportOptions {
   // their libraries are. The response then has neither Content-Encoding nor Content-Length.
   bool decode = true;
   // How long the body of a request with "Expect: 100-continue" waits for the server to ask for it;
-  // >= 0. Then it is sent all the same (RFC 9110, 10.1.1). read_timeout runs meanwhile, and ends the
-  // exchange first if it is shorter.
+  // >= 0. Then it is sent all the same (RFC 9110, 10.1.1). read_timeout runs meanwhile, and ends
+  // the exchange first if it is shorter.
   TimeSpan continue_timeout = std::chrono::seconds(1);
 };
 
