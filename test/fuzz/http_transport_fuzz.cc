@@ -85,10 +85,19 @@ int Most(const Fetched& fetched) {
   return may_go_again ? 2 : 1;
 }
 
-void Make(const Transport& transport, Fetched& call) {
+// `hesitates`: a receiver takes the first few parts the second time only, and gets the same again.
+void Make(const Transport& transport, bool hesitates, Fetched& call) {
+  int left = hesitates ? 3 : 0;
+  std::string held;
   if (call.request.receiver) {
-    call.request.receiver = [&call](std::string_view part) {
-      Require(!part.empty() && !call.refused);
+    call.request.receiver = [&](std::string_view part) -> http::BodyAnswer {
+      Require(!part.empty() && !call.refused && (held.empty() || held == part));
+      if (held.empty() && left > 0) {
+        --left;
+        held = part;
+        return http::BodyAnswer::Later();
+      }
+      held.clear();
       call.received += part;
       call.refused = call.refuses;
       return !call.refused;
@@ -138,6 +147,7 @@ void Run(std::string_view input) {
   if (bits.Take(1) != 0) options.max_uses = 2;
   options.decode = bits.Take(1) == 0;
   const bool silent = bits.Take(1) != 0;
+  const bool hesitates = bits.Take(1) != 0;
   if (silent) options.total_timeout = 10ms;
   std::vector<Fetched> calls;
   for (std::size_t i = 0; i < count; ++i) {
@@ -147,7 +157,7 @@ void Run(std::string_view input) {
   server.Begin(input.substr(count), silent);
   {
     const Transport transport(server.Url(), options);
-    for (Fetched& call : calls) Make(transport, call);
+    for (Fetched& call : calls) Make(transport, hesitates, call);
   }
   ScriptedServer::Heads heads = server.End();
   for (const Fetched& call : calls) {
