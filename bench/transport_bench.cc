@@ -60,10 +60,11 @@ class OnOneProcessor {
 // Answers "hello" on loopback while it lives.
 class Server : public httplib::Server {
  public:
-  Server() : port_(bind_to_any_port("127.0.0.1")) {
+  Server() {
     set_keep_alive_max_count(1'000'000);
     set_keep_alive_timeout(1);
-    set_tcp_nodelay(true);
+    set_tcp_nodelay(true);  // of the socket that is bound next, and so of those that it accepts
+    port_ = bind_to_any_port("127.0.0.1");
     Get("/", [](const httplib::Request&, httplib::Response& response) {
       response.set_content("hello", "text/plain");
     });
@@ -78,7 +79,7 @@ class Server : public httplib::Server {
   std::string origin() const { return "http://127.0.0.1:" + std::to_string(port_); }
 
  private:
-  const int port_;
+  int port_ = 0;
   std::thread thread_;
 };
 
