@@ -1,7 +1,7 @@
 // What a TokenBucket costs that one thread has or two share, beside an atomic addition to a word
 // that they share likewise and one reading of the clock. One thread's AllowAt is to cost at most
-// three such additions, its Allow a quarter more than reading the clock does, and a refusal no more
-// than a grant.
+// three such additions, its Allow a quarter more than reading the clock does, and a refusal, which
+// is counted, no more than a grant and one such addition.
 //
 // Each is the median of several short repetitions: on a busy machine one sample says little, and
 // two threads' says nothing where they had to share a processor. Where the machine's frequency

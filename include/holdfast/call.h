@@ -5,7 +5,9 @@
 #include "holdfast/call/abandoned_attempt.h"  // IWYU pragma: export
 #include "holdfast/call/call.h"               // IWYU pragma: export
 #include "holdfast/call/caught.h"             // IWYU pragma: export
+#include "holdfast/call/collector.h"          // IWYU pragma: export
 #include "holdfast/call/key_function.h"       // IWYU pragma: export
+#include "holdfast/call/observer.h"           // IWYU pragma: export
 #include "holdfast/call/outcome.h"            // IWYU pragma: export
 #include "holdfast/call/policy.h"             // IWYU pragma: export
 #include "holdfast/call/policy_info.h"        // IWYU pragma: export

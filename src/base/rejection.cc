@@ -8,6 +8,7 @@
 #include <cstddef>
 #include <system_error>
 
+#include "holdfast/base/internal/refusals.h"
 #include "holdfast/base/internal/string_view.h"
 
 namespace holdfast {
@@ -46,7 +47,7 @@ std::optional<std::string_view> TakeNetstring(std::string_view& payload) {
   return rest.substr(0, size);
 }
 
-std::optional<RejectionKind> KindOf(std::string_view text) {
+std::optional<RejectionKind> ParseKind(std::string_view text) {
   std::size_t number = kKindNames.size();
   if (!TakeNumber(text, number) || !text.empty()) return std::nullopt;
   return number < kKindNames.size() ? static_cast<RejectionKind>(number) : RejectionKind::kOther;
@@ -65,11 +66,21 @@ std::optional<Rejection> RejectionOf(const absl::Status& status) {
   const std::string text(*payload);
   std::string_view rest = text;
   const auto number = TakeNetstring(rest);
-  const auto kind = number ? KindOf(*number) : std::nullopt;
+  const auto kind = number ? ParseKind(*number) : std::nullopt;
   const auto policy = kind ? TakeNetstring(rest) : std::nullopt;
   const auto name = policy ? TakeNetstring(rest) : std::nullopt;
   if (!name) return std::nullopt;
   return Rejection{*kind, std::string(*policy), std::string(*name)};
+}
+
+// A payload of this size is in one piece.
+RejectionKind internal::KindOf(const absl::Status& status) {
+  const auto payload = status.GetPayload(kPayload);
+  if (!payload || payload->empty()) return RejectionKind::kOther;
+  const absl::string_view piece = *payload->chunk_begin();
+  std::string_view rest(piece.data(), piece.size());
+  const auto number = TakeNetstring(rest);
+  return (number ? ParseKind(*number) : std::nullopt).value_or(RejectionKind::kOther);
 }
 
 absl::Status MakeRejection(absl::StatusCode code, const Rejection& rejection,

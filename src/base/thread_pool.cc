@@ -32,7 +32,9 @@ struct ThreadPool::Shared {
 
   // In a child of fork(): there are no threads, and what waits is the parent's to run.
   std::shared_ptr<Shared> MakeAnew() const {
-    return std::make_shared<Shared>(max_threads, max_queue);
+    auto anew = std::make_shared<Shared>(max_threads, max_queue);
+    anew->refused = refused;
+    return anew;
   }
   void Abandon() noexcept {}
 
@@ -45,6 +47,9 @@ struct ThreadPool::Shared {
   std::int64_t idle() const { return std::max<std::int64_t>(usable() - size(), 0); }
   std::int64_t queued() const { return std::max<std::int64_t>(size() - usable(), 0); }
   bool may_start() const { return !stopping && std::ssize(threads) < max_threads; }
+
+  // Queues the task, for which it starts a thread if none is idle; false if it refuses it.
+  static bool Take(const std::shared_ptr<Shared>& shared, absl::AnyInvocable<void()>& task);
 
   // Starts a thread, which is free from the beginning; false if the system has none.
   static bool StartThread(const std::shared_ptr<Shared>& shared);
@@ -60,8 +65,21 @@ struct ThreadPool::Shared {
   std::vector<std::thread> threads;
   std::int64_t free = 0;     // threads that run no task
   std::int64_t running = 0;  // those that run one
+  std::uint64_t refused = 0;
   bool stopping = false;
 };
+
+bool ThreadPool::Shared::Take(const std::shared_ptr<Shared>& shared,
+                              absl::AnyInvocable<void()>& task) {
+  if (shared->stopping) return false;
+  if (shared->idle() == 0 && !(shared->may_start() && StartThread(shared)) &&
+      (shared->threads.empty() || shared->queued() >= shared->max_queue)) {
+    return false;
+  }
+  shared->tasks.push_back(std::move(task));
+  shared->bell.notify_one();
+  return true;
+}
 
 bool ThreadPool::Shared::StartThread(const std::shared_ptr<Shared>& shared) {
   try {
@@ -138,17 +156,11 @@ ThreadPool::~ThreadPool() {
 }
 
 bool ThreadPool::TryRun(absl::AnyInvocable<void()> task) {
-  const std::shared_ptr<Shared>& mine = shared_->Get();
-  Shared& shared = *mine;
-  const std::lock_guard lock(shared.mutex);
-  if (shared.stopping) return false;
-  if (shared.idle() == 0 && !(shared.may_start() && Shared::StartThread(mine)) &&
-      (shared.threads.empty() || shared.queued() >= shared.max_queue)) {
-    return false;
-  }
-  shared.tasks.push_back(std::move(task));
-  shared.bell.notify_one();
-  return true;
+  const std::shared_ptr<Shared>& shared = shared_->Get();
+  const std::lock_guard lock(shared->mutex);
+  const bool taken = Shared::Take(shared, task);
+  if (!taken) ++shared->refused;
+  return taken;
 }
 
 absl::StatusOr<internal::Commit> ThreadPool::PrepareUpdate(Options options) {
@@ -183,6 +195,12 @@ std::int64_t ThreadPool::queued() const {
   const Shared& shared = *shared_->Get();
   const std::lock_guard lock(shared.mutex);
   return shared.queued();
+}
+
+std::uint64_t ThreadPool::refused() const {
+  const Shared& shared = *shared_->Get();
+  const std::lock_guard lock(shared.mutex);
+  return shared.refused;
 }
 
 }  // namespace holdfast

@@ -22,32 +22,63 @@ std::uint64_t BreakerLane::Admitted() const {
   return admitted;
 }
 
-BreakerLane::Sums BreakerLane::Read() const {
-  Sums sums{.admitted = Admitted()};
+void BreakerLane::ReadSucceeded(Sums& sums) const {
   for (std::size_t i = 0; i <= mask_; ++i) {
     for (std::size_t word = 0; word < 2; ++word) {
       sums.succeeded[word] += stripes_[i].succeeded[word].load(std::memory_order_acquire) / kOne;
     }
   }
-  return sums;
+}
+
+BreakerLane::Count BreakerLane::SinceTake(const Sums& sums) const {
+  const std::size_t present = era_.load(std::memory_order_relaxed) % 2;
+  const std::size_t before = 1 - present;
+  return {.admitted = sums.admitted - taken_.admitted,
+          .succeeded = sums.succeeded[present] - taken_.succeeded[present],
+          .succeeded_before = sums.succeeded[before] - taken_.succeeded[before]};
 }
 
 BreakerLane::Count BreakerLane::Take() {
   constexpr int kPatience = 3;
-  Sums sums = Read();
+  const auto read = [this] {
+    Sums sums{.admitted = Admitted()};
+    ReadSucceeded(sums);
+    return sums;
+  };
+  Sums sums = read();
   int again = 0;
   for (; Admitted() != sums.admitted; ++again) {  // equal at once if the lane is shut
     if (again == kPatience) Shut();
-    sums = Read();
+    sums = read();
   }
-  const std::size_t present = era_.load(std::memory_order_relaxed) % 2;
-  const std::size_t before = 1 - present;
-  const Count count{.admitted = sums.admitted - taken_.admitted,
-                    .succeeded = sums.succeeded[present] - taken_.succeeded[present],
-                    .succeeded_before = sums.succeeded[before] - taken_.succeeded[before]};
+  const Count count = SinceTake(sums);
   taken_ = sums;
   if (again > kPatience) Open(era_.load(std::memory_order_relaxed), until());
   return count;
+}
+
+// The admissions are read last, so that no success is read without its admission.
+BreakerLane::Count BreakerLane::Peek() const {
+  Sums sums;
+  ReadSucceeded(sums);
+  sums.admitted = Admitted();
+  return SinceTake(sums);
+}
+
+BreakerLane::Totals BreakerLane::totals() const {
+  Sums sums;
+  ReadSucceeded(sums);
+  Totals totals;
+  totals.outcomes[Place(Outcome::kSuccess)] = sums.succeeded[0] + sums.succeeded[1] - 2 * raised_;
+  for (std::size_t i = 0; i <= mask_; ++i) {
+    const Stripe& stripe = stripes_[i];
+    for (std::size_t place = 0; place < totals.outcomes.size(); ++place) {
+      totals.outcomes[place] += stripe.ended[place].load(std::memory_order_relaxed);
+    }
+    totals.slow += stripe.slow.load(std::memory_order_relaxed);
+    totals.refused += stripe.refused.load(std::memory_order_relaxed);
+  }
+  return totals;
 }
 
 void BreakerLane::Shut() {
@@ -64,6 +95,7 @@ void BreakerLane::Open(std::uint64_t era, TimePoint until) {
                std::memory_order_release);
   });
   const std::uint64_t stripes = mask_ + 1;  // every word of each was raised by one
+  raised_ += stripes;
   taken_.admitted += stripes;
   for (std::uint64_t& taken : taken_.succeeded) taken += stripes;
 }

@@ -54,8 +54,12 @@ void BreakerMachine::Advance(TimePoint now) {
   if (phase_ == Phase::kProbing && now > probes_.first_lease_end()) {
     Open(probes_.first_lease_end(), TripCause::kProbeHung, Counts());  // as if it had failed then
   }
-  if (phase_ == Phase::kOpen && !unasked_ && now > ends_at_) Begin(Phase::kProbing, now);
-  if (phase_ == Phase::kRamping && ramp_.Climb(options(), now)) Begin(Phase::kClosed, now);
+  if (phase_ == Phase::kOpen && !unasked_ && now > ends_at_) {
+    Enter(Phase::kProbing, now, BreakerTransition::kHalfOpenedByTime);
+  }
+  if (phase_ == Phase::kRamping && ramp_.Climb(options(), now)) {
+    Enter(Phase::kClosed, now, BreakerTransition::kClosedByRamp);
+  }
   if (phase_ == Phase::kClosed || phase_ == Phase::kRamping) MoveWindow(now);
 }
 
@@ -75,14 +79,14 @@ BreakerMachine::Answer BreakerMachine::Admit(TimePoint now, Duration lease, std:
       return Answer::kOpen;
     case Phase::kProbing: {
       const std::uint64_t taken = tally_.totals().successes + probes_.in_flight();
-      if (taken >= static_cast<std::uint64_t>(options().max_requests)) return Answer::kNoPlace;
+      if (taken >= static_cast<std::uint64_t>(options().max_requests)) return NoPlace();
       probes_.Add(era_ + 1, SaturatingAdd(std::max(now, began_), lease));
       era = ++era_;
       tally_.Admit(first_era_, 1);
       return Answer::kAdmitted;
     }
     case Phase::kRamping:
-      if (!ramp_.Admit()) return Answer::kNoPlace;
+      if (!ramp_.Admit()) return NoPlace();
       [[fallthrough]];
     case Phase::kClosed:
       era = era_;
@@ -90,6 +94,11 @@ BreakerMachine::Answer BreakerMachine::Admit(TimePoint now, Duration lease, std:
       return Answer::kAdmitted;
   }
   return Answer::kOpen;
+}
+
+BreakerMachine::Answer BreakerMachine::NoPlace() {
+  if (!dry_run()) ++no_place_;
+  return Answer::kNoPlace;
 }
 
 void BreakerMachine::AdmitOne() {
@@ -140,7 +149,8 @@ bool BreakerMachine::ProbesSuffice() const {
 }
 
 void BreakerMachine::GoOnFromProbes(TimePoint now) {
-  Begin(options().ramp.empty() ? Phase::kClosed : Phase::kRamping, now);
+  Enter(options().ramp.empty() ? Phase::kClosed : Phase::kRamping, now,
+        BreakerTransition::kClosedByProbes);
 }
 
 void BreakerMachine::TripBy(const BreakerPlan& plan, const BreakerPlan::Rule& rule,
@@ -178,10 +188,21 @@ BreakerCounts BreakerMachine::Counts() {
   return Tallied();
 }
 
-BreakerCounts BreakerMachine::Tallied() {
-  BreakerCounts counts = tally_.Counts();
+BreakerCounts BreakerMachine::Tallied() { return WithHung(tally_.Counts(), out_.get()); }
+
+BreakerCounts BreakerMachine::LookAtCounts() const {
+  const BreakerLane::Count count = lane_.Peek();
+  const BreakerCounts counts =
+      tally_.CountsWith(count.admitted, count.succeeded + count.succeeded_before);
   if (out_ == nullptr) return counts;
-  counts.hung = out_->hung();
+  CallsOut out = *out_;
+  Watch(out, count);
+  return WithHung(counts, &out);
+}
+
+BreakerCounts BreakerMachine::WithHung(BreakerCounts counts, const CallsOut* out) {
+  if (out == nullptr) return counts;
+  counts.hung = out->hung();
   counts.slow += counts.hung;
   return counts;
 }
@@ -192,9 +213,9 @@ void BreakerMachine::SetMode(BreakerMode mode, TimePoint now) {
   if (mode == BreakerMode::kForcedOpen) {
     Open(now, TripCause::kByHand, Counts());
   } else if (mode == BreakerMode::kForcedClosed) {
-    if (phase_ != Phase::kClosed) Begin(Phase::kClosed, now);
+    if (phase_ != Phase::kClosed) Enter(Phase::kClosed, now, BreakerTransition::kClosedByHand);
   } else if (before == BreakerMode::kForcedOpen) {
-    Begin(Phase::kProbing, now);
+    Enter(Phase::kProbing, now, BreakerTransition::kHalfOpenedByHand);
   } else if (phase_ == Phase::kOpen) {
     RefuseUntil(ends_at_);  // to or from kMetricsOnly, in which the lane refuses nothing
   }
@@ -204,7 +225,7 @@ void BreakerMachine::Reset(TimePoint now) {
   mode_ = BreakerMode::kAutomatic;
   last_trip_.reset();
   returns_.Clear();
-  Begin(Phase::kClosed, now);
+  Enter(Phase::kClosed, now, BreakerTransition::kClosedByHand);
 }
 
 BreakerSnapshot BreakerMachine::Snapshot(TimePoint now) const {
@@ -221,15 +242,15 @@ void BreakerMachine::Restore(const BreakerSnapshot& snapshot, TimePoint now, Dur
   last_trip_.reset();
   switch (snapshot.state) {
     case BreakerState::kClosed:
-      return Begin(Phase::kClosed, now);
+      return Enter(Phase::kClosed, now, BreakerTransition::kClosedByRestore);
     case BreakerState::kHalfOpen:
-      Begin(Phase::kProbing, now);
+      Enter(Phase::kProbing, now, BreakerTransition::kHalfOpenedByRestore);
       break;
     case BreakerState::kOpen: {
       const Duration most = options().open_time ? std::chrono::hours(24) : options().timeout;
       const Duration rest =
           snapshot.open_for - std::clamp<Duration>(elapsed, Duration::zero(), snapshot.open_for);
-      Begin(Phase::kOpen, now);
+      Enter(Phase::kOpen, now, BreakerTransition::kOpenedByRestore);
       RefuseUntil(mode_ == BreakerMode::kForcedOpen ? TimePoint::max()
                                                     : SaturatingAdd(now, std::min(rest, most)));
     }
@@ -242,13 +263,20 @@ std::optional<BreakerMachine::Change> BreakerMachine::TakeChange() {
   return untold_[told_++];
 }
 
+void BreakerMachine::Enter(Phase phase, TimePoint now, BreakerTransition transition) {
+  if (StateOf(phase) != state()) {
+    untold_.push_back({state(), StateOf(phase), transition, now});
+    ++transitions_[static_cast<std::size_t>(transition)];
+  }
+  Begin(phase, now);
+}
+
 void BreakerMachine::Begin(Phase phase, TimePoint now) {
   if (out_ != nullptr) out_->Clear(era_ + 2);
   BeginGeneration(phase, now);
 }
 
 void BreakerMachine::BeginGeneration(Phase phase, TimePoint now) {
-  if (StateOf(phase) != state()) untold_.push_back({state(), StateOf(phase)});
   phase_ = phase;
   lane_.Shut();
   lane_.Take();  // the counts of the generation before are dropped
@@ -282,7 +310,7 @@ void BreakerMachine::Open(TimePoint now, TripCause cause, const BreakerCounts& c
       .cause = cause, .counts = counts, .at = now, .openings = by_hand ? openings_ : openings_ + 1};
   last_rule_ = nullptr;
   returns_.Open(now, phase_ == Phase::kClosed || phase_ == Phase::kRamping);
-  Begin(Phase::kOpen, now);
+  Enter(Phase::kOpen, now, static_cast<BreakerTransition>(cause));
   openings_ = last_trip_->openings;
   unasked_ = !by_hand && options().open_time != nullptr;
   RefuseUntil(by_hand ? TimePoint::max() : SaturatingAdd(now, options().timeout));
@@ -358,11 +386,15 @@ void BreakerMachine::Fold() {
   tally_.Admit(era_, count.admitted);
   tally_.Succeed(era_ - 1, count.succeeded_before);
   tally_.Succeed(era_, count.succeeded);
-  if (out_ == nullptr) return;
-  out_->Admit(count.admitted);
-  out_->End(era_ - 1, count.succeeded_before);
-  out_->End(era_, count.succeeded);
-  out_->Age(latest_);
+  if (out_ != nullptr) Watch(*out_, count);
+}
+
+// Brings the calls that are out up to date with the lane.
+void BreakerMachine::Watch(CallsOut& out, const BreakerLane::Count& count) const {
+  out.Admit(count.admitted);
+  out.End(era_ - 1, count.succeeded_before);
+  out.End(era_, count.succeeded);
+  out.Age(latest_);
 }
 
 }  // namespace holdfast::internal

@@ -16,6 +16,7 @@
 #include "src/breaker/breaker_probes.h"
 #include "src/breaker/breaker_ramp.h"
 #include "src/breaker/breaker_tally.h"
+#include "src/breaker/breaker_totals.h"
 #include "src/breaker/calls_out.h"
 #include "src/breaker/return_spread.h"
 
@@ -64,6 +65,7 @@ namespace holdfast::internal {
 //      (TakeOpening, TakeQuestion, Record's result, TakeChange) and answered with the mutex
 //      released meanwhile; the answer names its generation and is dropped if another has begun.
 //   5. After Advance no transition needs memory, so none is ever left half made.
+//   6. The totals only grow: neither Reset nor a new generation takes anything from them.
 //
 // The mutex of the breaker must be held for every function and, where nothing else is said, Advance
 // must have been called since it was taken.
@@ -72,6 +74,8 @@ class BreakerMachine {
   struct Change {
     BreakerState from;
     BreakerState to;
+    BreakerTransition transition;
+    TimePoint at;
   };
   enum class Answer { kAdmitted, kOpen, kNoPlace };
   // The caller has to ask the rules about these counts, and to call TripBy if one says so.
@@ -125,6 +129,13 @@ class BreakerMachine {
   std::optional<Trip> last_trip() const;
   BreakerCounts Counts();
 
+  // These need no Advance, and change nothing.
+  BreakerCounts LookAtCounts() const;  // Counts(), as of the last Advance
+  std::uint64_t probes_in_flight() const { return probes_.in_flight(); }
+  BreakerTotals totals() const {
+    return {.calls = lane_.totals(), .no_place = no_place_, .transitions = transitions_};
+  }
+
   void SetMode(BreakerMode mode, TimePoint now);
   void Reset(TimePoint now);
   BreakerSnapshot Snapshot(TimePoint now) const;
@@ -140,7 +151,8 @@ class BreakerMachine {
   bool Deciding() const {
     return mode_ == BreakerMode::kAutomatic || mode_ == BreakerMode::kMetricsOnly;
   }
-  void Begin(Phase phase, TimePoint now);
+  void Enter(Phase phase, TimePoint now, BreakerTransition transition);
+  void Begin(Phase phase, TimePoint now);            // the state must be the same: else Enter
   void BeginGeneration(Phase phase, TimePoint now);  // also for a reset of a fixed window
   void Open(TimePoint now, TripCause cause, const BreakerCounts& counts);
   void RefuseUntil(TimePoint until);
@@ -151,11 +163,14 @@ class BreakerMachine {
   Duration FixedWindow() const;  // 0: none
   bool AnyHung() const { return out_ != nullptr && out_->hung() > 0; }
   void AdmitOne();
+  Answer NoPlace();         // which is no refusal in a dry run
   BreakerCounts Tallied();  // as of the last Fold
+  static BreakerCounts WithHung(BreakerCounts counts, const CallsOut* out);
   bool ProbesSuffice() const;
   void GoOnFromProbes(TimePoint now);
   std::optional<Question> RecordProbe(std::uint64_t era, TimePoint now, Outcome outcome, bool slow);
   void Fold();
+  void Watch(CallsOut& out, const BreakerLane::Count& count) const;
   void OpenLane();
 
   const CircuitBreaker::Options& options() const { return plan_->options; }
@@ -185,6 +200,9 @@ class BreakerMachine {
 
   std::vector<Change> untold_;  // changes to report
   std::size_t told_ = 0;        // how many of them, from the front, have been reported
+
+  std::uint64_t no_place_ = 0;  // refusals for want of a place, of the breaker's whole life
+  BreakerTotals::Transitions transitions_{};
 };
 
 }  // namespace holdfast::internal

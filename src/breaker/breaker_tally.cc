@@ -32,7 +32,7 @@ void BreakerTally::Admit(std::uint64_t era, std::uint64_t calls) {
 void BreakerTally::Succeed(std::uint64_t era, std::uint64_t calls) {
   if (calls == 0) return;
   Add(era, {.successes = calls});
-  LengthenRun(Outcome::kSuccess, calls);
+  LengthenRun(totals_, Outcome::kSuccess, calls);
 }
 
 void BreakerTally::Record(std::uint64_t era, Outcome outcome, bool slow) {
@@ -43,12 +43,21 @@ void BreakerTally::Record(std::uint64_t era, Outcome outcome, bool slow) {
             .failures = failed ? 1U : 0U,
             .ignored = outcome == Outcome::kIgnored ? 1U : 0U,
             .slow = slow ? 1U : 0U});
-  LengthenRun(outcome, 1);
+  LengthenRun(totals_, outcome, 1);
   if (last_calls_ && (failed || slow)) last_calls_->Add(number, failed, slow);
 }
 
 BreakerCounts BreakerTally::Counts() {
-  return last_calls_ ? last_calls_->Counts(totals_) : totals_;
+  if (last_calls_) last_calls_->Forget(totals_.judged());
+  return CountsWith(0, 0);
+}
+
+BreakerCounts BreakerTally::CountsWith(std::uint64_t admitted, std::uint64_t succeeded) const {
+  BreakerCounts totals = totals_;
+  totals.requests += admitted;
+  totals.successes += succeeded;
+  if (succeeded > 0) LengthenRun(totals, Outcome::kSuccess, succeeded);
+  return last_calls_ ? last_calls_->Counts(totals) : totals;
 }
 
 void BreakerTally::Add(std::uint64_t era, const BreakerCounts& what) {
@@ -56,13 +65,13 @@ void BreakerTally::Add(std::uint64_t era, const BreakerCounts& what) {
   AddCounts(totals_, what);
 }
 
-void BreakerTally::LengthenRun(Outcome outcome, std::uint64_t calls) {
+void BreakerTally::LengthenRun(BreakerCounts& counts, Outcome outcome, std::uint64_t calls) {
   if (outcome == Outcome::kSuccess) {
-    totals_.consecutive_successes += calls;
-    totals_.consecutive_failures = 0;
+    counts.consecutive_successes += calls;
+    counts.consecutive_failures = 0;
   } else if (outcome == Outcome::kFailure) {
-    totals_.consecutive_failures += calls;
-    totals_.consecutive_successes = 0;
+    counts.consecutive_failures += calls;
+    counts.consecutive_successes = 0;
   }
 }
 

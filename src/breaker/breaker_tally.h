@@ -50,12 +50,15 @@ class BreakerTally {
   void Record(std::uint64_t era, Outcome outcome, bool slow);
 
   BreakerCounts Counts();  // of the window
+  // What Counts() would return after calls were admitted, and quick successes of calls of the
+  // window were added.
+  BreakerCounts CountsWith(std::uint64_t admitted, std::uint64_t succeeded) const;
   // Of the generation, without what has left a rolling window.
   const BreakerCounts& totals() const { return totals_; }
 
  private:
   void Add(std::uint64_t era, const BreakerCounts& what);
-  void LengthenRun(Outcome outcome, std::uint64_t calls);
+  static void LengthenRun(BreakerCounts& counts, Outcome outcome, std::uint64_t calls);
 
   BreakerCounts totals_;
   std::uint64_t first_era_ = 0;

@@ -70,28 +70,30 @@ bool RollingWindow::Add(std::uint64_t era, const BreakerCounts& what) {
 void LastCalls::Add(std::uint64_t number, bool failed, bool slow) {
   Forget(number + 1);
   ring_[next_++ % ring_.size()] = {.number = number, .failed = failed, .slow = slow};
-  failures_ += failed ? 1 : 0;
-  slow_ += slow ? 1 : 0;
+  noted_.failures += failed ? 1 : 0;
+  noted_.slow += slow ? 1 : 0;
 }
 
-void LastCalls::Forget(std::uint64_t judged) {
-  for (; first_ != next_; ++first_) {
-    const Note note = ring_[first_ % ring_.size()];
-    if (judged - note.number <= ring_.size()) return;
-    failures_ -= note.failed ? 1 : 0;
-    slow_ -= note.slow ? 1 : 0;
+LastCalls::Noted LastCalls::After(std::uint64_t judged) const {
+  Noted noted = noted_;
+  for (; noted.first != next_; ++noted.first) {
+    const Note note = ring_[noted.first % ring_.size()];
+    if (judged - note.number <= ring_.size()) break;
+    noted.failures -= note.failed ? 1 : 0;
+    noted.slow -= note.slow ? 1 : 0;
   }
+  return noted;
 }
 
-BreakerCounts LastCalls::Counts(const BreakerCounts& totals) {
-  Forget(totals.judged());
+BreakerCounts LastCalls::Counts(const BreakerCounts& totals) const {
+  const Noted noted = After(totals.judged());
   const std::uint64_t judged = std::min<std::uint64_t>(totals.judged(), ring_.size());
   BreakerCounts counts = totals;
   counts.requests -= totals.judged() - judged + totals.ignored;
-  counts.successes = judged - failures_;
-  counts.failures = failures_;
+  counts.successes = judged - noted.failures;
+  counts.failures = noted.failures;
   counts.ignored = 0;
-  counts.slow = slow_;
+  counts.slow = noted.slow;
   return counts;
 }
 

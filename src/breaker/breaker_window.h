@@ -70,19 +70,26 @@ class RollingWindow {
 // calls are noted, each with its number, in a ring; every other call in the window was a quick
 // success, so the successes that the breaker lane counts need no note. A note leaves the window
 // when `size` calls with later numbers have ended. There are at most `size` notes in
-// the window, so the ring never overflows. O(1) amortized per call.
+// the window, so the ring never overflows. O(1) amortized per call
+// if Forget comes before Counts.
 class LastCalls {
  public:
   explicit LastCalls(std::int64_t size) : ring_(static_cast<std::size_t>(size)) {}
 
-  void Clear() { first_ = next_ = failures_ = slow_ = 0; }
+  void Clear() {
+    next_ = 0;
+    noted_ = {};
+  }
 
   // Notes call number `number`, which failed or was slow.
   void Add(std::uint64_t number, bool failed, bool slow);
 
+  // Forgets the notes that have left the window, if `judged` calls have succeeded or failed.
+  void Forget(std::uint64_t judged) { noted_ = After(judged); }
+
   // The counts of the window, if `totals` are those of the generation: see
   // CircuitBreakerOptions::last_calls.
-  BreakerCounts Counts(const BreakerCounts& totals);
+  BreakerCounts Counts(const BreakerCounts& totals) const;
 
  private:
   struct Note {
@@ -91,14 +98,18 @@ class LastCalls {
     bool slow : 1;
   };
 
-  // Forgets the notes that have left the window, if `judged` calls have succeeded or failed.
-  void Forget(std::uint64_t judged);
+  struct Noted {
+    std::uint64_t first = 0;     // the first note in the window
+    std::uint64_t failures = 0;  // among the notes
+    std::uint64_t slow = 0;      // among the notes
+  };
 
-  std::vector<Note> ring_;  // notes first_ to next_ - 1, each at its index modulo the size
-  std::uint64_t first_ = 0;
+  // What is noted without what has left the window once `judged` calls have succeeded or failed.
+  Noted After(std::uint64_t judged) const;
+
+  std::vector<Note> ring_;  // notes noted_.first to next_ - 1, each at its index modulo the size
   std::uint64_t next_ = 0;
-  std::uint64_t failures_ = 0;  // among the notes
-  std::uint64_t slow_ = 0;      // among the notes
+  Noted noted_;
 };
 
 }  // namespace holdfast::internal

@@ -1,10 +1,12 @@
 #include "holdfast/breaker/circuit_breaker.h"
 
 #include <algorithm>
+#include <cstddef>
 
 #include "holdfast/base/internal/refusals.h"
 #include "holdfast/base/internal/validate.h"
 #include "src/breaker/breaker_machine.h"
+#include "src/breaker/breaker_totals.h"
 
 namespace holdfast {
 namespace {
@@ -82,15 +84,34 @@ class CircuitBreaker::Turn {
     if (breaker_.telling_) return;
     breaker_.telling_ = true;
     while (const auto change = breaker_.machine_->TakeChange()) {
-      if (breaker_.machine_->plan().options.on_state_change == nullptr) continue;
+      const internal::Watch* const watch = breaker_.watches_->present();
+      const bool hooked = breaker_.machine_->plan().options.on_state_change != nullptr;
+      if (watch == nullptr && !hooked) continue;
+      const Event event = EventOf(*change);
       const internal::BreakerPlan& plan = LetGo();
-      try {
-        plan.options.on_state_change(breaker_.name(), change->from, change->to);
-      } catch (...) {  // NOLINT(bugprone-empty-catch): an observer can't change what it observes
+      if (hooked) {
+        try {
+          plan.options.on_state_change(breaker_.name(), change->from, change->to);
+        } catch (...) {  // NOLINT(bugprone-empty-catch): an observer can't change what it observes
+        }
       }
+      if (watch != nullptr) watch->Tell(event);
       lock_.lock();
     }
     breaker_.telling_ = false;
+  }
+
+  Event EventOf(const internal::BreakerMachine::Change& change) const {
+    const auto& name = internal::kTransitionNames[static_cast<std::size_t>(change.transition)];
+    Event event;
+    event.kind = EventKind::kBreakerChanged;
+    event.severity = change.to == BreakerState::kOpen ? Severity::kWarning : Severity::kInfo;
+    event.at = change.at;
+    event.policy = "CircuitBreak";
+    event.name = breaker_.name();
+    event.state = name.state;
+    event.reason = name.cause;
+    return event;
   }
 
   CircuitBreaker& breaker_;
@@ -100,6 +121,7 @@ class CircuitBreaker::Turn {
 
 CircuitBreaker::CircuitBreaker(Options options)
     : name_(options.name),
+      watches_(std::make_shared<internal::Watches>()),
       plan_(internal::BreakerPlan(internal::Validated(std::move(options)))),
       open_([this] { return Refused(RejectionKind::kCircuitOpen, name_, "the circuit is open"); }),
       no_place_(Refused(RejectionKind::kTooManyProbes, name_,
@@ -111,6 +133,10 @@ CircuitBreaker::CircuitBreaker(Options options)
 }
 
 CircuitBreaker::~CircuitBreaker() = default;
+
+void CircuitBreaker::Observe(std::shared_ptr<Observer> observer) const {
+  watches_->Add("", internal::NotNull(std::move(observer), "CircuitBreaker: the Observer"));
+}
 
 void CircuitBreaker::ReadByCalls(const Options& options) {
   constexpr Duration kZero = Duration::zero();
@@ -161,6 +187,7 @@ CircuitBreaker::Refusal CircuitBreaker::AdmitOtherwise(TimePoint now, Ticket& ti
                                                        Duration longest) {
   const TimePoint retry_at = lane_.retry_at();
   if (now < retry_at) {
+    lane_.CountRefusal();
     return {.status = &*open_, .retry_at = retry_at, .spread = lane_.spread()};
   }
   Turn turn(*this, now);
@@ -171,6 +198,7 @@ CircuitBreaker::Refusal CircuitBreaker::AdmitOtherwise(TimePoint now, Ticket& ti
       ticket.Fill(this, now);
       return {};
     case internal::BreakerMachine::Answer::kOpen:
+      if (!refusal.dry_run) lane_.CountRefusal();
       refusal.status = &*open_;
       refusal.retry_at = turn->retry_at();
       break;
@@ -187,6 +215,7 @@ void internal::BreakerTicketDeleter::operator()(CircuitBreaker* breaker) const n
 
 void CircuitBreaker::RecordOtherwise(const internal::BreakerTicketDeleter& admission, TimePoint now,
                                      Outcome outcome) noexcept {
+  lane_.CountOutcome(outcome, IsSlow(admission, now));
   try {
     RecordLocked(admission, now, outcome);
   } catch (...) {  // NOLINT(bugprone-empty-catch): for want of memory

@@ -6,6 +6,7 @@
 #include "holdfast/base/internal/refusals.h"
 #include "holdfast/base/internal/string_view.h"
 #include "holdfast/base/internal/validate.h"
+#include "src/breaker/live_breakers.h"
 
 namespace holdfast {
 namespace {
@@ -55,6 +56,7 @@ KeyedCircuitBreaker::KeyedCircuitBreaker(Options options)
       when_full_(options_.Read()->when_full),
       clock_(ClockOf(*options_.Read())),
       no_room_(NoRoom(name_)),
+      live_(std::make_shared<internal::LiveBreakers>()),
       breakers_(options_.Read()->max_keys,
                 {.make = [this](std::string_view key) { return Make(key); },
                  .idle = ClosedByItself,
@@ -72,7 +74,7 @@ std::shared_ptr<CircuitBreaker> KeyedCircuitBreaker::Make(std::string_view key) 
         name_.empty() ? std::string(key) : absl::StrCat(name_, "/", internal::ToAbsl(key));
   }
   if (options.clock == nullptr) options.clock = clock_.given();
-  return std::make_shared<CircuitBreaker>(std::move(options));
+  return internal::LiveBreakers::Make(live_, std::move(options));
 }
 
 absl::StatusOr<internal::Commit> KeyedCircuitBreaker::PrepareUpdate(Options options) {
@@ -114,6 +116,11 @@ absl::Status KeyedCircuitBreaker::KeepNameAndClock(Options& next) const {
   next.clock = now->clock;
   next.breaker.name = now->breaker.name;
   return absl::OkStatus();
+}
+
+void KeyedCircuitBreaker::Observe(std::shared_ptr<Observer> observer) const {
+  live_->watches().Add("",
+                       internal::NotNull(std::move(observer), "KeyedCircuitBreaker: the Observer"));
 }
 
 void KeyedCircuitBreaker::BindClock(internal::ClockBinder& binder, std::string_view policy) {

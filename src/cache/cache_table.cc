@@ -171,7 +171,6 @@ void CacheTable::Settle(Place& place, const Ending& ending) {
     Entry* const entry = EntryOf(flight.key);
     if (ending.stands_in) {
       ExtendLocked(flight.key, SaturatingAdd(ending.now, ending.ttl));
-      ++stats_.stale;
     } else if (ending.value != nullptr && ending.ttl > Duration::zero()) {
       try {
         StoreLocked(flight.key, ending, dropped);
@@ -181,6 +180,7 @@ void CacheTable::Settle(Place& place, const Ending& ending) {
       EraseLocked(*entry, dropped);
     }
   }
+  if (ending.stands_in) ++stand_ins_;
   TellLocked(place, ending);
   PassOnLocked(place);
 }
@@ -268,7 +268,10 @@ void CacheTable::DetachLocked(std::unique_ptr<Flight> flight) { flight.release()
 CacheTable::Value CacheTable::Get(std::string_view key, TimePoint now) {
   const std::lock_guard lock(mutex_);
   Entry* const entry = EntryOf(key);
-  if (entry == nullptr || now >= entry->expires) return nullptr;
+  if (entry == nullptr || now >= entry->expires) {
+    ++stats_.misses;
+    return nullptr;
+  }
   TouchLocked(*entry);
   ++stats_.hits;
   return entry->value;
@@ -311,6 +314,12 @@ void CacheTable::Change(const CacheTerms& terms, absl::FunctionRef<void()> also)
 
 CacheStats CacheTable::stats() const {
   const std::lock_guard lock(mutex_);
+  CacheStats stats = LookupsLocked();
+  stats.stale += stand_ins_;
+  return stats;
+}
+
+CacheStats CacheTable::LookupsLocked() const {
   CacheStats stats = stats_;
   stats.entries = static_cast<std::int64_t>(entries_.size());
   return stats;

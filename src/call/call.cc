@@ -50,11 +50,6 @@ TimePoint Call::latest_start(Duration attempt) {
   return deadline_ - std::min(attempt, left / 2);
 }
 
-void Call::NoteDryRun(std::string_view policy, const absl::Status& refusal, TimePoint until) {
-  if (options_.outer != nullptr) options_.outer->NoteDryRun(policy, refusal, until);
-  if (reporting_) options_.report->dry_run.push_back({policy, refusal, until});
-}
-
 void Call::Abandon(const std::shared_ptr<driver::AbandonedAttempt>& attempt) {
   if (options_.outer != nullptr) options_.outer->Abandon(attempt);
   left_ = new Left{attempts_, attempt, left_};
@@ -70,53 +65,11 @@ void Call::ForgetLeft() {
   while (left_ != nullptr) delete std::exchange(left_, left_->next);
 }
 
-void Call::ReportStart() {
-  *options_.report = Report{};
-  waited_ = Duration::zero();
-}
-
-void Call::ReportWait(TimePoint from) {
-  const Duration slept = SaturatingSub(now(), from);
-  waited_ = SaturatingAdd(waited_, slept);
-  options_.report->waited = SaturatingAdd(options_.report->waited, slept);
-}
-
-void Call::ReportAttempt() {
-  options_.report->attempts = attempts_;
-  options_.report->history.push_back({.start = now(),
-                                      .delay = std::exchange(waited_, Duration{}),
-                                      .outcome = absl::UnknownError("the attempt did not return")});
-  attempt_open_ = true;
-}
-
-void Call::ReportOutcome(const absl::Status& outcome) {
-  if (attempt_open_) options_.report->history.back().outcome = outcome;
-}
-
 void Call::Answered(const absl::Status& result) {
   rejected_ = RejectionOf(result).has_value();
   retry_at_ = TimePoint::min();
   retry_spread_ = Duration::zero();
   ended_by_ = rejected_ ? EndReason::kRejected : kNotSaid;
-}
-
-void Call::End(const absl::Status& result, std::optional<Duration> retry_after) {
-  if (options_.outer != nullptr) {
-    if (result.ok()) options_.outer->claimed_ = claimed_;
-    if (!result.ok() && rejected_) {
-      options_.outer->Rejected(*retry_at_, EndReason::kRejected, retry_spread_);
-      options_.outer->rejected_inside_ = attempts_ == 0 || rejected_inside_;
-    }
-  }
-  if (!reporting_) return;
-  Report& report = *options_.report;
-  const bool cancelled = absl::IsCancelled(result) && stop().stop_requested();
-  report.ended_by = ended_by_ != kNotSaid ? ended_by_
-                    : result.ok()         ? EndReason::kSuccess
-                    : cancelled           ? EndReason::kCancelled
-                                          : EndReason::kNotRetryable;
-  report.retry_at = retry_at();
-  if (retry_after && !rejected_) report.retry_at = SaturatingAdd(now(), *retry_after);
 }
 
 }  // namespace holdfast

@@ -185,8 +185,12 @@ void AdaptiveLimiter::AdaptIfReady(TimePoint now) {
 // With the mutex held, so that an older limit never replaces a newer one. The semaphore only wakes
 // waiters, and a waker does not call back.
 void AdaptiveLimiter::SetLimit() {
+  no_load_latency_.store(loop_->estimator.no_load_latency(), std::memory_order_relaxed);
   const std::int64_t limit = loop_->estimator.limit();
-  if (limit != semaphore_.limit()) semaphore_.ChangeLimit(limit);
+  const std::int64_t before = semaphore_.limit();
+  if (limit == before) return;
+  (limit > before ? raised_ : lowered_).fetch_add(1, std::memory_order_relaxed);
+  semaphore_.ChangeLimit(limit);
 }
 
 void AdaptiveLimiter::Publish() {

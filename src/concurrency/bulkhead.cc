@@ -40,7 +40,8 @@ Verdict Bulkhead::Queue(Call& call, State& state) const {
     if (!Enter(call, state, *options)) return Verdict::Reject(refusals.exhausted);
   }
   // NOLINTNEXTLINE(bugprone-unchecked-optional-access): Enter makes it
-  if (auto taken = state.waiter_->Take()) {
+  Semaphore::Waiter& waiter = *state.waiter_;
+  if (auto taken = waiter.Take()) {
     if (!taken->ok()) return Verdict::Reject(taken->status());
     state.permit_ = *std::move(*taken);
     state.attempt_ = call.attempt();
@@ -49,6 +50,8 @@ Verdict Bulkhead::Queue(Call& call, State& state) const {
   const internal::Patience patience{.give_up_at = *state.give_up_at_,
                                     .too_late_at = *state.too_late_at_};
   if (!patience.EndedBy(call.now())) return Verdict::Wait(patience.until());
+  waiter.Leave(patience.late() ? internal::PermitRefusal::kDeadline
+                               : internal::PermitRefusal::kMaxWait);
   return Verdict::Reject(patience.Refusal(refusals));
 }
 
@@ -56,6 +59,7 @@ Verdict Bulkhead::RefuseWithoutQueue(Call& call) const {
   if (semaphore_->reserved_.HasLowerPriority(call.priority())) {
     semaphore_->reserved_.NoteRefused(call.priority(), call.now(), semaphore_->limit());
   }
+  semaphore_->refused_.Count(internal::PermitRefusal::kFull, call.priority());
   return Verdict::Reject(semaphore_->refusals().exhausted);
 }
 

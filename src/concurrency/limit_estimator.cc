@@ -91,9 +91,7 @@ LimitEstimator::Estimator LimitEstimator::Make(const LimitAlgorithm& algorithm,
 
 void LimitEstimator::Change(const LimitAlgorithm& algorithm, const LimitBounds& bounds,
                             std::optional<std::int64_t> queue_size) {
-  const LimitMemory memory =
-      std::visit([](const auto& estimator) { return estimator.memory(); }, estimator_);
-  estimator_ = Make(algorithm, bounds, queue_size, memory);
+  estimator_ = Make(algorithm, bounds, queue_size, memory());
   bounds_ = bounds;
   estimate_ = std::clamp(estimate_, static_cast<double>(bounds.minimum),
                          static_cast<double>(bounds.maximum));
@@ -114,6 +112,12 @@ void LimitEstimator::Update(const LimitWindow& window) {
 std::int64_t LimitEstimator::limit() const {
   const double limit = std::min(estimate_, probe().value_or(estimate_));
   return std::clamp(static_cast<std::int64_t>(limit), bounds_.minimum, bounds_.maximum);
+}
+
+double LimitEstimator::no_load_latency() const { return memory().no_load.value(); }
+
+LimitMemory LimitEstimator::memory() const {
+  return std::visit([](const auto& estimator) { return estimator.memory(); }, estimator_);
 }
 
 bool LimitEstimator::probing() const { return probe().has_value(); }

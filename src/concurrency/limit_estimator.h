@@ -130,12 +130,14 @@ class LimitEstimator {
   std::int64_t limit() const;
   double estimate() const { return estimate_; }
   bool probing() const;
+  double no_load_latency() const;  // nanoseconds; 0: unknown, as to Aimd it always is
 
  private:
   using Estimator = std::variant<AimdEstimator, VegasEstimator, Gradient2Estimator>;
   static Estimator Make(const LimitAlgorithm& algorithm, const LimitBounds& bounds,
                         std::optional<std::int64_t> queue_size, const LimitMemory& memory);
   std::optional<double> probe() const;
+  LimitMemory memory() const;
 
   LimitBounds bounds_;
   Estimator estimator_;

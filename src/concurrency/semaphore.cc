@@ -37,6 +37,9 @@
 // and passes that on to the waiter by the mutex, which Take locks. limit() and in_use() are loads
 // of a moment and order nothing that a caller could rely on.
 //
+// Refusals are counted by those who decide them, each once: a waiter's where its fate becomes one
+// (EndLocked), or where it leaves without its permits (Leave). The counters order nothing.
+//
 // Wakers are called with the mutex held, so that a waiter that leaves cannot be woken afterwards; a
 // Waker must not call back.
 #include "holdfast/concurrency/semaphore.h"
@@ -47,6 +50,8 @@
 #include "holdfast/base/internal/validate.h"
 
 namespace holdfast {
+
+using internal::PermitRefusal;
 
 absl::Status Validate(const Semaphore::Options& options) {
   internal::OptionsChecker check("Semaphore", options.name);
@@ -65,11 +70,15 @@ Semaphore::Semaphore(Options options, std::string_view policy)
       refusals_(RejectionKind::kBulkheadFull, policy, options.name, "permit") {}
 
 absl::StatusOr<Permit> Semaphore::Acquire(std::int64_t n, const WaitOptions& options) {
-  if (n < 1 || n > limit()) return refusals_.impossible;
-  if (options.stop.stop_requested()) return refusals_.cancelled;
+  const auto refuse = [this](PermitRefusal why, const absl::Status& status) {
+    refused_.Count(why, Priority::kNormal);
+    return status;
+  };
+  if (n < 1 || n > limit()) return refuse(PermitRefusal::kExceedsCapacity, refusals_.impossible);
+  if (options.stop.stop_requested()) return refuse(PermitRefusal::kCancelled, refusals_.cancelled);
   Clock* const clock = clock_.get() == nullptr ? SteadyClock() : clock_.get();
   if (options.deadline != TimePoint::max() && clock->Now() > options.deadline) {
-    return refusals_.deadline;
+    return refuse(PermitRefusal::kDeadline, refusals_.deadline);
   }
   if (TryTake(n)) return Permit(this, n);
 
@@ -81,7 +90,10 @@ absl::StatusOr<Permit> Semaphore::Acquire(std::int64_t n, const WaitOptions& opt
   for (;;) {
     if (auto taken = waiter.Take()) return std::move(*taken);
     if (options.stop.stop_requested()) return refusals_.cancelled;
-    if (clock->Now() >= options.deadline) return refusals_.deadline;
+    if (clock->Now() >= options.deadline) {
+      waiter.Leave(PermitRefusal::kDeadline);
+      return refusals_.deadline;
+    }
     clock->WaitUntil(options.deadline, parker);
   }
 }
@@ -163,7 +175,10 @@ bool Semaphore::MakeRoomLocked(const Place& place) {
 bool Semaphore::Waiter::TryEnter(Semaphore& semaphore, Waker& waker, const Place& place) {
   const std::lock_guard lock(semaphore.mutex_);
   const bool first = semaphore.queued_ == 0;  // not so if another was refused to make room
-  if (place.max_queue < 1 || !semaphore.MakeRoomLocked(place)) return false;
+  if (place.max_queue < 1 || !semaphore.MakeRoomLocked(place)) {
+    semaphore.refused_.Count(PermitRefusal::kQueueFull, place.priority);
+    return false;
+  }
   semaphore_ = &semaphore;
   waker_ = &waker;
   place_ = place;
@@ -185,21 +200,31 @@ std::optional<absl::StatusOr<Permit>> Semaphore::Waiter::Take() {
   return Permit(semaphore, place_.n);
 }
 
-void Semaphore::Waiter::Leave() {
-  const std::lock_guard lock(semaphore_->mutex_);
+void Semaphore::Waiter::Leave(PermitRefusal why) {
+  Semaphore& semaphore = *semaphore_;
+  const std::lock_guard lock(semaphore.mutex_);
   if (fate_ == Fate::kWaiting) {
     UnlinkLocked();
   } else if (fate_ == Fate::kServed) {
-    semaphore_->word_.fetch_sub(kOne * static_cast<std::uint64_t>(place_.n),
-                                std::memory_order_acq_rel);
+    semaphore.word_.fetch_sub(kOne * static_cast<std::uint64_t>(place_.n),
+                              std::memory_order_acq_rel);
   }
+  if (fate_ == Fate::kWaiting || fate_ == Fate::kServed) {
+    semaphore.refused_.Count(why, place_.priority);
+  }
+  semaphore_ = nullptr;
   // The waiters behind it may fit now.
-  semaphore_->ServeWaitersLocked();
+  semaphore.ServeWaitersLocked();
 }
 
 // Ends the waiting; Take returns how.
 void Semaphore::Waiter::EndLocked(Fate fate) {
   fate_ = fate;
+  if (fate == Fate::kExceedsCapacity) {
+    semaphore_->refused_.Count(PermitRefusal::kExceedsCapacity, place_.priority);
+  } else if (fate == Fate::kGaveWay) {
+    semaphore_->refused_.Count(PermitRefusal::kGaveWay, place_.priority);
+  }
   UnlinkLocked();
   waker_->Wake();
 }

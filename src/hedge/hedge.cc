@@ -5,6 +5,7 @@
 #include <algorithm>
 
 #include "holdfast/base/internal/options_checker.h"
+#include "holdfast/call/internal/collect_pool.h"
 #include "src/base/info_text.h"
 
 namespace holdfast {
@@ -48,6 +49,12 @@ void HedgePlan::ReturnBranch() const { options_.budget->Refund(); }
 void HedgePlan::BindClock(ClockBinder& binder) const {
   options_.budget->BindClock(binder, "Hedge");
   if (options_.latencies != nullptr) options_.latencies->BindClock(binder, "Hedge");
+}
+
+void HedgePlan::Objects(CollectedObjects& objects, std::string_view kind) const {
+  if (options_.pool != nullptr) objects.Add<CollectPool>(options_.pool, kind);
+  objects.Add(options_.budget, kind);
+  if (options_.latencies != nullptr) objects.Add(options_.latencies, kind);
 }
 
 PolicyInfo HedgePlan::Info(const Changes& changes) const {

@@ -45,7 +45,7 @@ class KeySource final : public TokenSource {
     }
     SeveralBuckets::Watch(call, taken);
     TimePoint ready_at = taken.front().ready_at();
-    buckets_->Together(call.now(), key, n,
+    buckets_->Together(call.now(), key, n, /*comes=*/false,
                        [&](HeldBucket* held) { ready_at = more_->LookWith(held, call, n, taken); });
     return ready_at;
   }
@@ -68,18 +68,25 @@ class KeySource final : public TokenSource {
     if (more_ != nullptr) more_->BindClock(binder, policy);
   }
 
+  void Objects(CollectedObjects& objects, std::string_view policy) const override {
+    objects.Add(buckets_, policy);
+    if (more_ != nullptr) more_->Objects(objects, policy);
+  }
+
  private:
   Answer Said(const KeyedTokenBucket::Answer& answer, TimePoint at) const {
+    const bool refused = answer.refused != nullptr;
     return {.at = at,
-            .refused = answer.refused,
+            .whose = refused ? answer.refused : &buckets_->refusals_,
+            .refused = refused,
             .impossible = answer.impossible,
             .waiting_helps = answer.refused != &buckets_->no_room_};
   }
 
   Answer TakeAll(std::string_view key, TimePoint now, std::int64_t n, Duration max_wait,
                  Reservations& taken) {
-    Answer answer{.at = now, .refused = nullptr};
-    const auto refusal = buckets_->Together(now, key, n, [&](HeldBucket* held) {
+    Answer answer{.at = now, .whose = nullptr, .refused = false};
+    const auto refusal = buckets_->Together(now, key, n, /*comes=*/true, [&](HeldBucket* held) {
       answer = more_->TakeWith(held, now, n, max_wait, taken);
     });
     return refusal ? Said(*refusal, refusal->reservation.too_late_at()) : answer;

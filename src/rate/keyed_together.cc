@@ -38,7 +38,7 @@ class KeyedTokenBucket::HeldKey final : public internal::HeldBucket {
     if (ready_at) internal::TokenWait::SetReadyAt(reservation, *ready_at);
   }
   bool Impossible(std::int64_t n) const override { return shard_.Impossible(key_, n); }
-  const internal::Refusals& refusals() const override { return bucket_.refusals_; }
+  const internal::CountedRefusals& refusals() const override { return bucket_.refusals_; }
 
  private:
   KeyedTokenBucket& bucket_;
@@ -47,7 +47,7 @@ class KeyedTokenBucket::HeldKey final : public internal::HeldBucket {
 };
 
 std::optional<KeyedTokenBucket::Answer> KeyedTokenBucket::Together(
-    TimePoint now, std::string_view key, std::int64_t n,
+    TimePoint now, std::string_view key, std::int64_t n, bool comes,
     absl::FunctionRef<void(internal::HeldBucket*)> decide) {
   const Found found = WithKey(Prepare(key, n), now, [&](KeyedShard& shard, std::uint32_t number) {
     HeldKey held(*this, shard, number);
@@ -58,6 +58,7 @@ std::optional<KeyedTokenBucket::Answer> KeyedTokenBucket::Together(
     return Answer{Reservation(nullptr, nullptr, TimePoint::max()), &refusals_, true};
   }
   const WhenFull when_full = this->when_full();
+  if (found.where == Found::Where::kNoRoom && comes) turned_away_.Add(0);
   if (found.where == Found::Where::kNoRoom && when_full == WhenFull::kRefuse) {
     return Answer{Reservation(nullptr, nullptr, RoomAt(now)), &no_room_};
   }

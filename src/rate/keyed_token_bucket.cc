@@ -83,7 +83,7 @@ KeyedTokenBucket::KeyedTokenBucket(Options options)
       name_(options.name),
       clock_(options.clock),
       refusals_(internal::TokenRefusals(kKeyedPolicy, name_)),
-      no_room_(NoRoom(refusals_, name_)) {
+      no_room_(NoRoom(internal::TokenRefusals(kKeyedPolicy, name_), name_)) {
   const auto limits_for = internal::SharedLimits(std::move(options.limits_for));
   for (std::size_t i = 0; i <= shard_mask_; ++i) {
     shards_[i].Begin(max_keys_, &growing_, InTokens(options.limits), limits_for);
@@ -102,26 +102,41 @@ TimePoint KeyedTokenBucket::RoomAt(TimePoint now) const {
 // The clock can be read while the memory looks for the key.
 bool KeyedTokenBucket::Allow(std::string_view key, std::int64_t n) {
   const Request request = Prepare(key, n);
-  const TimePoint now = Now();
-  const std::optional<bool> allowed = request.shard.TryAllow(request.fingerprint, now, n);
-  return allowed ? *allowed : Allow(request, now);
+  return Allow(request, Now());
 }
 
 bool KeyedTokenBucket::AllowAt(TimePoint now, std::string_view key, std::int64_t n) {
-  const Request request = Prepare(key, n);
-  const std::optional<bool> allowed = request.shard.TryAllow(request.fingerprint, now, n);
-  return allowed ? *allowed : Allow(request, now);
+  return Allow(Prepare(key, n), now);
 }
 
 bool KeyedTokenBucket::Allow(const Request& request, TimePoint now) {
+  const std::optional<bool> allowed = request.shard.TryAllow(request.fingerprint, now, request.n);
+  if (!allowed) return AllowSlowly(request, now);
+  if (!*allowed) refusals_.Count(refusals_.exhausted);
+  return *allowed;
+}
+
+bool KeyedTokenBucket::AllowSlowly(const Request& request, TimePoint now) {
   const std::int64_t n = request.n;
   bool allowed = false;
+  bool impossible = false;
   const Found found = WithKey(request, now, [&](KeyedShard& shard, std::uint32_t number) {
     allowed = shard.Allow(number, n);
+    impossible = shard.Impossible(number, n);
   });
-  if (found.where == Found::Where::kInUse) return allowed;
-  if (found.where == Found::Where::kUnused) return !found.Impossible(n);
+  if (found.where == Found::Where::kNoRoom) return AllowWithoutRoom(now, n);
+  if (found.where == Found::Where::kUnused) {
+    impossible = found.Impossible(n);
+    allowed = !impossible;
+  }
+  if (!allowed) refusals_.CountRefused(impossible);
+  return allowed;
+}
+
+bool KeyedTokenBucket::AllowWithoutRoom(TimePoint now, std::int64_t n) {
+  turned_away_.Add(0);
   const WhenFull when_full = this->when_full();
+  if (when_full == WhenFull::kRefuse) no_room_.Count(no_room_.exhausted);
   return when_full == WhenFull::kAdmit ||
          (when_full == WhenFull::kShare && shared_->AllowAt(now, n));
 }
@@ -150,9 +165,11 @@ KeyedTokenBucket::Answer KeyedTokenBucket::Take(TimePoint now, std::string_view 
       promise = shard.Take(number, n, earliest, moves);
     }
   });
-  if (const WhenFull when_full = this->when_full();
-      found.where == Found::Where::kNoRoom && when_full != WhenFull::kAdmit) {
-    return TakeWithoutRoom(when_full, now, n, max_wait, whom);
+  if (found.where == Found::Where::kNoRoom) {
+    turned_away_.Add(0);
+    if (const WhenFull when_full = this->when_full(); when_full != WhenFull::kAdmit) {
+      return TakeWithoutRoom(when_full, now, n, max_wait, whom);
+    }
   }
   if (found.where == Found::Where::kUnused && found.Impossible(n)) {
     at = TimePoint::max();
@@ -169,33 +186,36 @@ KeyedTokenBucket::Answer KeyedTokenBucket::TakeWithoutRoom(WhenFull when_full, T
     return {Reservation(nullptr, nullptr, RoomAt(now)), &no_room_};
   }
   Reservation shared = internal::TokenWait::Reserve(*shared_, now, n, max_wait, whom);
-  const internal::Refusals* const refused = shared.ok() ? nullptr : &refusals_;
+  const internal::CountedRefusals* const refused = shared.ok() ? nullptr : &refusals_;
   const bool impossible = n > shared_->burst() && shared_->rate() != kInfiniteRate;
   return {std::move(shared), refused, impossible};
 }
 
 Reservation KeyedTokenBucket::ReserveAt(TimePoint now, std::string_view key, std::int64_t n,
                                         TimeSpan max_wait) {
-  return Take(now, key, n, max_wait, internal::TakenFor::kReservation).reservation;
+  Answer answer = Take(now, key, n, max_wait, internal::TakenFor::kReservation);
+  answer.Count();
+  return std::move(answer.reservation);
 }
 
 absl::Status KeyedTokenBucket::Wait(std::string_view key, std::int64_t n,
                                     const WaitOptions& options) {
-  if (n < 0) return refusals_.impossible;
-  if (options.stop.stop_requested()) return refusals_.cancelled;
+  if (n < 0) return refusals_.Count(refusals_.impossible);
+  if (options.stop.stop_requested()) return refusals_.Count(refusals_.cancelled);
   const TimePoint now = Now();
   Answer answer =
       Take(now, key, n, SaturatingSub(options.deadline, now), internal::TakenFor::kCall);
   Reservation& reservation = answer.reservation;
-  if (answer.impossible) return answer.refused->impossible;
-  if (answer.refused != nullptr) {
-    return reservation.too_late_at() == TimePoint::max() ? answer.refused->exhausted
-                                                         : answer.refused->deadline;
+  if (const internal::CountedRefusals* const refused = answer.refused) {
+    const bool never = reservation.too_late_at() == TimePoint::max();
+    return refused->Count(answer.impossible ? refused->impossible
+                          : never           ? refused->exhausted
+                                            : refused->deadline);
   }
   if (reservation.ready_at() <= now) return absl::OkStatus();
   const bool slept = internal::TokenWait::Sleep(clock_.get(), reservation, options.stop,
                                                 [this, key] { Look(Now(), key); });
-  return slept ? absl::OkStatus() : refusals_.cancelled;
+  return slept ? absl::OkStatus() : refusals_.Count(refusals_.cancelled);
 }
 
 void KeyedTokenBucket::Look(TimePoint now, std::string_view key) {
@@ -237,6 +257,7 @@ void KeyedTokenBucket::ChargeAt(TimePoint now, std::string_view key, std::int64_
       request, now, [&](KeyedShard& shard, std::uint32_t number) { shard.Charge(number, n); });
   const bool shares = when_full() == WhenFull::kShare;
   if (found.where == Found::Where::kNoRoom && shares) shared_->ChargeAt(now, n);
+  charges_.Charge(n);
 }
 
 void KeyedTokenBucket::RefundAt(TimePoint now, std::string_view key, std::int64_t n) {
@@ -247,6 +268,7 @@ void KeyedTokenBucket::RefundAt(TimePoint now, std::string_view key, std::int64_
   shard.Observe(now);
   const std::uint32_t number = shard.Find(fingerprint);
   if (number != kNone) shard.Refund(number, n);
+  charges_.Refund(n);
 }
 
 double KeyedTokenBucket::TokensAt(TimePoint now, std::string_view key) const {

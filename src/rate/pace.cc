@@ -18,9 +18,10 @@ absl::Status Validate(const PaceOptions& options) {
 
 // Of a call that was let in only where it was refused below, or stopped, before any attempt ran.
 void Pace::State::GiveBack() {
-  const bool refused = let_in_ != nullptr && let_in_->attempt() == attempts_ &&
-                       (let_in_->rejected() || let_in_->abandonment() == Abandonment::kCancelled);
-  if (let_in_ == nullptr || refused) pacer_->GiveBack(place_);
+  const bool stopped = call_->abandonment() == Abandonment::kCancelled;
+  const bool refused = call_->attempt() == attempts_ && (call_->rejected() || stopped);
+  if (!let_in_ || refused) pacer_->GiveBack(place_);
+  if (!let_in_ && stopped) pacer_->refusals().Count(pacer_->refusals().cancelled);
 }
 
 Verdict Pace::Before(Call& call, State& state) const {
@@ -31,22 +32,26 @@ Verdict Pace::Before(Call& call, State& state) const {
                                       .too_late_at = call.latest_start()};
     const Pacer::Place place = pacer_->Claim(now, SaturatingSub(patience.until(), now));
     if (!place.taken) {
-      return Verdict::Reject(patience.Refusal(pacer_->refusals(), place.ready_at), place.ready_at);
+      const internal::CountedRefusals& refusals = pacer_->refusals();
+      return Verdict::Reject(refusals.Count(patience.Refusal(refusals, place.ready_at)),
+                             place.ready_at);
     }
     if (place.ready_at <= now && !options->refund_refused) return Verdict::Proceed();
+    state.call_ = &call;
     state.place_ = place;
     state.refundable_ = options->refund_refused;
+    state.let_in_ = false;
+    state.attempts_ = call.attempt();
     state.pacer_ = pacer_.get();
   }
   if (now < state.place_.ready_at) return Verdict::Wait(state.place_.ready_at);
-  return LetIn(call, state);
+  return LetIn(state);
 }
 
 // What is acted on is not given back, as far as it isn't refundable.
-Verdict Pace::LetIn(Call& call, State& state) {
+Verdict Pace::LetIn(State& state) {
   if (state.refundable_) {
-    state.let_in_ = &call;
-    state.attempts_ = call.attempt();
+    state.let_in_ = true;
   } else {
     state.pacer_ = nullptr;
   }

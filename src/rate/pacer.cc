@@ -105,11 +105,19 @@ std::int64_t Pacer::Row::After(std::int64_t place) const {
   return place > kForever - interval ? kForever : place + interval;
 }
 
+double Pacer::Row::Slots(TimePoint now, std::int64_t place) const {
+  if (interval == 0) return most();
+  if (place == kUnused) return 1;
+  const Int128 units = Int128{UnitsAt(now)} - place;
+  return std::min(static_cast<double>(units) / static_cast<double>(interval),
+                  place == fresh ? 1 : most());
+}
+
 Pacer::Pacer(Options options)
     : rows_(Row(internal::Validated(options), 0)),
       name_(options.name),
       clock_(options.clock),
-      refusals_(RejectionKind::kRateLimited, "Pace", options.name, "slot") {}
+      refusals_(internal::Refusals(RejectionKind::kRateLimited, "Pace", options.name, "slot")) {}
 
 Pacer::Place Pacer::Claim(TimePoint now, Duration max_wait) {
   const auto row = rows_.Read();
@@ -148,20 +156,22 @@ ABSL_ATTRIBUTE_NOINLINE Pacer::Place Pacer::ClaimInNextRow(TimePoint now, Durati
 
 std::optional<TimePoint> Pacer::TryTakeAt(TimePoint now, TimeSpan max_wait) {
   const Place place = Claim(now, max_wait);
+  if (!place.taken) refusals_.Count(refusals_.exhausted);
   return place.taken ? std::optional(place.ready_at) : std::nullopt;
 }
 
 absl::Status Pacer::Take(const WaitOptions& options) {
-  if (options.stop.stop_requested()) return refusals_.cancelled;
+  if (options.stop.stop_requested()) return refusals_.Count(refusals_.cancelled);
   const TimePoint now = clock_.Now();
   const Place place = Claim(now, SaturatingSub(options.deadline, now));
   if (!place.taken) {
-    return place.ready_at == TimePoint::max() ? refusals_.exhausted : refusals_.deadline;
+    const bool never = place.ready_at == TimePoint::max();
+    return refusals_.Count(never ? refusals_.exhausted : refusals_.deadline);
   }
   if (place.ready_at <= now) return absl::OkStatus();
   if (internal::SleepUntil(clock_.get(), place.ready_at, options.stop)) return absl::OkStatus();
   GiveBack(place);
-  return refusals_.cancelled;
+  return refusals_.Count(refusals_.cancelled);
 }
 
 void Pacer::GiveBack(const Place& place) {
@@ -170,6 +180,15 @@ void Pacer::GiveBack(const Place& place) {
   std::int64_t expected = place.after;
   row->last.compare_exchange_strong(expected, place.before, std::memory_order_relaxed,
                                     std::memory_order_relaxed);
+}
+
+double Pacer::SlotsAt(TimePoint now) const {
+  for (;;) {
+    const auto row = rows_.Read();
+    const std::int64_t place = row->last.load(std::memory_order_relaxed);
+    if (place != kClosed) return row->Slots(now, place);
+    const std::lock_guard wait(mutex_);  // until the next row is there
+  }
 }
 
 Pacer::Options Pacer::options() const {

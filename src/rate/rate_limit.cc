@@ -26,7 +26,8 @@ class OneBucket final : public TokenSource {
     const TakenFor whom = refundable ? TakenFor::kRefundableCall : TakenFor::kCall;
     Reservation reservation = TokenWait::Reserve(*bucket_, now, n, max_wait, whom);
     const Answer answer{.at = reservation.too_late_at(),
-                        .refused = reservation.ok() ? nullptr : &bucket_->refusals(),
+                        .whose = &bucket_->refusals(),
+                        .refused = !reservation.ok(),
                         .impossible = n < 0 || n > bucket_->burst()};
     if (reservation.ok()) taken.push_back(std::move(reservation));
     return answer;
@@ -42,6 +43,9 @@ class OneBucket final : public TokenSource {
   }
   void BindClock(ClockBinder& binder, std::string_view policy) override {
     bucket_->BindClock(binder, policy);
+  }
+  void Objects(CollectedObjects& objects, std::string_view policy) const override {
+    objects.Add(bucket_, policy);
   }
 
  private:

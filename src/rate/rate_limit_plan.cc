@@ -30,6 +30,7 @@ RateLimitPlan::RateLimitPlan(std::string_view policy, std::shared_ptr<TokenSourc
 void RateLimitPlan::State::GiveBack() {
   if (!let_in_) {
     for (Reservation& reservation : taken_) TokenWait::GiveBack(reservation, call_->now());
+    if (call_->abandonment() == Abandonment::kCancelled) whose_->Count(whose_->cancelled);
   } else if (RefusedBelow()) {
     for (const Reservation& reservation : taken_) TokenWait::TakeBack(reservation, call_->now());
   }
@@ -81,8 +82,9 @@ Verdict RateLimitPlan::Take(Call& call, State& state) const {
   const TokenSource::Answer answer =
       source_->Take(state.key_, now, state.cost_, SaturatingSub(patience.until(), now),
                     state.refundable_, state.taken_);
-  if (answer.refused != nullptr) return Refuse(call, state, answer, patience);
+  if (answer.refused) return Refuse(call, state, answer, patience);
   state.ready_at_ = answer.at;
+  state.whose_ = answer.whose;
   if (terms.dry_run && answer.at > now) {
     call.NoteDryRun(policy_, absl::OkStatus(), answer.at);
     state.ready_at_ = now;
@@ -93,7 +95,7 @@ Verdict RateLimitPlan::Take(Call& call, State& state) const {
 Verdict RateLimitPlan::Refuse(Call& call, State& state, const TokenSource::Answer& answer,
                               const Patience& patience) const {
   const RateLimitTerms& terms = *state.terms_;
-  const Refusals& refusals = *answer.refused;
+  const CountedRefusals& refusals = *answer.whose;
   const absl::Status& refusal =
       answer.impossible ? refusals.impossible : patience.Refusal(refusals, answer.at);
   // One that comes later may wait for the same tokens.
@@ -101,7 +103,7 @@ Verdict RateLimitPlan::Refuse(Call& call, State& state, const TokenSource::Answe
   const bool waits =
       answer.waiting_helps && too_long && answer.at != TimePoint::max() && !patience.late();
   const TimePoint retry_at = waits ? answer.at - terms.max_wait : answer.at;
-  if (!terms.dry_run) return Verdict::Reject(refusal, retry_at);
+  if (!terms.dry_run) return Verdict::Reject(refusals.Count(refusal), retry_at);
   call.NoteDryRun(policy_, refusal, retry_at);
   state.cost_ = -1;
   return Verdict::Proceed();

@@ -72,7 +72,7 @@ TimePoint DecideAnew(HeldBucket* all, std::int64_t n, TimePoint now) {
 
 SeveralBuckets::SeveralBuckets(std::string_view policy,
                                std::vector<std::shared_ptr<TokenBucket>> buckets)
-    : buckets_(std::move(buckets)) {
+    : given_(buckets), buckets_(std::move(buckets)) {
   std::ranges::sort(buckets_);
   const bool any_twice = std::ranges::adjacent_find(buckets_) != buckets_.end();
   if (buckets_.empty() || buckets_.front() == nullptr || any_twice) {
@@ -84,15 +84,14 @@ SeveralBuckets::SeveralBuckets(std::string_view policy,
 TokenSource::Answer SeveralBuckets::TakeWith(HeldBucket* first, TimePoint now, std::int64_t n,
                                              Duration max_wait, Reservations& taken) {
   taken.reserve(buckets_.size() + 1);  // what is taken must not be lost for want of memory
-  Answer answer{.at = now, .refused = nullptr};
+  Answer answer{.at = now, .whose = nullptr, .refused = false};
   HoldAll(buckets_, now, first, first, [&](HeldBucket* all) {
     const Agreement agreement = Agree(all, n, now);
     answer.at = agreement.at;
-    if (!InTime(answer.at, now, max_wait)) {
-      answer.refused = &agreement.latest->refusals();
-      answer.impossible = agreement.latest->Impossible(n);
-      return;
-    }
+    answer.whose = &agreement.latest->refusals();
+    answer.refused = !InTime(answer.at, now, max_wait);
+    answer.impossible = answer.refused && agreement.latest->Impossible(n);
+    if (answer.refused) return;
     for (HeldBucket* held = all; held != nullptr; held = held->next) {
       taken.push_back(held->Take(n, answer.at));
     }
@@ -134,6 +133,10 @@ std::string SeveralBuckets::Describe(const Changes& changes) const {
 
 void SeveralBuckets::BindClock(ClockBinder& binder, std::string_view policy) {
   for (const auto& bucket : buckets_) bucket->BindClock(binder, policy);
+}
+
+void SeveralBuckets::Objects(CollectedObjects& objects, std::string_view policy) const {
+  for (const auto& bucket : given_) objects.Add(bucket, policy);
 }
 
 void SettleBucket(TokenBucket& bucket, TimePoint now, std::int64_t n) {

@@ -15,8 +15,8 @@
 #include <string_view>
 #include <vector>
 
-#include "holdfast/base/internal/refusals.h"
 #include "holdfast/base/time.h"
+#include "holdfast/rate/internal/limit_totals.h"
 #include "holdfast/rate/internal/rate_limit_plan.h"
 #include "holdfast/rate/reservation.h"
 #include "holdfast/rate/token_bucket.h"
@@ -33,7 +33,7 @@ class HeldBucket {
   virtual bool Lift(Reservation& reservation) = 0;
   virtual void Put(Reservation& reservation, std::optional<TimePoint> ready_at) = 0;
   virtual bool Impossible(std::int64_t n) const = 0;
-  virtual const Refusals& refusals() const = 0;
+  virtual const CountedRefusals& refusals() const = 0;
 
   HeldBucket* next = nullptr;
   Reservation* taken = nullptr;  // when deciding anew
@@ -56,7 +56,7 @@ class HeldTokenBucket final : public HeldBucket {
     hold_.Put(reservation, ready_at);
   }
   bool Impossible(std::int64_t n) const override { return n < 0 || n > bucket_.burst(); }
-  const Refusals& refusals() const override { return bucket_.refusals(); }
+  const CountedRefusals& refusals() const override { return bucket_.refusals(); }
 
  private:
   TokenBucket& bucket_;
@@ -80,6 +80,7 @@ class SeveralBuckets final : public TokenSource {
   void Settle(std::string_view key, TimePoint now, std::int64_t n) override;
   std::string Describe(const Changes& changes) const override;
   void BindClock(ClockBinder& binder, std::string_view policy) override;
+  void Objects(CollectedObjects& objects, std::string_view policy) const override;
 
   // The same with one more that is held already, if it isn't null; what was taken of it comes first
   // in `taken`.
@@ -90,7 +91,8 @@ class SeveralBuckets final : public TokenSource {
   static void Watch(Call& call, Reservations& taken);
 
  private:
-  std::vector<std::shared_ptr<TokenBucket>> buckets_;  // always locked in this order
+  const std::vector<std::shared_ptr<TokenBucket>> given_;  // in the order of who gave them
+  std::vector<std::shared_ptr<TokenBucket>> buckets_;      // always locked in this order
 };
 
 // Takes `n` more tokens, or gives them back where that is negative.

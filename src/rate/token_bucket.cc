@@ -176,7 +176,7 @@ TokenBucket::Decision TokenBucket::Decide(const Reading& reading, TimePoint now,
 
 // The same arithmetic as Decide's, without the division that only the length of a wait needs. The
 // fields may be of two epochs: then it comes to nonsense, without overflow, and the word tells.
-std::optional<bool> TokenBucket::TryAllow(TimePoint now, std::int64_t n) {
+std::optional<bool> TokenBucket::TryAllow(TimePoint now, std::int64_t n, bool counts) {
   std::uint64_t word = spent_.load(std::memory_order_acquire);
   const std::uint64_t multiplier = multiplier_.load(std::memory_order_acquire);
   const TimePoint::rep now_count = now.time_since_epoch().count();
@@ -201,7 +201,7 @@ std::optional<bool> TokenBucket::TryAllow(TimePoint now, std::int64_t n) {
   const auto full = static_cast<std::int64_t>(static_cast<std::uint64_t>(burst) * units);
   const std::uint64_t left = static_cast<std::uint64_t>(std::min(Distance(word, generated), full)) -
                              static_cast<std::uint64_t>(n) * units;
-  if (static_cast<std::int64_t>(left) < 0) return TryRefuse(word, 0 - left, fraction);
+  if (static_cast<std::int64_t>(left) < 0) return TryRefuse(word, 0 - left, fraction, counts);
   if (!spent_.compare_exchange_strong(word, generated - 2 * left, std::memory_order_acq_rel,
                                       std::memory_order_relaxed)) {
     Collision().Yield();
@@ -214,15 +214,23 @@ std::optional<bool> TokenBucket::TryAllow(TimePoint now, std::int64_t n) {
 // A wait of less than a nanosecond is none. Out of line, so that who admits saves no registers.
 ABSL_ATTRIBUTE_NOINLINE std::optional<bool> TokenBucket::TryRefuse(std::uint64_t word,
                                                                    std::uint64_t lacking,
-                                                                   std::uint64_t fraction) const {
+                                                                   std::uint64_t fraction,
+                                                                   bool counts) const {
   const Uint128 missing = (Uint128{lacking} << shift_.load(std::memory_order_acquire)) - fraction;
   const bool waits = missing >= multiplier_.load(std::memory_order_acquire);
   if (!waits || spent_.load(std::memory_order_acquire) != word) return std::nullopt;
+  if (counts) refusals_.Count(refusals_.exhausted);
   return false;
 }
 
 bool TokenBucket::AllowAt(TimePoint now, std::int64_t n) {
-  if (const auto quickly = TryAllow(now, n)) return *quickly;
+  if (const auto quickly = TryAllow(now, n, /*counts=*/true)) return *quickly;
+  const bool allowed = TakeAtOnce(now, n);
+  if (!allowed) refusals_.CountRefused(Impossible(n));
+  return allowed;
+}
+
+bool TokenBucket::TakeAtOnce(TimePoint now, std::int64_t n) {
   Collision collision;
   for (; const auto reading = Read(); collision.Yield()) {
     if (reading->axis.Ends(now)) break;
@@ -236,7 +244,9 @@ bool TokenBucket::AllowAt(TimePoint now, std::int64_t n) {
 }
 
 Reservation TokenBucket::ReserveAt(TimePoint now, std::int64_t n, TimeSpan max_wait) {
-  return Reserve(now, n, max_wait, internal::TakenFor::kReservation);
+  Reservation reservation = Reserve(now, n, max_wait, internal::TakenFor::kReservation);
+  if (!reservation.ok()) refusals_.CountRefused(Impossible(n));
+  return reservation;
 }
 
 Reservation TokenBucket::Reserve(TimePoint now, std::int64_t n, Duration max_wait,
@@ -294,7 +304,7 @@ Reservation TokenBucket::Taken(TimePoint now, std::int64_t n, const Mark& mark,
     promise->axis = spent ? mark.axis : 0;
     return Reservation(this, std::move(promise), now);
   } catch (...) {
-    RefundAt(now, n);
+    TokenHold(*this, now).Refund(n);
     throw;
   }
 }
@@ -355,18 +365,21 @@ double TokenBucket::TokensAt(TimePoint now) const {
 }
 
 absl::Status TokenBucket::Wait(std::int64_t n, const WaitOptions& options) {
-  if (n < 0 || (n > burst() && rate() != kInfiniteRate)) return refusals_.impossible;
-  if (options.stop.stop_requested()) return refusals_.cancelled;
+  if (Impossible(n)) return refusals_.Count(refusals_.impossible);
+  if (options.stop.stop_requested()) return refusals_.Count(refusals_.cancelled);
   const TimePoint now = Now();
-  if (now <= options.deadline && AllowAt(now, n)) return absl::OkStatus();
+  if (now <= options.deadline && (TryAllow(now, n) == true || TakeAtOnce(now, n))) {
+    return absl::OkStatus();
+  }
   Reservation reservation =
       Reserve(now, n, SaturatingSub(options.deadline, now), internal::TakenFor::kCall);
   if (!reservation.ok()) {
-    return reservation.too_late_at() == TimePoint::max() ? refusals_.exhausted : refusals_.deadline;
+    const bool never = reservation.too_late_at() == TimePoint::max();
+    return refusals_.Count(never ? refusals_.exhausted : refusals_.deadline);
   }
   if (reservation.ready_at() <= now) return absl::OkStatus();
   const bool slept = internal::TokenWait::Sleep(clock_.get(), reservation, options.stop, [] {});
-  return slept ? absl::OkStatus() : refusals_.cancelled;
+  return slept ? absl::OkStatus() : refusals_.Count(refusals_.cancelled);
 }
 
 void TokenBucket::Cancel(Promise& promise, TimePoint ready_at, TimePoint now) {

@@ -36,11 +36,13 @@ absl::Status Validate(const TokenBucket::Options& options) {
 void TokenBucket::ChargeAt(TimePoint now, std::int64_t n) {
   ThrowIfNegative(n);
   TokenHold(*this, now).Charge(n);
+  charges_.Charge(n);
 }
 
 void TokenBucket::RefundAt(TimePoint now, std::int64_t n) {
   ThrowIfNegative(n);
   TokenHold(*this, now).Refund(n);
+  charges_.Refund(n);
 }
 
 void TokenBucket::SetRateAt(TimePoint now, double rate) {

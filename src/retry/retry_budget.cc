@@ -83,6 +83,12 @@ bool RetryBudget::TryWithdraw(RetryCause why) {
 }
 
 bool RetryBudget::TryWithdrawAt(TimePoint now, RetryCause why) {
+  const bool withdrawn = Withdraw(now, why);
+  totals_.Add(withdrawn ? kWithdrawn : kExhausted);
+  return withdrawn;
+}
+
+bool RetryBudget::Withdraw(TimePoint now, RetryCause why) {
   const std::int64_t cost = CostOf(why);
   if (cost == 0) return true;
   Earn(now);

@@ -4,8 +4,10 @@
 
 namespace holdfast {
 
-RetryPause::RetryPause(const std::string& name)
-    : refusal_(internal::Refusal(absl::StatusCode::kUnavailable, RejectionKind::kThrottled, "Retry",
-                                 name, "the backend asked for a pause (Retry-After)")) {}
+RetryPause::RetryPause(const std::string& name, Clock* clock)
+    : name_(name),
+      refusal_(internal::Refusal(absl::StatusCode::kUnavailable, RejectionKind::kThrottled, "Retry",
+                                 name, "the backend asked for a pause (Retry-After)")),
+      clock_(clock) {}
 
 }  // namespace holdfast

@@ -101,7 +101,11 @@ bool AdaptiveThrottler::Refuses(Priority priority) {
 
 AdaptiveThrottlerStats AdaptiveThrottler::StatsAt(TimePoint now) {
   window_.AdvanceTo(now);
-  const internal::ThrottleCounts counts = window_.Counts();
+  return LookAt(now);
+}
+
+AdaptiveThrottlerStats AdaptiveThrottler::LookAt(TimePoint now) const {
+  const internal::ThrottleCounts counts = window_.CountsAt(now);
   const internal::ThrottleRule rule = window_.rule();
   AdaptiveThrottlerStats stats{
       .requests = std::accumulate(counts.requests.begin(), counts.requests.end(), std::uint64_t{0}),

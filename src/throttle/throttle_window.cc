@@ -94,21 +94,28 @@ void ThrottleWindow::CountAgainst(Counters& counters, Priority priority) {
 // one after a change of the buckets, the present bucket begins.
 void ThrottleWindow::Turn(TimePoint now) {
   const std::lock_guard lock(mutex_);
+  const std::optional<Turning> turning = TurningAt(now);
+  if (!turning) return;
+  begun_ = true;
+  era_ += turning->turns;
+  const ThrottleCounts everything = Everything();
+  // All buckets that began meanwhile, as far as they are in the window.
+  const std::uint64_t begun = std::min<std::uint64_t>(turning->turns, starts_.size());
+  for (std::uint64_t i = 0; i < begun; ++i) StartOf(era_ - i) = everything;
+  Reassess();
+  ends_ = turning->ends;
+  turns_at_.store(ends_.time_since_epoch().count(), std::memory_order_release);
+}
+
+// Nullopt: the bucket of `now` has begun.
+std::optional<ThrottleWindow::Turning> ThrottleWindow::TurningAt(TimePoint now) const {
   const bool begins = turns_at_.load(std::memory_order_relaxed) == kAtOnce;
   const TimePoint ends = begins ? std::min(now, ends_) : ends_;
   const bool no_time = begun_ && now == TimePoint::min();  // a success that read no clock
-  if (now < ends || no_time || (!begins && ends == TimePoint::max())) return;
-  begun_ = true;
+  if (now < ends || no_time || (!begins && ends == TimePoint::max())) return std::nullopt;
   const Duration::rep over = SaturatingSub(now, ends) / period_;  // whole buckets
-  const std::uint64_t turns = static_cast<std::uint64_t>(over) + (begins ? 0 : 1);
-  era_ += turns;
-  const ThrottleCounts everything = Everything();
-  // All buckets that began meanwhile, as far as they are in the window.
-  const std::uint64_t begun = std::min<std::uint64_t>(turns, starts_.size());
-  for (std::uint64_t i = 0; i < begun; ++i) StartOf(era_ - i) = everything;
-  Reassess();
-  ends_ = SaturatingAdd(SaturatingAdd(ends, SaturatingMul(period_, over)), period_);
-  turns_at_.store(ends_.time_since_epoch().count(), std::memory_order_release);
+  return Turning{.turns = static_cast<std::uint64_t>(over) + (begins ? 0 : 1),
+                 .ends = SaturatingAdd(SaturatingAdd(ends, SaturatingMul(period_, over)), period_)};
 }
 
 void ThrottleWindow::Change(const ThrottleRule& rule, Duration period,
@@ -141,18 +148,29 @@ void ThrottleWindow::SetBuckets(Duration period, std::vector<ThrottleCounts>& st
   turns_at_.store(kAtOnce, std::memory_order_release);
 }
 
-ThrottleCounts ThrottleWindow::Everything() const {
-  ThrottleCounts counts;
+ThrottleTotals ThrottleWindow::Totals() const {
+  ThrottleTotals totals;
   for (std::size_t i = 0; i < kPriorities; ++i) {
-    std::uint64_t accepted = accepted_[i].load(std::memory_order_seq_cst);
-    for (std::size_t stripe = 0; stripe <= mask_; ++stripe) {
-      accepted += stripes_[stripe].accepted[i].load(std::memory_order_relaxed);
-    }
-    const std::uint64_t refused = refused_[i].load(std::memory_order_seq_cst);
-    counts.requests[i] = accepted + failed_[i].load(std::memory_order_seq_cst) + refused;
-    counts.accepts += accepted;
-    counts.refused += refused;
+    totals.accepted[i] = accepted_[i].load(std::memory_order_seq_cst) + InStripes(i);
+    totals.failed[i] = failed_[i].load(std::memory_order_seq_cst);
+    totals.refused[i] = refused_[i].load(std::memory_order_seq_cst);
   }
+  return totals;
+}
+
+// What the stripes have accepted of one priority.
+std::uint64_t ThrottleWindow::InStripes(std::size_t priority) const {
+  std::uint64_t accepted = 0;
+  for (std::size_t stripe = 0; stripe <= mask_; ++stripe) {
+    accepted += stripes_[stripe].accepted[priority].load(std::memory_order_relaxed);
+  }
+  return accepted;
+}
+
+ThrottleCounts ThrottleWindow::Everything() const {
+  const ThrottleTotals totals = Totals();
+  ThrottleCounts counts{.accepts = Sum(totals.accepted), .refused = Sum(totals.refused)};
+  for (std::size_t i = 0; i < kPriorities; ++i) counts.requests[i] = totals.Requests(i);
   return counts;
 }
 
@@ -160,10 +178,7 @@ void ThrottleWindow::Reassess() {
   const ThrottleCounts& start = StartOf(era_ + 1);  // of era_ - size + 1
   std::uint64_t accepts_offset = 0 - start.accepts;
   for (std::size_t i = 0; i < kPriorities; ++i) {
-    std::uint64_t accepted = 0;
-    for (std::size_t stripe = 0; stripe <= mask_; ++stripe) {
-      accepted += stripes_[stripe].accepted[i].load(std::memory_order_relaxed);
-    }
+    const std::uint64_t accepted = InStripes(i);
     accepts_offset += accepted;
     requests_offset_[i].store(accepted - start.requests[i], std::memory_order_relaxed);
   }
@@ -173,10 +188,12 @@ void ThrottleWindow::Reassess() {
   if (calm && !rule().Calm(Present())) calm_.store(false, std::memory_order_seq_cst);
 }
 
-ThrottleCounts ThrottleWindow::Counts() {
+ThrottleCounts ThrottleWindow::CountsAt(TimePoint now) const {
   const std::lock_guard lock(mutex_);
-  Reassess();
-  return Minus(Everything(), StartOf(era_ + 1));
+  const std::optional<Turning> turning = TurningAt(now);
+  const std::uint64_t turns = turning ? turning->turns : 0;
+  if (turns >= starts_.size()) return {};
+  return Minus(Everything(), StartOf(era_ + turns + 1));
 }
 
 }  // namespace holdfast::internal

@@ -42,7 +42,8 @@ void LearnedLimit::Failed(Call& call, const Attempt& attempt, absl::StatusCode c
 
 // Called after the success was recorded: with few samples the limit may be learned from it alone.
 void LearnedLimit::Settle(TimePoint now, const Attempt& attempt) {
-  const bool fits = SaturatingSub(now, attempt.began) <= Learned(now, *options_.Read());
+  const bool fits =
+      SaturatingSub(now, attempt.began) <= Learned(latencies_->Read(now), *options_.Read());
   std::uint64_t backoff = backoff_.load(std::memory_order_relaxed);
   std::uint64_t next = 0;
   do {

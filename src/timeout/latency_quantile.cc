@@ -10,6 +10,8 @@
 //   refresh  the thread whose sample is number `compute_at_` sums the buckets and sets the next
 //            number: one sixteenth of the samples further on, 1 to 1024.
 //
+// A look (Look) computes what a turn at that time would, and stores nothing.
+//
 // Bucket b of a value v >= 64 is given by the highest bit of v and the 5 bits after it, so buckets
 // are v/64 to v/32 wide, and their upper end is less than 1/32 above v.
 //
@@ -103,7 +105,7 @@ void LatencyQuantile::Turn(TimePoint now) {
   forget(halves_[1 - newer]);
   newer_.store(1 - newer, std::memory_order_relaxed);
   // After a pause both halves are too old, and the next begins now. So it does at the first call.
-  const bool paused = SaturatingSub(now, end) >= half_window();
+  const bool paused = Paused(now, end);
   if (paused) forget(halves_[newer]);
   Compute();
   half_began_ = paused ? now : end;
@@ -123,30 +125,48 @@ void LatencyQuantile::ComputeIfDue() {
 
 void LatencyQuantile::Compute() {
   const std::uint64_t recorded = recorded_.load(std::memory_order_acquire);
+  const Samples samples = SamplesOf([this](std::size_t bucket) {
+    return halves_[0][bucket].load(std::memory_order_relaxed) +
+           halves_[1][bucket].load(std::memory_order_relaxed);
+  });
+  const std::uint64_t lag = samples.value == kNoValue
+                                ? static_cast<std::uint64_t>(options_.min_samples) - samples.count
+                                : std::clamp<std::uint64_t>(samples.count / kLagShare, 1, kMaxLag);
+  value_.store(samples.value.count(), std::memory_order_relaxed);
+  compute_at_.store(recorded + lag, std::memory_order_relaxed);
+}
+
+template <class CountIn>
+LatencyQuantile::Samples LatencyQuantile::SamplesOf(const CountIn& count_in) const {
   std::uint64_t total = 0;
-  for (std::size_t bucket = 0; bucket < Buckets::kBuckets; ++bucket) total += CountIn(bucket);
-  const auto min_samples = static_cast<std::uint64_t>(options_.min_samples);
-  if (total < min_samples) {
-    value_.store(kNoValue.count(), std::memory_order_relaxed);
-    compute_at_.store(recorded + (min_samples - total), std::memory_order_relaxed);
-    return;
+  for (std::size_t bucket = 0; bucket < Buckets::kBuckets; ++bucket) total += count_in(bucket);
+  if (total < static_cast<std::uint64_t>(options_.min_samples)) {
+    return {.count = total, .value = kNoValue};
   }
   // As HdrHistogram does, from just below: 0.07 * 100 is more than 7 in floating point.
   const double rank =
       std::max(std::ceil(std::nextafter(options_.quantile, 0.0) * static_cast<double>(total)), 1.0);
   std::size_t bucket = 0;
-  std::uint64_t seen = CountIn(0);
+  std::uint64_t seen = count_in(0);
   while (static_cast<double>(seen) < rank && bucket + 1 < Buckets::kBuckets)
-    seen += CountIn(++bucket);
-  const Duration last = Buckets::Last(bucket);
-  value_.store(last.count(), std::memory_order_relaxed);
-  const std::uint64_t lag = std::clamp<std::uint64_t>(total / kLagShare, 1, kMaxLag);
-  compute_at_.store(recorded + lag, std::memory_order_relaxed);
+    seen += count_in(++bucket);
+  return {.count = total, .value = Buckets::Last(bucket)};
 }
 
-std::uint64_t LatencyQuantile::CountIn(std::size_t bucket) const {
-  return halves_[0][bucket].load(std::memory_order_relaxed) +
-         halves_[1][bucket].load(std::memory_order_relaxed);
+Duration LatencyQuantile::Look(TimePoint now) const {
+  if (now >= turns_at()) {
+    const std::lock_guard lock(mutex_);
+    const TimePoint end = turns_at();
+    if (now >= end) {
+      if (Paused(now, end)) return kNoValue;
+      const Histogram& newer = halves_[newer_.load(std::memory_order_relaxed)];
+      return SamplesOf([&newer](std::size_t bucket) {
+               return newer[bucket].load(std::memory_order_relaxed);
+             })
+          .value;
+    }
+  }
+  return Duration(value_.load(std::memory_order_relaxed));
 }
 
 }  // namespace holdfast

@@ -50,6 +50,30 @@ TEST_CASE("a success through six policies allocates nothing") {
   CHECK(sum == 500'500);
 }
 
+TEST_CASE("a success allocates nothing while an observer waits for what goes wrong") {
+  struct Quiet final : Observer {
+    void OnEvent(const Event&) override {}
+  };
+  const auto call = SixPolicies()
+                        .Observed("quiet", std::make_shared<Quiet>())
+                        .Around([](int i) -> absl::StatusOr<int> { return i; });
+  CHECK(call(0).ok());
+  const std::int64_t before = allocations;
+  for (int i = 0; i < 1000; ++i) (void)call(i);
+  CHECK(allocations == before);
+}
+
+TEST_CASE("without memory for its counters a stack refuses as ever") {
+  auto bucket = std::make_shared<TokenBucket>(TokenBucket::Options{.rate = 0.001, .burst = 1});
+  REQUIRE(bucket->Allow());
+  const auto call =
+      Stack(RateLimit(bucket, {.max_wait = 0s})).Around([] { return absl::OkStatus(); });
+  testing::out_of_memory = true;
+  const absl::Status status = call();
+  testing::out_of_memory = false;
+  CHECK(absl::IsResourceExhausted(status));
+}
+
 TEST_CASE("a refusal allocates nothing") {
   const auto refused = GENERATE(0, 1, 2, 3);
   auto breaker = std::make_shared<CircuitBreaker>(

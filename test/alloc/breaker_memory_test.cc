@@ -10,6 +10,7 @@
 #include "test/support/allocations.h"
 #include "test/support/breaker.h"
 #include "test/support/catch.h"
+#include "test/support/collected.h"
 
 namespace holdfast::breaker_memory_test {
 namespace {
@@ -48,6 +49,18 @@ TEST_CASE("without memory for what a probe comes to, a breaker still recovers") 
     auto probe = breaker.AdmitAt(At(11s));
     WithoutMemory([&] { probe->DoneAt(At(12s), Outcome::kSuccess); });
     REQUIRE(breaker.AdmitAt(At(24h)).ok());
+  }
+}
+
+TEST_CASE("without memory for an outcome it still counts in the totals") {
+  for (int changes = 0; changes < 100; ++changes) {
+    CircuitBreaker breaker(Touchy());
+    Change(breaker, changes);
+    auto ticket = breaker.AdmitAt(At(0s));
+    WithoutMemory([&] { ticket->DoneAt(At(0s), Outcome::kFailure); });
+    test::Collected collected;
+    breaker.Collect(collected);
+    REQUIRE(collected.at("holdfast.breaker.calls", "holdfast.outcome=failure") == 1);
   }
 }
 

@@ -3,6 +3,8 @@
 #include <absl/status/status.h>
 #include <absl/strings/str_cat.h>
 
+#include <atomic>
+#include <cstddef>
 #include <cstdint>
 #include <functional>
 #include <memory>
@@ -10,6 +12,7 @@
 #include <random>
 #include <string>
 #include <string_view>
+#include <thread>
 #include <utility>
 #include <vector>
 
@@ -22,8 +25,10 @@
 #include "holdfast/testing/simulate.h"
 #include "holdfast/testing/world.h"
 #include "holdfast/timeout/timeout.h"
+#include "test/asio/support/auditor.h"
 #include "test/asio/support/net.h"
 #include "test/support/catch.h"
+#include "test/support/collected.h"
 #include "test/support/serial_clock.h"
 
 namespace holdfast::testing::same_trace_test {
@@ -141,11 +146,15 @@ class Script {
     }
     const auto calls = Int(1, 12);
     for (std::int64_t i = 0; i < calls; ++i) arrivals_.emplace_back(Time(0, 60));
+    reports_.resize(arrivals_.size());
     hedge_delay_ = Time(1, 15);
     max_hedges_ = static_cast<int>(Int(1, 2));
   }
 
   const std::vector<TimePoint>& arrivals() const { return arrivals_; }
+  std::vector<Report>& reports() { return reports_; }
+  const std::vector<Report>& reports() const { return reports_; }
+  int attempts() const { return attempts_.load(std::memory_order_relaxed); }
   Slot& slot(int i) { return slots_[static_cast<std::size_t>(i)]; }
   auto hedge(std::shared_ptr<ThreadPool> pool) const {
     return Hedge({.delay = hedge_delay_, .max_hedges = max_hedges_, .pool = std::move(pool)},
@@ -154,6 +163,7 @@ class Script {
 
   // How an attempt of a call goes: how long it takes, and its end.
   std::pair<Duration, absl::Status> Attempt(const Call& call) const {
+    attempts_.fetch_add(1, std::memory_order_relaxed);
     std::mt19937_64 gen(seed_ * 1000 + std::hash<std::string_view>()(call.key()) * 31 +
                         static_cast<std::uint64_t>(call.attempt()));
     const Duration takes(static_cast<std::int64_t>(gen() % 25'000'000) + 1);
@@ -215,22 +225,56 @@ class Script {
 
   std::mt19937_64 gen_;
   std::uint64_t seed_;
+  mutable std::atomic<int> attempts_{0};  // relaxed: read when all of them have ended
   Trace* trace_;
   bool has_bulkhead_ = false;
   std::vector<Slot> slots_;
   std::vector<TimePoint> arrivals_;
+  std::vector<Report> reports_;  // of each call
   Duration hedge_delay_;
   int max_hedges_;
 };
+
+// What the reports, the events and the counters of a run have in common: each tells all of it.
+void Audit(const Script& script, const CollectedObjects& objects, const test::Auditor& auditor) {
+  for (std::size_t i = 0; i < script.reports().size(); ++i) {
+    INFO("call " << i);
+    REQUIRE(test::TextOf(auditor.report(absl::StrCat(i))) == test::TextOf(script.reports()[i]));
+  }
+  const CollectedObject& meter = objects.all().front();
+  const auto collect = [&meter] {
+    test::Collected counters;
+    meter.collect(meter.object.lock().get(), counters);
+    return counters;
+  };
+  // A branch that nobody waits for is counted when it has left the clock.
+  for (int i = 0; i < 1'000'000; ++i) {
+    if (collect().sum("holdfast.attempts") == script.attempts()) break;
+    std::this_thread::yield();
+  }
+  const test::Collected counters = collect();
+  CHECK(counters.sum("holdfast.calls") == static_cast<double>(script.arrivals().size()));
+  CHECK(counters.sum("holdfast.attempts") == script.attempts());
+  CHECK(counters.sum("holdfast.refusals") == auditor.count(EventKind::kRefused));
+  CHECK(counters.sum("holdfast.timeouts") == auditor.count(EventKind::kCutOff));
+  CHECK(counters.at("holdfast.hedges", "holdfast.outcome=won") ==
+        auditor.count(EventKind::kHedgeWon));
+  CHECK(counters.sum("holdfast.retries.abandoned") == auditor.count(EventKind::kGaveUp));
+}
 
 // Gives `run` the script's stack, with a hedge in its middle or without.
 template <class F>
 void WithStack(Script& script, bool hedged, const std::shared_ptr<ThreadPool>& pool, const F& run) {
   const auto& s = [&script](int i) { return script.slot(i); };
+  const auto observed = [&](const auto& stack) {
+    const auto auditor = std::make_shared<test::Auditor>();
+    run(stack.Observed("scripted", auditor));
+    Audit(script, stack.Objects(), *auditor);
+  };
   if (hedged) {
-    run(Stack(s(0), s(1), s(2), script.hedge(pool), s(3), s(4), s(5)));
+    observed(Stack(s(0), s(1), s(2), script.hedge(pool), s(3), s(4), s(5)));
   } else {
-    run(Stack(s(0), s(1), s(2), s(3), s(4), s(5)));
+    observed(Stack(s(0), s(1), s(2), s(3), s(4), s(5)));
   }
 }
 
@@ -261,7 +305,7 @@ Trace RunBlocking(std::uint64_t seed, bool hedged) {
     for (std::size_t i = 0; i < script.arrivals().size(); ++i) {
       calls.emplace_back(script.arrivals()[i], [&, i] {
         const std::string key = absl::StrCat(i);
-        const absl::Status result = fetch.With({.key = key});
+        const absl::Status result = fetch.With({.key = key, .report = &script.reports()[i]});
         WriteResult(trace, clock.Now(), i, result);
       });
     }
@@ -339,9 +383,10 @@ Trace RunAsio(std::uint64_t seed, bool hedged) {
     for (std::size_t i = 0; i < script.arrivals().size(); ++i) keys.push_back(absl::StrCat(i));
     for (std::size_t i = 0; i < keys.size(); ++i) {
       arrivals.push_back(std::make_unique<Arrival>(io, [&, i] {
-        fetch.With({.key = keys[i]}, [&trace, &clock, i](const absl::Status& result) {
-          WriteResult(trace, clock.Now(), i, result);
-        });
+        fetch.With({.key = keys[i], .report = &script.reports()[i]},
+                   [&trace, &clock, i](const absl::Status& result) {
+                     WriteResult(trace, clock.Now(), i, result);
+                   });
       }));
       clock.SetTimer(arrivals.back()->timer, script.arrivals()[i]);
     }
@@ -366,9 +411,10 @@ Trace RunSimulated(std::uint64_t seed, bool hedged) {
     for (std::size_t i = 0; i < script.arrivals().size(); ++i) keys.push_back(absl::StrCat(i));
     for (std::size_t i = 0; i < keys.size(); ++i) {
       world.At(script.arrivals()[i].time_since_epoch(), [&, i] {
-        fetch.With({.key = keys[i]}, [&trace, &world, i](const absl::Status& result) {
-          WriteResult(trace, world.Now(), i, result);
-        });
+        fetch.With({.key = keys[i], .report = &script.reports()[i]},
+                   [&trace, &world, i](const absl::Status& result) {
+                     WriteResult(trace, world.Now(), i, result);
+                   });
       });
     }
     world.Run();
@@ -386,6 +432,7 @@ std::string Difference(const Trace& a, const Trace& b) {
   return "";
 }
 
+// Along the way each run is audited.
 TEST_CASE("the three drivers decide alike", "[same_trace]") {
   const bool hedged = GENERATE(false, true);
   std::size_t entries = 0;

@@ -30,6 +30,7 @@ room(fallback    "${family}"              "is one family: its policy")
 room(hedge       "retry;timeout;${family}" "is the one family that names two others: it spends a retry budget and waits a learned latency")
 room(asio        "stack;driver;call;base" "is a driver; it knows no policy")
 room(testing     "stack;driver;call;base" "is a fake clock and a driver in virtual time; it knows no policy")
+room(metrics     "call;base"              "keeps a registry of what policies and objects tell; it names no family")
 room(http        "${families};stack;driver;call;base" "is an executor and its rules; only its standard client and its pool name families")
 room(http_asio   "http;asio;concurrency;stack;driver;call;base" "is the transport in an Asio context; it shares what http/ decides")
 

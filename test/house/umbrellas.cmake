@@ -6,7 +6,7 @@
 
 cmake_minimum_required(VERSION 3.25)
 
-set(components asio http http_asio testing)  # the folders that have a component, and so an umbrella, of their own
+set(components asio http http_asio metrics testing)  # the folders that have a component, and so an umbrella, of their own
 
 function(check_umbrella umbrella)
   if(NOT EXISTS "${INCLUDE_DIR}/${umbrella}")

@@ -122,6 +122,7 @@ class Live {
   }
 
   bool changes() const { return settings_ != nullptr; }
+  const std::shared_ptr<Settings<Options>>& settings() const { return settings_; }  // may be null
   // Those of the beginning: what can't change in them is still as it is there.
   const Plan& first() const { return own_; }
   // The options; those that they would be after some changes.

@@ -79,9 +79,10 @@ class ThreadPool {
   // For UpdateAll: see internal/changes.h.
   absl::StatusOr<internal::Commit> PrepareUpdate(Options options);
 
-  std::int64_t threads() const;  // started threads
-  std::int64_t idle() const;     // started threads that could take a task
-  std::int64_t queued() const;   // tasks that wait for a thread
+  std::int64_t threads() const;   // started threads
+  std::int64_t idle() const;      // started threads that could take a task
+  std::int64_t queued() const;    // tasks that wait for a thread
+  std::uint64_t refused() const;  // tasks that TryRun refused since the pool was made
   const std::string& name() const { return name_; }
 
  private:

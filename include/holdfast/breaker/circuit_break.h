@@ -20,6 +20,7 @@
 #include "holdfast/breaker/circuit_breaker.h"
 #include "holdfast/breaker/internal/circuit_break_base.h"
 #include "holdfast/call/call.h"
+#include "holdfast/call/collector.h"
 #include "holdfast/call/policy.h"
 #include "holdfast/call/policy_info.h"
 #include "holdfast/call/verdict.h"
@@ -62,6 +63,8 @@ class CircuitBreak : public internal::CircuitBreakBase<Classify> {
   }
 
   PolicyInfo Info(const internal::Changes& changes = {}) const { return breaker_->Info(changes); }
+
+  void Objects(CollectedObjects& objects) const { objects.Add(breaker_, kName); }
 
   void BindClock(internal::ClockBinder& binder) const { breaker_->BindClock(binder, kName); }
 

@@ -40,6 +40,9 @@
 #include "holdfast/breaker/circuit_breaker_options.h"
 #include "holdfast/breaker/internal/breaker_lane.h"
 #include "holdfast/breaker/trip_rule.h"
+#include "holdfast/call/collector.h"
+#include "holdfast/call/internal/watches.h"
+#include "holdfast/call/observer.h"
 #include "holdfast/call/policy_info.h"
 
 namespace holdfast {
@@ -49,6 +52,7 @@ class CircuitBreaker;
 namespace internal {
 class BreakerMachine;
 class CircuitBreakAdmission;
+class LiveBreakers;
 struct BreakerPlan;
 
 // What a ticket remembers of its admission; as a deleter, it ends a ticket without an outcome.
@@ -68,9 +72,9 @@ class [[nodiscard]] Ticket {
  public:
   Ticket() = default;  // of no breaker
 
-  // Reports the outcome. It is ignored if the breaker has changed its state, or begun another fixed
-  // window, since it admitted the call. If there is no memory to count it, the call stays among the
-  // requests as one that has not ended; a probe then opens the breaker when its lease ends.
+  // Reports the outcome. Only Collect's totals count it if the breaker has changed its state, or
+  // begun another fixed window, since it admitted the call. If there is no memory to count it, the
+  // call stays one that has not ended; a probe then opens the breaker when its lease ends.
   void Done(Outcome outcome) noexcept;
   void DoneAt(TimePoint now, Outcome outcome) noexcept;
 
@@ -191,6 +195,17 @@ class CircuitBreaker {
   // For Stack::Describe, Validate and UpdateAll: a CircuitBreak with this breaker.
   PolicyInfo Info(const internal::Changes& changes = {}) const;
 
+  // Tells the metrics holdfast.breaker.*: see docs/circuit_breakers.md. The counters begin when the
+  // breaker is made, and neither Reset nor Restore nor Update lowers them. The gauges tell what the
+  // breaker was when it was last used: one whose open time is over is open until somebody uses it.
+  void Collect(Collector& collector) const;
+
+  // From now on `observer` is told each change of state, in the thread that makes it, outside of
+  // every lock, and in order (EventKind::kBreakerChanged, observer.h). Stack::Observed attaches to
+  // the breakers of the stack. An observer that is attached twice is told once. Throws
+  // std::invalid_argument for a null one.
+  void Observe(std::shared_ptr<Observer> observer) const;
+
   // For stacks: see internal/object_clock.h.
   void BindClock(internal::ClockBinder& binder, std::string_view policy) {
     binder.Bind(policy, name_, clock_);
@@ -199,6 +214,7 @@ class CircuitBreaker {
  private:
   friend struct internal::BreakerTicketDeleter;
   friend class internal::CircuitBreakAdmission;
+  friend class internal::LiveBreakers;
   friend class Ticket;
 
   class Turn;
@@ -231,7 +247,7 @@ class CircuitBreaker {
     ticket.Take();
     return true;
   }
-  // If there is no memory to count it, the outcome is dropped.
+  // If there is no memory for more, the outcome counts in the totals only.
   void Record(const internal::BreakerTicketDeleter& admission, TimePoint now,
               Outcome outcome) noexcept {
     if (outcome != Outcome::kSuccess || IsSlow(admission, now) ||
@@ -251,6 +267,7 @@ class CircuitBreaker {
   void ReadByCalls(const Options& options);
 
   const std::string name_;
+  std::shared_ptr<internal::Watches> watches_;  // of a key's breaker: those of all keys
   // Replaced with the mutex held, so a holder of the mutex needs no pin while it holds it.
   internal::Versions<internal::BreakerPlan> plan_;
   // The options that an admitted call reads. Relaxed suffices: those that say how to count change
@@ -288,7 +305,10 @@ inline void Ticket::Done(Outcome outcome) noexcept {
 }
 
 inline absl::StatusOr<Ticket> CircuitBreaker::AdmitAt(TimePoint now) {
-  if (now < lane_.retry_at()) return *open_;
+  if (now < lane_.retry_at()) {
+    lane_.CountRefusal();
+    return *open_;
+  }
   absl::StatusOr<Ticket> ticket{Ticket()};
   if (TryAdmitClosed(now, *ticket)) return ticket;
   const Refusal refusal = AdmitOtherwise(now, *ticket);

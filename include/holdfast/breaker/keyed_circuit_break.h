@@ -25,6 +25,7 @@
 #include "holdfast/breaker/internal/circuit_break_base.h"
 #include "holdfast/breaker/keyed_circuit_breaker.h"
 #include "holdfast/call/call.h"
+#include "holdfast/call/collector.h"
 #include "holdfast/call/key_function.h"
 #include "holdfast/call/policy.h"
 #include "holdfast/call/policy_info.h"
@@ -84,6 +85,8 @@ class KeyedCircuitBreak : public internal::CircuitBreakBase<Classify> {
   }
 
   PolicyInfo Info(const internal::Changes& changes = {}) const { return breakers_->Info(changes); }
+
+  void Objects(CollectedObjects& objects) const { objects.Add(breakers_, kName); }
 
   void BindClock(internal::ClockBinder& binder) const { breakers_->BindClock(binder, kName); }
 

@@ -25,16 +25,20 @@
 #include "holdfast/base/internal/changes.h"
 #include "holdfast/base/internal/keyed.h"
 #include "holdfast/base/internal/object_clock.h"
+#include "holdfast/base/internal/striped_counters.h"
 #include "holdfast/base/internal/versions.h"
 #include "holdfast/base/result.h"
 #include "holdfast/base/time.h"
 #include "holdfast/breaker/circuit_breaker.h"
+#include "holdfast/call/collector.h"
+#include "holdfast/call/observer.h"
 #include "holdfast/call/policy_info.h"
 
 namespace holdfast {
 
 namespace internal {
 class KeyedCircuitBreakAdmission;
+class LiveBreakers;
 }  // namespace internal
 
 // A breaker begins closed and is a CircuitBreaker like any other. At most `max_keys` keys are
@@ -152,6 +156,15 @@ class KeyedCircuitBreaker {
   // Describes a KeyedCircuitBreak with this object, as it is after `changes`.
   PolicyInfo Info(const internal::Changes& changes = {}) const;
 
+  // Tells holdfast.breaker.calls, slow_calls, refusals and transitions as sums over all keys, those
+  // that were forgotten included, and holdfast.keys*: see docs/circuit_breakers.md. The number of
+  // series does not depend on the number of keys. A call for a known key waits only while its own
+  // breaker is looked at.
+  void Collect(Collector& collector) const;
+
+  // CircuitBreaker::Observe for the breakers of all keys, known and new.
+  void Observe(std::shared_ptr<Observer> observer) const;
+
   // For stacks: see internal/object_clock.h.
   void BindClock(internal::ClockBinder& binder, std::string_view policy);
 
@@ -159,7 +172,9 @@ class KeyedCircuitBreaker {
   friend class internal::KeyedCircuitBreakAdmission;
 
   std::shared_ptr<CircuitBreaker> GetOrMake(std::string_view key, std::optional<TimePoint> now) {
-    return key.size() > kMaxKeyBytes ? nullptr : breakers_.Get(key, now);
+    auto breaker = key.size() > kMaxKeyBytes ? nullptr : breakers_.Get(key, now);
+    if (breaker == nullptr) turned_away_.Add(0);
+    return breaker;
   }
   std::shared_ptr<CircuitBreaker> Make(std::string_view key) const;
 
@@ -176,6 +191,8 @@ class KeyedCircuitBreaker {
   std::atomic<WhenFull> when_full_;      // a copy; relaxed: no other data depends on it
   internal::ObjectClock clock_;
   const absl::Status no_room_;
+  internal::StripedCounters turned_away_{1};  // calls for whose key there was no room
+  const std::shared_ptr<internal::LiveBreakers> live_;
   internal::Keyed<CircuitBreaker> breakers_;
 };
 

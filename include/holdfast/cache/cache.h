@@ -27,6 +27,7 @@
 #include "holdfast/base/time.h"
 #include "holdfast/cache/result_cache.h"
 #include "holdfast/call/call.h"
+#include "holdfast/call/collector.h"
 #include "holdfast/call/key_function.h"
 #include "holdfast/call/policy.h"
 #include "holdfast/call/policy_info.h"
@@ -123,6 +124,7 @@ class Cache {
   }
 
   void BindClock(internal::ClockBinder& binder) const { cache_->BindClock(binder, kName); }
+  void Objects(CollectedObjects& objects) const { objects.Add(cache_, kName); }
 
  private:
   using CacheSettings = typename ResultCache<R>::Options;

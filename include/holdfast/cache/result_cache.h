@@ -31,6 +31,7 @@
 #include "holdfast/base/time.h"
 #include "holdfast/cache/internal/cache_table.h"
 #include "holdfast/call/call.h"
+#include "holdfast/call/collector.h"
 
 namespace holdfast {
 
@@ -106,6 +107,9 @@ class ResultCache {
   void Clear() { table_.Clear(); }
 
   CacheStats stats() const { return table_.stats(); }
+  // Tells holdfast.cache.*; drops no entry.
+  void Collect(Collector& collector) const { table_.Collect(collector); }
+  const std::string& name() const { return name_; }
 
   // Replaces all options while calls run. Results that come from now on follow the new ttl,
   // negative_ttl, ttl_of and size_of; present entries keep their expiry and their size. The times

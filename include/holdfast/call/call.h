@@ -29,7 +29,10 @@
 #include "holdfast/base/waker.h"
 #include "holdfast/call/abandoned_attempt.h"
 #include "holdfast/call/internal/request_text.h"
+#include "holdfast/call/internal/stack_meter.h"
 #include "holdfast/call/internal/time_below.h"
+#include "holdfast/call/internal/watches.h"
+#include "holdfast/call/observer.h"
 #include "holdfast/call/repeatability.h"
 #include "holdfast/call/report.h"
 
@@ -160,6 +163,10 @@ class Call {
   // with `refusal` or, if that is OK, would have made it wait until `until`.
   void NoteDryRun(std::string_view policy, const absl::Status& refusal, TimePoint until);
 
+  // For a policy that puts a substitute in the place of `failure`: tells those who observe the
+  // stack.
+  void NoteFallback(std::string_view policy, const absl::Status& failure);
+
   // For the report: why a policy returns a failure that it could have retried.
   void set_ended_by(EndReason reason) { ended_by_ = reason; }
 
@@ -192,12 +199,14 @@ class Call {
   Call(const CallOptions& options, Clock* clock)
       : options_(options),
         clock_(clock),
-        reporting_(options.report != nullptr),
+        report_(options.report),
+        notes_attempts_(options.report != nullptr),
         watched_(options.report != nullptr || options.outer != nullptr),
         deadline_(options.deadline) {}
   // Virtual for parents that warn of anything else; nobody deletes a Call by its base.
   virtual ~Call() {
     if (ABSL_PREDICT_FALSE(left_ != nullptr)) ForgetLeft();
+    if (ABSL_PREDICT_FALSE(report_ != options_.report)) delete report_;
   }
 
   Clock* clock() const { return clock_; }
@@ -209,6 +218,15 @@ class Call {
   void SetRequest(const Request& request, const More&...) {
     request_ = static_cast<const void*>(std::addressof(request));  // may itself be a pointer
     request_type_ = &internal::request_type<Request>;
+  }
+
+  // For drivers: what counts the calls of the stack, which must outlive the call, and the number of
+  // the first policy that this call goes through.
+  void SetMeter(internal::StackMeter& meter, unsigned first_policy) {
+    meter_ = &meter;
+    first_policy_ = first_policy;
+    const internal::Watch* const watch = meter.watch();
+    if (ABSL_PREDICT_FALSE(watch != nullptr)) TellTo(*watch);
   }
 
   // For drivers: the executor that runs the attempts, which must outlive the call.
@@ -229,11 +247,32 @@ class Call {
 
   struct Left;
 
+  // What became of the present attempt.
+  enum class Running : std::uint8_t {
+    kNo,         // there is none, or it was counted
+    kYes,        // it has not ended
+    kSucceeded,  // it succeeded, which is yet to be counted
+  };
+
   void BeginAttempt() {
     ++attempts_;
+    running_ = Running::kYes;
     rejected_ = rejected_inside_ = false;
     ended_by_ = kNotSaid;
-    if (ABSL_PREDICT_FALSE(reporting_)) ReportAttempt();
+    if (ABSL_PREDICT_FALSE(notes_attempts_)) NoteAttempt();
+  }
+
+  // The executor has returned. False if more is to be said of it, by AttemptReturned.
+  ABSL_ATTRIBUTE_ALWAYS_INLINE bool TryEndAttempt(bool ok) {
+    if (ABSL_PREDICT_FALSE(!ok)) return false;
+    if (running_ == Running::kYes) running_ = Running::kSucceeded;
+    return !notes_attempts_;
+  }
+  // The call ends with a success. False if more is to be said of it, by End.
+  ABSL_ATTRIBUTE_ALWAYS_INLINE bool TrySucceed() {
+    if (watched_ || attempts_ != 1 || running_ != Running::kSucceeded) return false;
+    if (meter_ != nullptr) meter_->CountFirstTry();
+    return true;
   }
 
   void Rejected(TimePoint retry_at, EndReason reason, Duration spread = Duration::zero()) {
@@ -246,15 +285,43 @@ class Call {
   // By a policy that had the result, which may be the refusal of another call.
   void Answered(const absl::Status& result);
 
+  // What the machine says of the call, whose policies it numbers from the outermost; out of line.
+  // The report, the counters of the stack and those who observe it learn of it.
+  void Begin();
+  void Refused(unsigned policy, const absl::Status& refusal, TimePoint retry_at);
+  void Waited(unsigned policy, TimePoint from);
+  void AttemptReturned(const absl::Status& outcome);
+  void GoesAgain(unsigned policy, TimePoint at, const absl::Status& outcome);
+  void WentAgain(const absl::Status& outcome);
+  void AttemptStopped();  // if one is running
   void End(const absl::Status& result, std::optional<Duration> retry_after);
+  void EndWithout(internal::CallOutcome outcome);  // a result
 
-  // For a call that has a report; out of line.
-  void ReportStart();
-  void ReportWait(TimePoint from);
-  void ReportAttempt();
-  void ReportOutcome(const absl::Status& outcome);
+  bool running() const { return running_ == Running::kYes; }
+  bool metered() const { return meter_ != nullptr || report_ != nullptr; }
+
+  void TellTo(const internal::Watch& watch);
+  bool tells(Severity severity) const { return watch_ != nullptr && watch_->Wants(severity); }
+  Event EventOf(EventKind kind, Severity severity);
+  void Tell(Event event, unsigned policy);
+  void TellAttempt(const Attempt& attempt, int number);
+  void PassDryRun(const DryRunFinding& finding, std::string_view name);
+  void TellDryRun(const DryRunFinding& finding, std::string_view name);
+  std::string_view NameOf(std::string_view policy) const;
+  void TellEnd(const absl::Status& result, EndReason why, TimePoint retry_at);
+  void TakeOwnReport();
+  void NoteAttempt();
+  bool timed() const { return watch_ != nullptr && watch_->timed; }
+  void AttemptLost(internal::CallOutcome outcome, absl::StatusCode code);
+  void CountSuccess();
+  void CountEnd(internal::CallOutcome outcome, absl::StatusCode code, EndReason why);
+  bool WasCutOff(const absl::Status& outcome);
+  void NoteCutOff(const absl::Status& outcome);
+  EndReason WhyEnded(const absl::Status& result) const;
+  bool GaveUp(bool ok, EndReason why) const;
 
   static constexpr EndReason kNotSaid{-1};  // by anything but the result
+  static constexpr unsigned kNoPolicy = static_cast<unsigned>(-1);
 
   void ForgetLeft();
 
@@ -271,21 +338,33 @@ class Call {
   const internal::RequestType* request_type_ = nullptr;
   Left* left_ = nullptr;  // the attempts that were left; a list, owned
   const void* claimed_ = nullptr;
-  unsigned depth_ = 0;  // how many states are alive: those of the outermost policies
+  internal::StackMeter* meter_ = nullptr;
+  const internal::Watch* watch_ = nullptr;  // when the call began
+  unsigned depth_ = 0;         // how many states are alive: those of the outermost policies
+  unsigned first_policy_ = 0;  // the number in the stack of the outermost of them
   int attempts_ = 0;
   bool now_known_ = false;
   bool rejected_ = false;
   bool rejected_inside_ = false;
-  bool reporting_;             // there is a report
-  bool watched_;               // somebody wants to know how it ended
   bool attempt_open_ = false;  // when reporting: the last one in the report is the present one
+  bool retried_ = false;       // it was sent down again
+  bool branch_ = false;        // of another call, which says what becomes of its attempts
+  Running running_ = Running::kNo;
+  Duration waited_{0};  // since the attempt before
+  Duration waited_in_all_{0};
+  Report* report_;       // the caller's, or owned for those who observe; null: none
+  bool notes_attempts_;  // for the report, or for how long they take
+  bool watched_;         // somebody wants to know how it ended
   Abandonment abandonment_ = Abandonment::kNone;
   TimePoint deadline_;
   TimePoint attempt_began_ = TimePoint::min();
-  internal::UnsetTime now_;       // when now_known_
-  internal::UnsetTime retry_at_;  // when rejected_
-  Duration retry_spread_;         // likewise
-  Duration waited_;               // since the attempt before, when reporting_
+  internal::UnsetTime now_;            // when now_known_
+  internal::UnsetTime retry_at_;       // when rejected_
+  Duration retry_spread_;              // likewise
+  internal::UnsetTime began_;          // when watch_
+  internal::UnsetTime attempt_start_;  // when timed()
+  // The deadline outside of what repeats the call: an attempt that is cut off at it ends the call.
+  TimePoint call_deadline_ = TimePoint::min();
   EndReason ended_by_ = kNotSaid;
 };
 

@@ -22,6 +22,7 @@
 #include "holdfast/base/internal/validate.h"
 #include "holdfast/base/settings.h"
 #include "holdfast/call/call.h"
+#include "holdfast/call/collector.h"
 #include "holdfast/call/internal/judged_policy.h"
 #include "holdfast/call/policy.h"
 #include "holdfast/call/policy_info.h"
@@ -118,6 +119,9 @@ class AdaptiveLimit : public internal::JudgedPolicy<Classify, internal::LimitAdm
   PolicyInfo Info(const internal::Changes& changes = {}) const {
     return limiter_->Info(bulkhead_.Info(changes), changes);
   }
+
+  // The limiter alone: it tells of its semaphore too.
+  void Objects(CollectedObjects& objects) const { objects.Add(limiter_, kName); }
 
   void BindClock(internal::ClockBinder& binder) const { limiter_->BindClock(binder, kName); }
 

@@ -31,6 +31,7 @@
 #include "holdfast/base/internal/success_times.h"
 #include "holdfast/base/internal/versions.h"
 #include "holdfast/base/time.h"
+#include "holdfast/call/collector.h"
 #include "holdfast/call/outcome.h"
 #include "holdfast/call/policy_info.h"
 #include "holdfast/concurrency/internal/limit_picker.h"
@@ -156,6 +157,9 @@ class AdaptiveLimiter {
 
   const std::string& name() const { return semaphore_.name(); }
 
+  // For a registry of metrics (collector.h): those of docs/concurrency.md.
+  void Collect(Collector& collector) const;
+
   // For stacks: see internal/object_clock.h.
   void BindClock(internal::ClockBinder& binder, std::string_view policy) {
     binder.Bind(policy, name(), clock_);
@@ -193,6 +197,11 @@ class AdaptiveLimiter {
   internal::Versions<Options> options_;  // replaced with the mutex held
   std::atomic<bool> classifies_;         // whether Options::classify is given; a hint, so relaxed
   const std::unique_ptr<Loop> loop_;     // guarded by the mutex
+  // Written with the mutex held. Relaxed, since each is a value by itself. Collect reads them
+  // without the mutex, since a call that finds it taken goes unmeasured.
+  std::atomic<double> no_load_latency_{0};  // nanoseconds; 0: unknown
+  std::atomic<std::uint64_t> raised_{0};    // changes of the limit
+  std::atomic<std::uint64_t> lowered_{0};
 
   internal::ObjectClock clock_;
   Semaphore semaphore_;

@@ -25,6 +25,7 @@
 #include "holdfast/base/internal/validate.h"
 #include "holdfast/base/settings.h"
 #include "holdfast/call/call.h"
+#include "holdfast/call/collector.h"
 #include "holdfast/call/policy.h"
 #include "holdfast/call/policy_info.h"
 #include "holdfast/call/verdict.h"
@@ -149,6 +150,8 @@ class Bulkhead {
   void OnAbandon(Call& call, State& state) const;
 
   PolicyInfo Info(const internal::Changes& changes = {}) const;
+
+  void Objects(CollectedObjects& objects) const { objects.Add(semaphore_, kName); }
 
   void BindClock(internal::ClockBinder& binder) const { semaphore_->BindClock(binder, kName); }
 

@@ -28,6 +28,8 @@
 #include "holdfast/base/priority.h"
 #include "holdfast/base/time.h"
 #include "holdfast/base/waker.h"
+#include "holdfast/call/collector.h"
+#include "holdfast/concurrency/internal/permit_refusals.h"
 #include "holdfast/concurrency/internal/reserved_permits.h"
 
 namespace holdfast {
@@ -41,6 +43,8 @@ struct PermitDeleter {
 
   std::int64_t n = 0;
 };
+
+struct PermitMetrics;
 }  // namespace internal
 
 // Proof of admission; move-only. Its permits are returned once: by Release, or when it is
@@ -95,7 +99,10 @@ class Semaphore {
 
   // `n` permits if they are free and nobody waits; nullopt otherwise, and for n < 1.
   [[nodiscard]] std::optional<Permit> TryAcquire(std::int64_t n = 1) {
-    if (!TryTake(n)) return std::nullopt;
+    if (!TryTake(n)) {
+      CountRefused(n);
+      return std::nullopt;
+    }
     return Permit(this, n);
   }
 
@@ -128,6 +135,9 @@ class Semaphore {
   std::int64_t queued() const;  // the number of waiters, not of permits that they wait for
 
   const std::string& name() const { return name_; }
+
+  // For a registry of metrics (collector.h): those of docs/concurrency.md, as holdfast.bulkhead.*.
+  void Collect(Collector& collector) const;
 
   // For stacks: see internal/object_clock.h.
   void BindClock(internal::ClockBinder& binder, std::string_view policy) {
@@ -180,6 +190,14 @@ class Semaphore {
     if ((before & kWaiting) != 0) ServeWaiters();
   }
 
+  // Of a call that was to wait for nothing, and did not get `n` permits.
+  void CountRefused(std::int64_t n) {
+    const bool impossible = n < 1 || n > limit();
+    refused_.Count(
+        impossible ? internal::PermitRefusal::kExceedsCapacity : internal::PermitRefusal::kFull,
+        Priority::kNormal);
+  }
+  void CollectAs(const internal::PermitMetrics& metrics, Collector& collector) const;
   void ChangeLimit(std::int64_t limit);
   void ServeWaiters();
   void ServeWaitersLocked();
@@ -204,6 +222,7 @@ class Semaphore {
   const std::string name_;
   internal::ObjectClock clock_;
   const internal::Refusals refusals_;
+  internal::PermitRefusals refused_;
 };
 
 absl::Status Validate(const Semaphore::Options& options);
@@ -214,14 +233,15 @@ inline void internal::PermitDeleter::operator()(Semaphore* semaphore) const noex
 
 // A position in a semaphore's queue, for a driver that waits in its own way: TryEnter, wait for the
 // waker, ask Take. Destroyed, it leaves the queue and returns the permits that it was given
-// meanwhile. Used by one thread at a time; the semaphore must outlive it.
+// meanwhile; the semaphore counts that as a refusal, "cancelled". Used by one thread at a time; the
+// semaphore must outlive it.
 class Semaphore::Waiter {
  public:
   Waiter() = default;
   Waiter(const Waiter&) = delete;
   Waiter& operator=(const Waiter&) = delete;
   ~Waiter() {
-    if (semaphore_ != nullptr) Leave();
+    if (semaphore_ != nullptr) Leave(internal::PermitRefusal::kCancelled);
   }
 
   // Enters the queue; `waker` is woken when Take would no longer return nullopt. If the queue
@@ -240,10 +260,12 @@ class Semaphore::Waiter {
   [[nodiscard]] std::optional<absl::StatusOr<Permit>> Take();
 
  private:
+  friend class Bulkhead;
   friend class Semaphore;
   enum class Fate { kWaiting, kServed, kExceedsCapacity, kGaveWay };
 
-  void Leave();
+  // Before it has taken permits: counts the refusal, unless its fate has been counted as one.
+  void Leave(internal::PermitRefusal why);
   void EndLocked(Fate fate);
   void LinkLocked();
   void UnlinkLocked();

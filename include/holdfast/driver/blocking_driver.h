@@ -1,7 +1,7 @@
 // The blocking driver: runs a call in the calling thread, which sleeps while a policy waits. For
 // driver authors; everybody else calls what Stack::Around returns.
 //
-//   R result = internal::RunBlocking<Args...>(policies, executor, clock, options, args...);
+//   R result = internal::RunBlocking<Args...>(level, clock, options, args...);
 #ifndef HOLDFAST_DRIVER_BLOCKING_DRIVER_H_
 #define HOLDFAST_DRIVER_BLOCKING_DRIVER_H_
 
@@ -23,9 +23,9 @@
 namespace holdfast::internal {
 
 template <class... Args, class Executor, class... Policies>
-ABSL_ATTRIBUTE_ALWAYS_INLINE inline auto RunBlocking(std::tuple<Policies...>& policies,
-                                                     Executor& executor, Clock* clock,
-                                                     const CallOptions& options, Args... args) {
+ABSL_ATTRIBUTE_ALWAYS_INLINE inline auto RunBlocking(
+    StackSegment<std::tuple<Policies...>, Executor>& level, Clock* clock,
+    const CallOptions& options, Args... args) {
   using R = typename AttemptResult<Executor, Args...>::type;
   static_assert(HasResultTraits<R> || !std::is_void_v<R>,
                 "the executor returns nothing: put it in holdfast::Catching (catching.h), to which "
@@ -38,9 +38,10 @@ ABSL_ATTRIBUTE_ALWAYS_INLINE inline auto RunBlocking(std::tuple<Policies...>& po
   if constexpr (HasResultTraits<R>) {
     BlockingCall call(options, clock);
     call.SetRequest(args...);
-    call.SetExecutor(executor);
-    driver::Machine<R, Policies...> machine(policies, call);
-    const auto attempt = [&]() -> R { return Attempt<Args...>(executor, call, args...); };
+    call.SetExecutor(level.executor);
+    call.SetMeter(*level.meter, level.first_policy);
+    driver::Machine<R, Policies...> machine(level.policies, call);
+    const auto attempt = [&]() -> R { return Attempt<Args...>(level.executor, call, args...); };
     if constexpr (kIsParallel<Executor>) {
       // A call that was stopped while it waited for its branches is cancelled.
       const auto stopped = [&call] { return Branches::WasStopped(call); };

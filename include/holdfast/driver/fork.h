@@ -16,6 +16,7 @@
 #include "holdfast/base/thread_pool.h"
 #include "holdfast/base/time.h"
 #include "holdfast/call/call.h"
+#include "holdfast/call/internal/stack_meter.h"
 #include "holdfast/call/repeatability.h"
 #include "holdfast/driver/machine.h"
 
@@ -48,14 +49,22 @@ concept ForkingPolicy =
 
 namespace holdfast::internal {
 
+// An executor with the policies around it that no policy that forks is outside of: all of a stack
+// or, where one forks, those down to it, or those below it.
+template <class Policies, class Executor>
+struct StackSegment {
+  Policies policies;
+  Executor executor;
+  std::shared_ptr<StackMeter> meter;  // of the whole stack
+  unsigned first_policy = 0;          // the number in the stack of the outermost of `policies`
+};
+
 // What is below the policy that forks. Copies share it with each other and with attempts that
 // nobody waits for any more.
 template <driver::ForkingPolicy Fork, class Policies, class Executor>
 struct ParallelAttempts {
-  struct Below {
-    Policies policies;
-    Executor executor;
-  };
+  using Below = StackSegment<Policies, Executor>;
+
   TimeBelow TimeBelowAt(TimePoint now) const {
     return BoundedBy(below->policies, 0, now, TimeIn(below->executor, now));
   }
@@ -69,13 +78,6 @@ inline constexpr bool kIsParallel = false;
 template <class Fork, class Policies, class Executor>
 inline constexpr bool kIsParallel<ParallelAttempts<Fork, Policies, Executor>> = true;
 
-// An executor with the policies around it that are outside of any fork.
-template <class Policies, class Executor>
-struct StackSegment {
-  Policies policies;
-  Executor executor;
-};
-
 template <class... P>
 consteval std::size_t FirstFork() {
   std::size_t first = 0;
@@ -85,10 +87,12 @@ consteval std::size_t FirstFork() {
 
 // Makes what is below the first policy that forks a part of the executor.
 template <class Executor, class... P>
-auto SplitAtForkingPolicy(std::tuple<P...> policies, Executor executor) {
+auto SplitAtForkingPolicy(std::tuple<P...> policies, Executor executor,
+                          std::shared_ptr<StackMeter> meter, unsigned first_policy = 0) {
   constexpr std::size_t kFork = FirstFork<P...>();
   if constexpr (kFork == sizeof...(P)) {
-    return StackSegment<std::tuple<P...>, Executor>{std::move(policies), std::move(executor)};
+    return StackSegment<std::tuple<P...>, Executor>{std::move(policies), std::move(executor),
+                                                    std::move(meter), first_policy};
   } else {
     const auto part = [&policies]<std::size_t kBegin, std::size_t... I>(
                           std::integral_constant<std::size_t, kBegin>, std::index_sequence<I...>) {
@@ -99,14 +103,15 @@ auto SplitAtForkingPolicy(std::tuple<P...> policies, Executor executor) {
         part(std::integral_constant<std::size_t, 0>{}, std::make_index_sequence<kFork + 1>{});
     auto below = SplitAtForkingPolicy(part(std::integral_constant<std::size_t, kFork + 1>{},
                                            std::make_index_sequence<sizeof...(P) - kFork - 1>{}),
-                                      std::move(executor));
+                                      std::move(executor), meter,
+                                      first_policy + static_cast<unsigned>(kFork) + 1);
     using ForkedExecutor =
         ParallelAttempts<decltype(fork), decltype(below.policies), decltype(below.executor)>;
     using Below = typename ForkedExecutor::Below;
     return StackSegment<decltype(outer), ForkedExecutor>{
         std::move(outer),
-        ForkedExecutor{std::move(fork), std::make_shared<Below>(Below{std::move(below.policies),
-                                                                      std::move(below.executor)})}};
+        ForkedExecutor{std::move(fork), std::make_shared<Below>(std::move(below))},
+        std::move(meter), first_policy};
   }
 }
 

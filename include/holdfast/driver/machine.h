@@ -18,6 +18,7 @@
 
 #include <concepts>
 #include <cstddef>
+#include <exception>
 #include <memory>
 #include <new>
 #include <string>
@@ -89,12 +90,12 @@ class Machine {
   Machine(const Machine&) = delete;
   Machine& operator=(const Machine&) = delete;
   ~Machine() {
-    DestroyStates();
+    if (ABSL_PREDICT_FALSE(call_.depth_ != 0 || call_.running())) LeaveCall();
     DropResult();
   }
 
   ABSL_ATTRIBUTE_ALWAYS_INLINE Step Start() {
-    if (ABSL_PREDICT_FALSE(reporting())) call_.ReportStart();
+    if (ABSL_PREDICT_FALSE(call_.watched_)) call_.Begin();
     if (ABSL_PREDICT_FALSE(call_.stop().stop_requested())) return Cancel();
     return Down<0>();
   }
@@ -136,11 +137,13 @@ class Machine {
   ABSL_ATTRIBUTE_NOINLINE void Fail() {
     call_.ForgetNow();
     Abandon(Abandonment::kThrew);
+    call_.EndWithout(internal::CallOutcome::kException);
   }
 
   // The caller requested a stop: every State is destroyed, and the result is kCancelled.
   ABSL_ATTRIBUTE_NOINLINE Step Cancel() {
     call_.ForgetNow();
+    call_.AttemptStopped();
     Abandon(Abandonment::kCancelled);
     DropResult();
     call_.Rejected(TimePoint::min(), EndReason::kCancelled);
@@ -149,7 +152,10 @@ class Machine {
   }
 
   // A policy threw: destroys every State.
-  void Drop() { DestroyStates(); }
+  void Drop() {
+    DestroyStates();
+    call_.EndWithout(internal::CallOutcome::kException);
+  }
 
   // The end of the wait that the last step asked for.
   TimePoint wait_until() const { return *wait_until_; }
@@ -157,7 +163,7 @@ class Machine {
   // Continues after a wait, at the policy that asked for it.
   ABSL_ATTRIBUTE_NOINLINE Step Resume() {
     call_.ForgetNow();
-    if (reporting()) call_.ReportWait(*wait_began_);
+    if (call_.metered()) call_.Waited(resume_, *wait_began_);
     if (call_.stop().stop_requested()) return Cancel();
     if (again_ && call_.now() < *wait_until_) return Wait(*wait_until_);
     return ResumeAt(std::make_index_sequence<kDepth>());
@@ -167,6 +173,11 @@ class Machine {
 
  private:
   static constexpr std::size_t kDepth = sizeof...(Policies);
+  static constexpr std::size_t kFirstToRepeat = [] {
+    std::size_t first = 0;
+    (void)((internal::kRepeats<Policies> || (++first, false)) || ...);
+    return first;
+  }();
 
   // Sends the call down from policy I; at the bottom it is the executor's turn.
   template <std::size_t I>
@@ -182,6 +193,7 @@ class Machine {
     } else {
       std::construct_at(&state<I>());
       call_.depth_ = I + 1;
+      if constexpr (kFirstToRepeat == I) call_.call_deadline_ = call_.deadline();
       return Ask<I>();
     }
   }
@@ -227,6 +239,7 @@ class Machine {
   template <std::size_t I>
   Step Reject(absl::Status status, TimePoint retry_at = TimePoint::min(),
               Duration spread = Duration::zero()) {
+    call_.Refused(I == kDepth ? Call::kNoPolicy : I, status, retry_at);
     call_.Rejected(retry_at,
                    status.code() == absl::StatusCode::kDeadlineExceeded ? EndReason::kDeadline
                                                                         : EndReason::kRejected,
@@ -239,7 +252,8 @@ class Machine {
   template <std::size_t N>
   ABSL_ATTRIBUTE_ALWAYS_INLINE Step Up() {
     if constexpr (N == 0) {
-      if (ABSL_PREDICT_FALSE(call_.watched_)) End();
+      const bool ok = ResultTraits<R>::StatusOf(result_.value).ok();
+      if (ABSL_PREDICT_FALSE(!ok || !call_.TrySucceed())) End();
       return Step::kDone;
     } else {
       const Next next = policy<N - 1>().After(call_, state<N - 1>(), result_.value);
@@ -252,6 +266,7 @@ class Machine {
   template <std::size_t I>
   ABSL_ATTRIBUTE_NOINLINE Step Again(TimePoint at) {
     if (at > call_.deadline()) return HandOn<I>();
+    call_.GoesAgain(I, at, status());
     again_ = true;
     resume_ = I;
     return Wait(at);
@@ -269,6 +284,7 @@ class Machine {
   template <std::size_t I>
   Step GoAgain() {
     if (call_.now() > call_.deadline()) return HandOn<I>();
+    call_.WentAgain(status());
     DropResult();
     if constexpr (requires { policy<I>().BeforeAgain(call_, state<I>()); }) {
       policy<I>().BeforeAgain(call_, state<I>());
@@ -278,7 +294,7 @@ class Machine {
 
   Step Wait(TimePoint until) {
     wait_until_ = until;
-    if (reporting()) wait_began_ = call_.now();
+    if (call_.metered()) wait_began_ = call_.now();
     return Step::kWait;
   }
 
@@ -291,7 +307,8 @@ class Machine {
 
   ABSL_ATTRIBUTE_ALWAYS_INLINE Step Finish() {
     call_.ForgetNow();
-    if (ABSL_PREDICT_FALSE(reporting())) call_.ReportOutcome(status());
+    const bool ok = ResultTraits<R>::StatusOf(result_.value).ok();
+    if (ABSL_PREDICT_FALSE(!call_.TryEndAttempt(ok))) AttemptReturned();
     return Up<kDepth>();
   }
 
@@ -307,6 +324,13 @@ class Machine {
     }
     std::destroy_at(&state<I>());
     call_.depth_ = I;
+  }
+
+  // Before the call has ended: a policy threw, or the driver has let go of it.
+  ABSL_ATTRIBUTE_NOINLINE void LeaveCall() {
+    DestroyStates();
+    call_.EndWithout(std::uncaught_exceptions() > 0 ? internal::CallOutcome::kException
+                                                    : internal::CallOutcome::kCancelled);
   }
 
   void DestroyStates() {
@@ -332,8 +356,9 @@ class Machine {
                                executor);
   }
 
-  bool reporting() const { return call_.reporting_; }
   absl::Status status() const { return ResultTraits<R>::StatusOf(result_.value); }
+
+  ABSL_ATTRIBUTE_NOINLINE void AttemptReturned() { call_.AttemptReturned(status()); }
 
   ABSL_ATTRIBUTE_NOINLINE void End() {
     call_.End(status(), ResultTraits<R>::RetryAfter(result_.value));
@@ -359,7 +384,7 @@ class Machine {
   bool again_;       // it is one on the way up
   unsigned resume_;  // the policy that asked for it
   internal::UnsetTime wait_until_;
-  internal::UnsetTime wait_began_;  // when reporting
+  internal::UnsetTime wait_began_;  // when metered
 };
 
 }  // namespace holdfast::driver

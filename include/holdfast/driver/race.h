@@ -40,6 +40,7 @@ struct BranchRecord {
   int attempts_before = 0;  // of the call
   int attempts = 0;         // when it ended
   bool rejected = false;
+  bool retried = false;
   bool lingers = false;  // an attempt that it abandoned still runs
   TimePoint retry_at = TimePoint::min();
   Duration retry_spread{0};
@@ -66,11 +67,18 @@ class Branches {
   void Sent(driver::BranchRecord& record);
   static void Number(const driver::BranchRecord& record, Call& branch) {
     branch.attempts_ = record.attempts_before;
+    branch.branch_ = true;
+    branch.watched_ = true;  // so that its success is not counted as that of a call
   }
   void Unsent() { --call_.attempts_; }
 
   // That it has ended; by whoever ran it. What runs on of it keeps `race`.
   static void Ended(driver::BranchRecord& record, Call& branch, const std::shared_ptr<void>& race);
+
+  // That a copy was sent beside the first, and what became of it or of one that there was no budget
+  // for.
+  void Hedged();
+  void HedgeEnded(HedgeOutcome outcome);
 
   // To be said of each branch in the order they were sent, when the call goes on.
   void Account(const driver::BranchRecord& record, bool ended);
@@ -80,7 +88,7 @@ class Branches {
   void Take(const driver::BranchRecord& record);
   void Late() { call_.set_ended_by(EndReason::kDeadline); }
   void Stopped() { call_.Rejected(TimePoint::min(), EndReason::kCancelled); }
-  void Refused() { call_.Rejected(TimePoint::min(), EndReason::kRejected); }
+  void Refused(const absl::Status& refusal);
   static bool WasStopped(const Call& call) { return call.ended_by_ == EndReason::kCancelled; }
   void Abandon(const std::shared_ptr<driver::AbandonedAttempt>& race) { call_.Abandon(race); }
 
@@ -123,7 +131,7 @@ class Race : public AbandonedAttempt {
   template <class Fork, class Send>
   bool Begin(const Fork& fork, Call& call, const Send& send) {
     if (!SendOne(send)) {
-      branches_.Refused();
+      branches_.Refused(fork.pool()->refusal());
       return false;
     }
     next_ = fork.NextBranch(call.now(), 1);
@@ -184,6 +192,7 @@ class Race : public AbandonedAttempt {
     Choose();
     for (Branch& branch : all_) {
       if (!branch.awaited) branch.stop.request_stop();
+      if (&branch != &all_.front()) branches_.HedgeEnded(OutcomeOf(branch, nullptr));
     }
     branches_.Abandon(self);
   }
@@ -196,6 +205,7 @@ class Race : public AbandonedAttempt {
     bool lingers = false;
     for (Branch& branch : all_) {
       branches_.Account(branch.record, branch.awaited);
+      if (&branch != &all_.front()) branches_.HedgeEnded(OutcomeOf(branch, best));
       if (!branch.awaited && (over || stopped)) branch.stop.request_stop();
       lingers = lingers || !branch.awaited || branch.record.lingers;
     }
@@ -244,10 +254,23 @@ class Race : public AbandonedAttempt {
 
   template <class Fork, class Send>
   bool SendAnother(const Fork& fork, Call& call, const Send& send) {
-    if (!fork.MayBranch(call) || !fork.TakeBranch(call.now())) return false;
-    if (SendOne(send)) return true;
+    if (!fork.MayBranch(call)) return false;
+    if (!fork.TakeBranch(call.now())) {
+      branches_.HedgeEnded(internal::HedgeOutcome::kUnaffordable);
+      return false;
+    }
+    if (SendOne(send)) {
+      branches_.Hedged();
+      return true;
+    }
     fork.ReturnBranch();
     return false;
+  }
+
+  static internal::HedgeOutcome OutcomeOf(const Branch& branch, const Branch* best) {
+    if (&branch == best) return internal::HedgeOutcome::kWon;
+    return branch.awaited && branch.end != BranchEnd::kSucceeded ? internal::HedgeOutcome::kFailed
+                                                                 : internal::HedgeOutcome::kLost;
   }
 
   // Whether one succeeded or all have ended.

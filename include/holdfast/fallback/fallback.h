@@ -45,7 +45,9 @@ class Fallback {
     if constexpr (kAnswersWith<R>) {  // avoids further compile errors
       const absl::Status& status = ResultTraits<R>::StatusOf(result);
       if (!status.ok() && !(absl::IsCancelled(status) && call.stop().stop_requested())) {
-        result = answer_(absl::Status(status));
+        const absl::Status failure = status;
+        call.NoteFallback(kName, failure);
+        result = answer_(failure);
       }
     }
     return Next::Done();

@@ -29,6 +29,7 @@
 #include "holdfast/base/thread_pool.h"
 #include "holdfast/base/time.h"
 #include "holdfast/call/call.h"
+#include "holdfast/call/collector.h"
 #include "holdfast/call/policy_info.h"
 #include "holdfast/call/repeatability.h"
 #include "holdfast/call/verdict.h"
@@ -83,6 +84,7 @@ class HedgePlan {
 
   PolicyInfo Info(const Changes& changes) const;
   void BindClock(ClockBinder& binder) const;
+  void Objects(CollectedObjects& objects, std::string_view kind) const;
   const HedgeOptions& options() const { return options_; }
   const std::shared_ptr<RetryBudget>& budget() const { return options_.budget; }
   ThreadPool* pool() const { return options_.pool.get(); }
@@ -176,6 +178,8 @@ class Hedge {
   }
 
   void BindClock(internal::ClockBinder& binder) const { plan_.first().BindClock(binder); }
+  // First the one that rejects calls.
+  void Objects(CollectedObjects& objects) const { plan_.first().Objects(objects, kName); }
 
   // The budget of the options, or the one that this Hedge made; never null.
   const std::shared_ptr<RetryBudget>& budget() const { return plan_.first().budget(); }

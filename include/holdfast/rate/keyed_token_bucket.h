@@ -25,8 +25,9 @@
 
 #include "holdfast/base/internal/changes.h"
 #include "holdfast/base/internal/object_clock.h"
-#include "holdfast/base/internal/refusals.h"
+#include "holdfast/base/internal/striped_counters.h"
 #include "holdfast/base/time.h"
+#include "holdfast/rate/internal/limit_totals.h"
 #include "holdfast/rate/token_bucket.h"
 
 namespace holdfast {
@@ -177,6 +178,11 @@ class KeyedTokenBucket final : internal::Promiser {
   std::int64_t max_keys() const { return max_keys_; }
   const std::string& name() const { return name_; }
 
+  // Tells how many keys are remembered, how many can be, and how many calls found no room for
+  // theirs; of all keys together what a TokenBucket counts; and rate and burst, unless each key has
+  // what a function says.
+  void Collect(Collector& collector) const;
+
   // For stacks: see internal/object_clock.h.
   void BindClock(internal::ClockBinder& binder, std::string_view policy) {
     binder.Bind(policy, name_, clock_);
@@ -192,8 +198,13 @@ class KeyedTokenBucket final : internal::Promiser {
   struct Found;
   struct Answer {
     Reservation reservation;
-    const internal::Refusals* refused;  // null where it is ok()
+    const internal::CountedRefusals* refused;  // null where it is ok()
     bool impossible = false;
+
+    // Of what nobody was to wait for.
+    void Count() const {
+      if (refused != nullptr) refused->CountRefused(impossible);
+    }
   };
 
   TimePoint Now() const override { return clock_.Now(); }
@@ -222,14 +233,18 @@ class KeyedTokenBucket final : internal::Promiser {
   std::shared_ptr<const LimitsFor> SetLimitsOfAll(TimePoint now, Set set);
 
   bool Allow(const Request& request, TimePoint now);
-  // Of a call that isn't refundable, tokens that come at once can't be given back.
+  bool AllowSlowly(const Request& request, TimePoint now);
+  bool AllowWithoutRoom(TimePoint now, std::int64_t n);
+  // Count no refusals. Of a call that isn't refundable, tokens that come at once can't be given
+  // back.
   Answer Take(TimePoint now, std::string_view key, std::int64_t n, Duration max_wait,
               internal::TakenFor whom);
   Answer TakeWithoutRoom(WhenFull when_full, TimePoint now, std::int64_t n, Duration max_wait,
                          internal::TakenFor whom);
   // Calls `decide(held)` with the key's bucket held, or the one that keys share, or null where
-  // nothing limits it; or says why there is none.
-  std::optional<Answer> Together(TimePoint now, std::string_view key, std::int64_t n,
+  // nothing limits it; or says why there is none. Counts no refusals, and that there is no room
+  // only if the call `comes`, and has not been here before.
+  std::optional<Answer> Together(TimePoint now, std::string_view key, std::int64_t n, bool comes,
                                  absl::FunctionRef<void(internal::HeldBucket*)> decide);
   // Has a key that is in use go by the limits that it is to have.
   void Look(TimePoint now, std::string_view key);
@@ -248,8 +263,10 @@ class KeyedTokenBucket final : internal::Promiser {
 
   const std::string name_;
   internal::ObjectClock clock_;
-  const internal::Refusals refusals_;
-  const internal::Refusals no_room_;
+  const internal::CountedRefusals refusals_;
+  const internal::CountedRefusals no_room_;
+  internal::StripedCounters turned_away_{1};  // calls for whose key there was no room
+  internal::ChargeTotals charges_;
 };
 
 absl::Status Validate(const KeyedTokenBucket::Options& options);

@@ -19,6 +19,7 @@
 #include "holdfast/base/internal/validate.h"
 #include "holdfast/base/settings.h"
 #include "holdfast/call/call.h"
+#include "holdfast/call/collector.h"
 #include "holdfast/call/policy.h"
 #include "holdfast/call/policy_info.h"
 #include "holdfast/call/verdict.h"
@@ -81,10 +82,11 @@ class Pace {
     void GiveBack();
 
     Pacer* pacer_ = nullptr;  // while the time of the slot has not come, or it is refundable
-    Call* let_in_ = nullptr;  // with a refundable slot
-    Pacer::Place place_;      // if there is a pacer
-    bool refundable_;         // likewise
-    int attempts_;            // of the call, before it was let in
+    Call* call_;              // if there is a pacer; so are the others
+    Pacer::Place place_;
+    bool refundable_;
+    bool let_in_;   // with a refundable slot
+    int attempts_;  // of the call, before it was let in
   };
 
   Verdict Before(Call& call, State& state) const;
@@ -96,10 +98,12 @@ class Pace {
 
   PolicyInfo Info(const internal::Changes& changes = {}) const;
 
+  void Objects(CollectedObjects& objects) const { objects.Add(pacer_, kName); }
+
   void BindClock(internal::ClockBinder& binder) const { pacer_->BindClock(binder, kName); }
 
  private:
-  static Verdict LetIn(Call& call, State& state);
+  static Verdict LetIn(State& state);
 
   std::shared_ptr<Pacer> pacer_;
   internal::Live<PaceOptions> options_;

@@ -21,9 +21,9 @@
 
 #include "holdfast/base/internal/changes.h"
 #include "holdfast/base/internal/object_clock.h"
-#include "holdfast/base/internal/refusals.h"
 #include "holdfast/base/internal/versions.h"
 #include "holdfast/base/time.h"
+#include "holdfast/rate/internal/limit_totals.h"
 #include "holdfast/rate/token_bucket.h"
 
 namespace holdfast {
@@ -68,7 +68,9 @@ class Pacer {
   // Takes the next slot and returns when to act, which is `now` or later. Returns TimePoint::max(),
   // and takes nothing, if that is never: the schedule ends where TimePoint does. Does not block: it
   // is the twin of TryTakeAt without a bound, and not of Take.
-  [[nodiscard]] TimePoint TakeAt(TimePoint now) { return Claim(now, Duration::max()).ready_at; }
+  [[nodiscard]] TimePoint TakeAt(TimePoint now) {
+    return TryTakeAt(now, Duration::max()).value_or(TimePoint::max());
+  }
 
   // The same, but returns nullopt, and takes nothing, if the slot is later than `max_wait` from
   // now.
@@ -107,11 +109,16 @@ class Pacer {
   std::int64_t slack() const { return rows_.Read()->slack; }
   const std::string& name() const { return name_; }
 
+  // Tells the rate, how many events were refused and why, and what the burst and the tokens of a
+  // TokenBucket with the same bound would be: slack + 1, and the slots that may be used at once
+  // (negative where slots ahead of time are taken).
+  void Collect(Collector& collector) const;
+
   // For stacks: see internal/object_clock.h.
   void BindClock(internal::ClockBinder& binder, std::string_view policy) {
     binder.Bind(policy, name_, clock_);
   }
-  const internal::Refusals& refusals() const { return refusals_; }
+  const internal::CountedRefusals& refusals() const { return refusals_; }
 
  private:
   friend class Pace;
@@ -158,6 +165,9 @@ class Pacer {
     std::int64_t UnitsAt(TimePoint now) const;   // rounded up
     TimePoint TimeOf(std::int64_t units) const;  // truncated; TimePoint::max() for what is beyond
     std::int64_t After(std::int64_t place) const;
+    // How many slots may be used at once, by the word.
+    double Slots(TimePoint now, std::int64_t place) const;
+    double most() const { return static_cast<double>(slack) + 1; }  // of them
 
     const double rate;
     const std::int64_t slack;
@@ -171,15 +181,16 @@ class Pacer {
   Place Claim(TimePoint now, Duration max_wait);
   Place ClaimInNextRow(TimePoint now, Duration max_wait);
   void GiveBack(const Place& place);
+  double SlotsAt(TimePoint now) const;
   void Continue(internal::Versions<Row>::Next next);
 
   internal::Versions<Row> rows_;
-  std::mutex mutex_;                       // of whoever changes the options
+  mutable std::mutex mutex_;               // of whoever changes the options
   std::atomic<std::uint64_t> numbers_{1};  // of rows; a mere count, hence relaxed
 
   const std::string name_;
   internal::ObjectClock clock_;
-  const internal::Refusals refusals_;
+  const internal::CountedRefusals refusals_;
 };
 
 absl::Status Validate(const Pacer::Options& options);

@@ -24,12 +24,14 @@
 
 #include "holdfast/base/internal/changes.h"
 #include "holdfast/base/internal/object_clock.h"
-#include "holdfast/base/internal/refusals.h"
 #include "holdfast/base/time.h"
 #include "holdfast/rate/internal/bucket_tally.h"
+#include "holdfast/rate/internal/limit_totals.h"
 #include "holdfast/rate/reservation.h"
 
 namespace holdfast {
+
+class Collector;
 
 inline constexpr double kInfiniteRate = std::numeric_limits<double>::infinity();  // no limit
 
@@ -174,11 +176,15 @@ class TokenBucket final : internal::Promiser {
 
   const std::string& name() const { return name_; }
 
+  // Tells rate, burst and tokens; and since the bucket was made: how many calls were refused and
+  // why, and how many tokens were charged and refunded.
+  void Collect(Collector& collector) const;
+
   // For stacks: see internal/object_clock.h.
   void BindClock(internal::ClockBinder& binder, std::string_view policy) {
     binder.Bind(policy, name_, clock_);
   }
-  const internal::Refusals& refusals() const { return refusals_; }
+  const internal::CountedRefusals& refusals() const { return refusals_; }
 
  private:
   friend class internal::RateLimitPlan;
@@ -216,10 +222,15 @@ class TokenBucket final : internal::Promiser {
   std::optional<Reading> Read() const;  // none while the word is held
   bool Replace(const Reading& reading, std::int64_t spent);
   static Decision Decide(const Reading& reading, TimePoint now, std::int64_t n);
-  // The usual cases of Allow; none where it takes a second look.
-  std::optional<bool> TryAllow(TimePoint now, std::int64_t n);
-  std::optional<bool> TryRefuse(std::uint64_t word, std::uint64_t lacking,
-                                std::uint64_t fraction) const;
+  // The usual cases of Allow; none where it takes a second look. Counts a refusal if `counts`.
+  std::optional<bool> TryAllow(TimePoint now, std::int64_t n, bool counts = false);
+  std::optional<bool> TryRefuse(std::uint64_t word, std::uint64_t lacking, std::uint64_t fraction,
+                                bool counts) const;
+  // All cases of Allow; counts none.
+  bool TakeAtOnce(TimePoint now, std::int64_t n);
+  bool Impossible(std::int64_t n) const {
+    return n < 0 || (n > burst() && rate() != kInfiniteRate);
+  }
 
   internal::TokenAxis ReadAxis() const;
   void SetAxis(const internal::TokenAxis& axis, std::uint64_t generated);
@@ -272,7 +283,8 @@ class TokenBucket final : internal::Promiser {
 
   const std::string name_;
   internal::ObjectClock clock_;
-  const internal::Refusals refusals_;
+  const internal::CountedRefusals refusals_;
+  internal::ChargeTotals charges_;
 };
 
 absl::Status Validate(const TokenBucket::Options& options);

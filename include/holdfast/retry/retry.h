@@ -24,12 +24,14 @@
 #include "holdfast/base/result.h"
 #include "holdfast/base/settings.h"
 #include "holdfast/call/call.h"
+#include "holdfast/call/collector.h"
 #include "holdfast/call/repeatability.h"
 #include "holdfast/call/retry_decision.h"
 #include "holdfast/call/verdict.h"
 #include "holdfast/retry/internal/retry_plan.h"
 #include "holdfast/retry/retry_budget.h"
 #include "holdfast/retry/retry_options.h"
+#include "holdfast/retry/retry_pause.h"
 #include "holdfast/retry/retry_transient.h"
 
 namespace holdfast {
@@ -126,7 +128,16 @@ class Retry {
     return plan_.With(changes).Info(changes);
   }
 
-  void BindClock(internal::ClockBinder& binder) const { budget()->BindClock(binder, kName); }
+  void BindClock(internal::ClockBinder& binder) const {
+    budget()->BindClock(binder, kName);
+    if (pause() != nullptr) pause()->BindClock(binder, kName);
+  }
+
+  // First the one that rejects calls.
+  void Objects(CollectedObjects& objects) const {
+    if (pause() != nullptr) objects.Add(pause(), kName);
+    objects.Add(budget(), kName);
+  }
 
   // The budget of the options, or the one that this Retry made; never null.
   const std::shared_ptr<RetryBudget>& budget() const { return plan_.first().budget(); }
@@ -138,6 +149,8 @@ class Retry {
   template <class R>
   static constexpr bool kPrepares = std::same_as<Prepare, internal::NoPreparation> ||
                                     std::is_invocable_r_v<absl::Status, Prepare&, Call&, const R&>;
+
+  const std::shared_ptr<RetryPause>& pause() const { return plan_.first().options().pause; }
 
   ABSL_ATTRIBUTE_NOINLINE Verdict BeginPinned(Call& call, State& state) const {
     if (!state.plan) state.plan = plan_.Read();

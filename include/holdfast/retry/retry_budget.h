@@ -19,11 +19,14 @@
 #include <memory>
 #include <mutex>
 #include <string>
+#include <string_view>
 #include <utility>
 
 #include "holdfast/base/internal/changes.h"
 #include "holdfast/base/internal/object_clock.h"
+#include "holdfast/base/internal/striped_counters.h"
 #include "holdfast/base/time.h"
+#include "holdfast/call/collector.h"
 
 namespace holdfast {
 
@@ -106,6 +109,10 @@ class RetryBudget {
   [[nodiscard]] double balance() const;
   [[nodiscard]] double BalanceAt(TimePoint now) const;
 
+  // Tells holdfast.retry_budget.*, and settles no account. An Unlimited budget tells nothing: it
+  // has no balance.
+  void Collect(Collector& collector) const;
+
   bool unlimited() const { return unlimited_; }
   const std::string& name() const { return name_; }
 
@@ -117,6 +124,8 @@ class RetryBudget {
  private:
   static constexpr std::int64_t kOneRetry = 1'000'000;
 
+  enum Total : std::size_t { kWithdrawn, kExhausted, kTotals };
+
   // What the time since the last withdrawal deposits, and the time that this takes.
   struct Earned {
     std::int64_t amount = 0;
@@ -127,6 +136,7 @@ class RetryBudget {
   void Change(Options options);
   void SettleAt(TimePoint now);
 
+  bool Withdraw(TimePoint now, RetryCause why);
   Earned EarnedBy(TimePoint now, TimePoint since) const;
   void Earn(TimePoint now);
 
@@ -148,12 +158,17 @@ class RetryBudget {
   // rates and capacities are stored with release after earned_until_ was moved to the present, and
   // read with acquire before it is moved again: so no thread applies them to time before the
   // Update.
+  //
+  // totals_ is raised once for each answer of TryWithdraw. It is striped, apart from the words
+  // above: where every call fails, every call asks, and none of them should wait for the others,
+  // nor should a success that reads the balance.
   std::atomic<std::int64_t> balance_;
   std::atomic<TimePoint::rep> earned_until_;  // min(): full, nothing was withdrawn yet
   std::atomic<std::int64_t> capacity_;
   std::atomic<std::int64_t> deposit_;
   std::atomic<std::int64_t> per_second_;
   std::array<std::atomic<std::int64_t>, 3> costs_;  // by RetryCause
+  internal::StripedCounters totals_{kTotals};       // by Total
 
   mutable std::mutex mutex_;  // held by whoever changes the options
   Options options_;           // as they were given

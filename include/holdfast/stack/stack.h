@@ -16,6 +16,7 @@
 #include <concepts>
 #include <memory>
 #include <string>
+#include <string_view>
 #include <tuple>
 #include <type_traits>
 #include <utility>
@@ -23,8 +24,12 @@
 
 #include "holdfast/base/internal/changes.h"
 #include "holdfast/base/internal/object_clock.h"
+#include "holdfast/base/internal/validate.h"
 #include "holdfast/call/call.h"
 #include "holdfast/call/caught.h"
+#include "holdfast/call/collector.h"
+#include "holdfast/call/internal/stack_meter.h"
+#include "holdfast/call/observer.h"
 #include "holdfast/call/policy.h"
 #include "holdfast/call/verdict.h"
 #include "holdfast/driver/blocking_driver.h"
@@ -123,7 +128,8 @@ class Stack {
   static_assert(internal::CheckOrder(std::type_identity<Policies>()));
 
   explicit Stack(Parts... parts)
-      : policies_(std::tuple_cat(internal::AsPolicies(std::move(parts))...)) {}
+      : policies_(std::tuple_cat(internal::AsPolicies(std::move(parts))...)),
+        meter_(internal::MeterFor(policies_)) {}
 
   // Returns the executor with this stack around it, callable with the executor's own arguments. The
   // executor is any callable that takes those arguments, or those arguments and a Call& at the end,
@@ -137,9 +143,7 @@ class Stack {
   // of two clocks can't be compared.
   template <class Executor>
   auto Around(Executor executor, Clock* clock = nullptr) const {
-    internal::BindClocks(policies_, executor, clock);
-    return internal::Decorate(internal::SplitAtForkingPolicy(policies_, std::move(executor)),
-                              clock);
+    return internal::Decorate(SegmentFor(std::move(executor), clock), clock);
   }
 
   // The same for an asynchronous executor; needs holdfast/asio.h, which documents it. `io` is
@@ -147,13 +151,12 @@ class Stack {
   // of its own, optionally followed by a TimerClock*.
   template <class Executor, class... Io>
   auto AroundAsync(Executor executor, Io&&... io) const {
-    using Level = decltype(internal::SplitAtForkingPolicy(policies_, std::move(executor)));
+    using Level = decltype(SegmentFor(std::move(executor), nullptr));
     static_assert(internal::HasAsyncDriver<Level>,
                   "AroundAsync needs the asynchronous driver: include holdfast/asio.h");
     if constexpr (internal::HasAsyncDriver<Level>) {
-      internal::BindClocks(policies_, executor, internal::ClockAmong(io...));
-      return DecorateAsync(internal::SplitAtForkingPolicy(policies_, std::move(executor)),
-                           std::forward<Io>(io)...);
+      Clock* const clock = internal::ClockAmong(io...);
+      return DecorateAsync(SegmentFor(std::move(executor), clock), std::forward<Io>(io)...);
     }
   }
 
@@ -170,8 +173,35 @@ class Stack {
     return internal::InfoOfAll(policies_, changes);
   }
 
+  // Returns this stack, and from now on `observer` is told what happens to the calls through it,
+  // through its copies, and through what their Around has returned or will return; and when a
+  // circuit breaker of the stack changes its state. `name` stands in each event. Of calls that run
+  // meanwhile nothing is told, or a part. The observer is kept as long as the stack and its copies.
+  // Throws std::invalid_argument for a null observer.
+  Stack Observed(std::string_view name, const std::shared_ptr<Observer>& observer) const {
+    internal::NotNull(observer, "Observed: the Observer");
+    const CollectedObjects objects = Objects();
+    for (const CollectedObject& object : objects.all()) {
+      const auto kept = object.object.lock();
+      if (object.observe != nullptr && kept != nullptr) object.observe(kept.get(), name, observer);
+    }
+    return *this;
+  }
+
+  // For drivers: the policies around the executor, with that clock.
+  template <class Executor>
+  auto SegmentFor(Executor executor, Clock* clock) const {
+    internal::BindClocks(policies_, executor, clock);
+    return internal::SplitAtForkingPolicy(policies_, std::move(executor), meter_);
+  }
+
+  // For a registry of metrics (metrics/metrics.h): the counters of the stack, and the objects of
+  // its policies.
+  CollectedObjects Objects() const { return internal::ObjectsOfAll(policies_, meter_); }
+
  private:
   Policies policies_;
+  std::shared_ptr<internal::StackMeter> meter_;
 };
 
 // Reports settings that contradict each other: OK, or kInvalidArgument with a sentence that names
@@ -213,10 +243,8 @@ template <class Executor, class Policies>
 class Decorated {
  public:
   Decorated(internal::StackSegment<Policies, Executor> level, Clock* clock)
-      : policies_(std::move(level.policies)),
-        executor_(std::move(level.executor)),
-        clock_(internal::NullIfSteady(clock)) {
-    internal::CheckForks(executor_);
+      : level_(std::move(level)), clock_(internal::NullIfSteady(clock)) {
+    internal::CheckForks(level_.executor);
   }
 
   // Makes a call. Out of line, with the policies inlined into it: inlined at each place that calls,
@@ -238,13 +266,12 @@ class Decorated {
   template <class... Args>
     requires internal::Executes<Executor, internal::AttemptArg<Args>...>
   ABSL_ATTRIBUTE_ALWAYS_INLINE auto WithCaught(const CallOptions& options, Args&&... args) const {
-    return internal::RunBlocking<internal::AttemptArg<Args>...>(policies_, executor_, clock_,
-                                                                options, args...);
+    return internal::RunBlocking<internal::AttemptArg<Args>...>(level_, clock_, options, args...);
   }
 
   // For a stack around this one.
   TimeBelow TimeBelowAt(TimePoint now) const {
-    return internal::BoundedBy(policies_, 0, now, internal::TimeIn(executor_, now));
+    return internal::BoundedBy(level_.policies, 0, now, internal::TimeIn(level_.executor, now));
   }
 
   // These overloads only state why the call does not compile.
@@ -289,8 +316,7 @@ class Decorated {
   }
 
   // Shared by all calls, const or not: what a policy or an executor keeps in itself, it must guard.
-  mutable Policies policies_;
-  mutable Executor executor_;
+  mutable internal::StackSegment<Policies, Executor> level_;
   Clock* clock_;
 };
 

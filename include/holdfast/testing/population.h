@@ -16,6 +16,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <exception>
+#include <memory>
 #include <type_traits>
 #include <utility>
 #include <vector>
@@ -76,7 +77,7 @@ class Population final : public sim_internal::Crowd {
   using StackPolicies =
       typename decltype(StackOf(std::declval<MakeStack&>(), std::int64_t{}))::Policies;
   using StackSegment = decltype(internal::SplitAtForkingPolicy(std::declval<StackPolicies>(),
-                                                               std::declval<Executor>()));
+                                                               std::declval<Executor>(), nullptr));
   using Policies = decltype(StackSegment::policies);
   using LevelExecutor = decltype(StackSegment::executor);
 
@@ -117,16 +118,16 @@ class Population final : public sim_internal::Crowd {
     for (std::int64_t i = 0; i < count_; ++i) {
       auto policies = StackOf(make_stack, i).TakePolicies();
       internal::BindClocks(policies, Executor{this, i}, world_.clock());
-      clients_.emplace_back(*this,
-                            internal::SplitAtForkingPolicy(std::move(policies), Executor{this, i}));
+      if (meter_ == nullptr) meter_ = internal::MeterFor(policies);
+      clients_.emplace_back(
+          *this, internal::SplitAtForkingPolicy(std::move(policies), Executor{this, i}, meter_));
     }
   }
 
   void StartCall(Client& client) {
     const TimePoint now = world_.Now();
     recorder_.Began(now);
-    hangar_.Start(client.level.policies, client.level.executor, kNoOptions,
-                  EndCall{this, &client, now});
+    hangar_.Start(client.level, kNoOptions, EndCall{this, &client, now});
   }
 
   void CallAgain(Client& client) {
@@ -151,6 +152,7 @@ class Population final : public sim_internal::Crowd {
 
   static inline const CallOptions kNoOptions = {};
 
+  std::shared_ptr<internal::StackMeter> meter_;  // of all clients together
   std::vector<Client> clients_;
   Arrival arrival_;
   Client* caller_ = nullptr;  // of the next arrival

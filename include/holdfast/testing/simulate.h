@@ -108,8 +108,7 @@ class Simulated {
 
   // The same with options for this call.
   void With(const CallOptions& options, Done done = nullptr, Failed failed = nullptr) const {
-    simulation_->hangar.Start(simulation_->level.policies, simulation_->level.executor, options,
-                              {std::move(done), std::move(failed)});
+    simulation_->hangar.Start(simulation_->level, options, {std::move(done), std::move(failed)});
   }
 
  private:
@@ -123,9 +122,7 @@ class Simulated {
 template <class T = absl::Status, class... Parts, class Executor>
 auto Simulate(World& world, const Stack<Parts...>& stack, Executor executor) {
   using R = typename sim_internal::FlightResult<T, Executor>::type;
-  auto policies = Stack<Parts...>(stack).TakePolicies();
-  internal::BindClocks(policies, executor, world.clock());
-  auto level = internal::SplitAtForkingPolicy(std::move(policies), std::move(executor));
+  auto level = stack.SegmentFor(std::move(executor), world.clock());
   using Simulation =
       sim_internal::Simulation<R, decltype(level.policies), decltype(level.executor)>;
   auto simulation = std::make_shared<Simulation>(world, std::move(level));

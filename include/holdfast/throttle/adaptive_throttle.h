@@ -21,6 +21,7 @@
 #include "holdfast/base/internal/object_clock.h"
 #include "holdfast/base/internal/validate.h"
 #include "holdfast/call/call.h"
+#include "holdfast/call/collector.h"
 #include "holdfast/call/internal/judged_policy.h"
 #include "holdfast/call/policy.h"
 #include "holdfast/call/policy_info.h"
@@ -103,6 +104,8 @@ class AdaptiveThrottle : public internal::JudgedPolicy<Classify, internal::Throt
   }
 
   PolicyInfo Info(const internal::Changes& changes = {}) const { return throttler_->Info(changes); }
+
+  void Objects(CollectedObjects& objects) const { objects.Add(throttler_, kName); }
 
   void BindClock(internal::ClockBinder& binder) const { throttler_->BindClock(binder, kName); }
 

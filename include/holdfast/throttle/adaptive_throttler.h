@@ -37,6 +37,7 @@
 #include "holdfast/base/internal/versions.h"
 #include "holdfast/base/priority.h"
 #include "holdfast/base/time.h"
+#include "holdfast/call/collector.h"
 #include "holdfast/call/outcome.h"
 #include "holdfast/call/policy_info.h"
 #include "holdfast/throttle/internal/throttle_window.h"
@@ -204,6 +205,10 @@ class AdaptiveThrottler {
   absl::StatusOr<internal::Commit> PrepareUpdate(Options options);
 
   const std::string& name() const { return name_; }
+
+  // For a registry of metrics (collector.h): those of docs/adaptive_throttle.md.
+  void Collect(Collector& collector) const;
+
   // The info of an AdaptiveThrottle with this throttler, after the changes.
   PolicyInfo Info(const internal::Changes& changes = {}) const;
 
@@ -218,6 +223,8 @@ class AdaptiveThrottler {
   struct Random;
 
   TimePoint Now() const { return clock_.Now(); }
+  // The stats of `now`, without moving the window.
+  AdaptiveThrottlerStats LookAt(TimePoint now) const;
   Outcome Classified(const absl::Status& status) const;
   static Outcome ClassifyError(const absl::Status& status);
   void Change(internal::Versions<Options>::Next next,

@@ -18,6 +18,7 @@
 #include <concepts>
 #include <cstdint>
 #include <memory>
+#include <string>
 #include <string_view>
 #include <utility>
 
@@ -27,6 +28,7 @@
 #include "holdfast/base/settings.h"
 #include "holdfast/base/time.h"
 #include "holdfast/call/call.h"
+#include "holdfast/call/collector.h"
 #include "holdfast/call/policy_info.h"
 #include "holdfast/call/verdict.h"
 #include "holdfast/timeout/latency_quantile.h"
@@ -67,7 +69,8 @@ class LearnedLimit {
     attempt.outer = call.deadline();
     attempt.backoff = backoff_.load(std::memory_order_relaxed);
     const auto options = options_.Read();
-    attempt.limit = std::max(Learned(attempt.began, *options), Raised(attempt.backoff, *options));
+    attempt.limit = std::max(Learned(latencies_->Read(attempt.began), *options),
+                             Raised(attempt.backoff, *options));
   }
   void Succeeded(TimePoint now, const Attempt& attempt) {
     latencies_->RecordAt(now, SaturatingSub(now, attempt.began));
@@ -77,9 +80,14 @@ class LearnedLimit {
 
   Duration LimitAt(TimePoint now) const {
     const auto options = options_.Read();
-    return std::max(Learned(now, *options),
+    return std::max(Learned(latencies_->Read(now), *options),
                     Raised(backoff_.load(std::memory_order_relaxed), *options));
   }
+
+  // Tells holdfast.timeout.limit: LimitAt the present, without ending a half of the latencies.
+  void Collect(Collector& collector) const;
+  const std::string& name() const { return latencies_->name(); }
+  const std::shared_ptr<LatencyQuantile>& latencies() const { return latencies_; }
 
   PolicyInfo Info(const Changes& changes) const;
 
@@ -96,8 +104,7 @@ class LearnedLimit {
   static constexpr std::uint64_t kFitsPerMisfit = 5;
   static constexpr std::uint64_t kMaxDebt = 100;
 
-  Duration Learned(TimePoint now, const AdaptiveTimeoutOptions& options) const {
-    const Duration latency = latencies_->Read(now);
+  static Duration Learned(Duration latency, const AdaptiveTimeoutOptions& options) {
     if (latency == LatencyQuantile::kNoValue) return options.max;
     const double limit = static_cast<double>(latency.count()) * options.multiplier;
     if (limit >= static_cast<double>(options.max.count())) return options.max;
@@ -202,6 +209,11 @@ class AdaptiveTimeout {
   PolicyInfo Info(const internal::Changes& changes = {}) const { return limit_->Info(changes); }
 
   void BindClock(internal::ClockBinder& binder) const { limit_->BindClock(binder, kName); }
+
+  void Objects(CollectedObjects& objects) const {
+    objects.Add(limit_, kName);
+    objects.Add(limit_->latencies(), kName);
+  }
 
  private:
   std::shared_ptr<internal::LearnedLimit> limit_;

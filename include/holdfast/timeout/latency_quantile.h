@@ -22,12 +22,14 @@
 #include <mutex>
 #include <optional>
 #include <string>
+#include <string_view>
 #include <utility>
 
 #include "holdfast/base/internal/changes.h"
 #include "holdfast/base/internal/log_linear.h"
 #include "holdfast/base/internal/object_clock.h"
 #include "holdfast/base/time.h"
+#include "holdfast/call/collector.h"
 
 namespace holdfast {
 
@@ -97,6 +99,10 @@ class LatencyQuantile {
   // For UpdateAll: see internal/changes.h.
   absl::StatusOr<internal::Commit> PrepareUpdate(Options options);
 
+  // Tells holdfast.latency_quantile.value, once there is a value. No half ends by that: after the
+  // end of one it tells the value of the other alone.
+  void Collect(Collector& collector) const;
+
   double quantile() const { return options().quantile; }
   std::int64_t min_samples() const { return options().min_samples; }
   const std::string& name() const { return name_; }
@@ -124,14 +130,26 @@ class LatencyQuantile {
     if (now >= turns_at()) Turn(now);
     return Duration(value_.load(std::memory_order_relaxed));
   }
+  // What Read would return, with nothing changed.
+  Duration Look(TimePoint now) const;
   void Turn(TimePoint now);
   void ComputeIfDue();
   void Change(Options options);
   void TurnAt(TimePoint time);
   // With the mutex held.
   void Compute();
+  // `value` is the quantile, or kNoValue for fewer samples than min_samples.
+  struct Samples {
+    std::uint64_t count;
+    Duration value;
+  };
+  template <class CountIn>
+  Samples SamplesOf(const CountIn& count_in) const;  // in each bucket
+  // Whether at `now` both halves are too old; `end` is when the newer one was over.
+  bool Paused(TimePoint now, TimePoint end) const {
+    return SaturatingSub(now, end) >= half_window();
+  }
   Duration half_window() const { return std::max<Duration>(options_.window / 2, Duration(1)); }
-  std::uint64_t CountIn(std::size_t bucket) const;
 
   // The mutex is held to drop a half, compute the value or change the options; all else only adds
   // to counters. Why the memory orders suffice: see latency_quantile.cc.

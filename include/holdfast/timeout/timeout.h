@@ -28,6 +28,8 @@
 #include "holdfast/base/thread_pool.h"
 #include "holdfast/base/time.h"
 #include "holdfast/call/call.h"
+#include "holdfast/call/collector.h"
+#include "holdfast/call/internal/collect_pool.h"
 #include "holdfast/call/policy_info.h"
 #include "holdfast/call/verdict.h"
 
@@ -41,6 +43,7 @@ absl::Status Validate(const TimeoutOptions& options);
 
 namespace internal {
 PolicyInfo TimeoutInfo(const TimeoutOptions& options, bool abandons);
+void CollectLimit(const Settings<TimeoutOptions>& settings, Collector& collector);
 }  // namespace internal
 
 // A Timeout is cooperative: it moves call.deadline() to `limit` from now, if that is earlier. No
@@ -119,6 +122,12 @@ class Timeout {
   PolicyInfo Info(const internal::Changes& changes = {}) const {
     if constexpr (kAbandons) changes.Of(*pool_);  // no option of it is shown
     return internal::TimeoutInfo(options_.With(changes), kAbandons);
+  }
+
+  // First the one that rejects calls. A limit that never changes is not told.
+  void Objects(CollectedObjects& objects) const {
+    if constexpr (kAbandons) objects.Add<internal::CollectPool>(pool_, kName);
+    if (options_.changes()) objects.Add<internal::CollectLimit>(options_.settings(), kName);
   }
 
   // For drivers (fork.h): one branch, which the call abandons at its deadline.

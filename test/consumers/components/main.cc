@@ -1,6 +1,7 @@
 #include <holdfast/holdfast.h>
 #include <holdfast/http/httplib.h>
 #include <holdfast/http_asio.h>
+#include <holdfast/metrics.h>
 #include <holdfast/testing.h>
 #include <httplib.h>
 
@@ -17,5 +18,6 @@ int main() {
     unavailable = absl::IsUnavailable(response.status());
   });
   io.run();
-  return refused.error() == httplib::Error::Connection && unavailable ? 0 : 1;
+  const bool counts = holdfast::Metrics().Snapshot().Count("holdfast.metrics.overflow") == 0;
+  return refused.error() == httplib::Error::Connection && unavailable && counts ? 0 : 1;
 }

@@ -46,6 +46,7 @@ class AsyncCall final : public Call {
 
   using Call::ForgetNow;
   using Call::SetExecutor;
+  using Call::SetMeter;
   using Call::SetRequest;
   Waker& waker() override { return waker_; }
 
@@ -237,6 +238,7 @@ class Operation final : public Sleeper {
     std::apply([this](const auto&... args) { call_.SetRequest(args...); }, args_);
     call_.SetExecutor(level_->executor);
     if constexpr (requires { handler_.Enter(call_); }) handler_.Enter(call_);
+    call_.SetMeter(*level_->meter, level_->first_policy);
     if (slot_.is_connected()) slot_.template emplace<SlotHandler<Operation>>(*this);
     if (options_.stop.stop_possible())
       stop_callback_.emplace(options_.stop, StopHandler<Operation>{*this});

@@ -14,6 +14,9 @@ namespace holdfast::internal {
 absl::Status Refusal(absl::StatusCode code, RejectionKind kind, std::string_view policy,
                      std::string_view name, std::string_view text);
 
+// The kind of a rejection, as RejectionOf has it; kOther for any other status.
+RejectionKind KindOf(const absl::Status& status);
+
 // Those of a policy object that can be waited for.
 struct Refusals {
   // `policy` and `name` for RejectionOf; `what` is the thing that there is not enough of.

@@ -1,8 +1,10 @@
-// The lock-free part of a circuit breaker: it counts calls while the breaker is closed, and refuses
-// them while it is open.
+// The lock-free part of a circuit breaker: it counts calls while the breaker is closed, refuses
+// them while it is open, and keeps the counts of the breaker's whole life.
 #ifndef HOLDFAST_BREAKER_INTERNAL_BREAKER_LANE_H_
 #define HOLDFAST_BREAKER_INTERNAL_BREAKER_LANE_H_
 
+#include <algorithm>
+#include <array>
 #include <atomic>
 #include <cstddef>
 #include <cstdint>
@@ -10,6 +12,7 @@
 
 #include "holdfast/base/internal/thread_number.h"
 #include "holdfast/base/time.h"
+#include "holdfast/call/outcome.h"
 
 namespace holdfast::internal {
 
@@ -19,10 +22,10 @@ namespace holdfast::internal {
 // refused. Everything else happens under the breaker's mutex (breaker_machine.h, which also defines
 // era and generation).
 //
-// A stripe has three words: calls admitted in the present era, successes of calls of the eras with
-// an even number, and of those with an odd number. A success counts in the era in which its call
-// was admitted, as long as that is the present era or the one before it; later ones take the mutex.
-// A word is a count and, in its lowest bit, whether threads may count. The protocol:
+// A stripe has three such words: calls admitted in the present era, successes of calls of the eras
+// with an even number, and of those with an odd number. A success counts in the era in which its
+// call was admitted, as long as that is the present era or the one before it; later ones take the
+// mutex. A word is a count and, in its lowest bit, whether threads may count. The protocol:
 //
 //   a thread that counts            the holder of the mutex
 //   1. load the word    (acquire)   Shut   clear the bit of every word         (acq_rel)
@@ -61,6 +64,12 @@ namespace holdfast::internal {
 //
 //   retry_at_ stands alone: a thread that reads an old value admits or refuses as if it had come a
 //   moment earlier. spread_ is a hint, and relaxed.
+//
+// Totals. The words of successes only grow, by one for each success and for each Open, which the
+// holder of the mutex counts: so the successes of the breaker's whole life are the sum of the words
+// less what Open added, whatever was taken or dropped since. The other words of a stripe count what
+// does not pass through the first three: refusals, and outcomes that take the mutex. Each of them
+// only grows and stands alone, so they are relaxed.
 class BreakerLane {
  public:
   BreakerLane();  // shut
@@ -106,6 +115,14 @@ class BreakerLane {
   // if it was forced open.
   Duration spread() const { return Duration(spread_.load(std::memory_order_relaxed)); }
 
+  // Counts for the totals alone: a refusal; an outcome that TrySucceed has not counted.
+  void CountRefusal() { Mine().refused.fetch_add(1, std::memory_order_relaxed); }
+  void CountOutcome(Outcome outcome, bool slow) {
+    Stripe& mine = Mine();
+    mine.ended[Place(outcome)].fetch_add(1, std::memory_order_relaxed);
+    if (slow && outcome != Outcome::kIgnored) mine.slow.fetch_add(1, std::memory_order_relaxed);
+  }
+
   // The rest needs the breaker's mutex.
 
   struct Count {
@@ -115,6 +132,16 @@ class BreakerLane {
   };
   // What was counted since the last Take.
   Count Take();
+  // What Take would return, without taking it; perhaps with some later admissions.
+  Count Peek() const;
+
+  // Since the lane was made.
+  struct Totals {
+    std::array<std::uint64_t, 3> outcomes{};  // by Outcome
+    std::uint64_t slow = 0;                   // of successes and failures
+    std::uint64_t refused = 0;
+  };
+  Totals totals() const;
 
   void Shut();
   // The lane must be shut. `until` is inclusive.
@@ -132,7 +159,12 @@ class BreakerLane {
   struct alignas(64) Stripe {
     std::atomic<std::uint64_t> admitted{0};
     std::atomic<std::uint64_t> succeeded[2]{};  // by the era's lowest bit
+    // Of the totals.
+    std::atomic<std::uint64_t> refused{0};
+    std::atomic<std::uint64_t> ended[3]{};  // by Outcome
+    std::atomic<std::uint64_t> slow{0};
   };
+  static_assert(sizeof(Stripe) == 64);  // there may be thousands of breakers
 
   Stripe& Mine() const { return stripes_[ThreadNumber() & mask_]; }
   TimePoint until() const { return TimePoint(Duration(until_.load(std::memory_order_acquire))); }
@@ -140,8 +172,13 @@ class BreakerLane {
     std::uint64_t admitted = 0;
     std::uint64_t succeeded[2] = {};
   };
+  // What is neither a success nor a failure is ignored.
+  static std::size_t Place(Outcome outcome) {
+    return std::min(static_cast<std::size_t>(outcome), std::size_t{2});
+  }
   std::uint64_t Admitted() const;
-  Sums Read() const;
+  void ReadSucceeded(Sums& sums) const;
+  Count SinceTake(const Sums& sums) const;
   template <class Do>
   void ForEachWord(Do act);
 
@@ -152,7 +189,8 @@ class BreakerLane {
   std::atomic<TimePoint::rep> retry_at_{TimePoint::min().time_since_epoch().count()};
   std::atomic<Duration::rep> spread_{0};  // relaxed: nothing else depends on it
 
-  Sums taken_;  // the sums of the words at the last Take
+  Sums taken_;                // the sums of the words at the last Take
+  std::uint64_t raised_ = 0;  // what Open has added to each of these sums so far
 };
 
 }  // namespace holdfast::internal

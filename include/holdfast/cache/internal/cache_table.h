@@ -16,6 +16,7 @@
 #include "holdfast/base/priority.h"
 #include "holdfast/base/time.h"
 #include "holdfast/base/waker.h"
+#include "holdfast/call/collector.h"
 
 namespace holdfast {
 
@@ -23,7 +24,7 @@ struct CacheStats {
   std::int64_t hits = 0;     // calls that got a fresh result
   std::int64_t stale = 0;    // calls that got a stale one, while another asked or for a failure
   std::int64_t shared = 0;   // calls that got the result of another call
-  std::int64_t misses = 0;   // calls that went down
+  std::int64_t misses = 0;   // calls that went down, and those of Get that found nothing
   std::int64_t evicted = 0;  // entries that made room for others
   std::int64_t entries = 0;  // at present
   std::int64_t bytes = 0;    // at present, by size_of
@@ -133,6 +134,7 @@ class CacheTable {
   void Erase(std::string_view key);
   void Clear();
   CacheStats stats() const;
+  void Collect(Collector& collector) const;
 
   // Replaces the terms, and calls `also` with the mutex held. Entries beyond the new bounds are
   // evicted, and destroyed before this returns.
@@ -142,6 +144,7 @@ class CacheTable {
   struct Entry;
   class Dropped;
 
+  CacheStats LookupsLocked() const;  // the stats without stand_ins_: each lookup is counted once
   void Leave(Place& place);
   void StoreLocked(std::string_view key, const Ending& ending, Dropped& dropped);
   void ExtendLocked(std::string_view key, TimePoint until);
@@ -165,7 +168,8 @@ class CacheTable {
   absl::flat_hash_map<absl::string_view, std::unique_ptr<Flight>> flights_;
   Entry* newest_ = nullptr;  // the list of entries by their last use
   Entry* oldest_ = nullptr;
-  CacheStats stats_;  // without `entries`
+  CacheStats stats_;            // without `entries`, and without `stand_ins_` in `stale`
+  std::int64_t stand_ins_ = 0;  // calls that went down, failed, and got a stale result
 };
 
 }  // namespace internal

@@ -72,6 +72,7 @@ class BlockingCall final : public Call {
 
   using Call::clock;
   using Call::SetExecutor;
+  using Call::SetMeter;
   using Call::SetRequest;
 
   Waker& waker() override;

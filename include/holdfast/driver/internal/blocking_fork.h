@@ -82,12 +82,14 @@ class BlockingRace final : public driver::Race<R, BlockingBranch<R, decltype(Bel
   void Work(Branch& branch) {
     BlockingCall& call = branch.running->call;
     Branches::Number(branch.record, call);
+    call.SetMeter(*below_->meter, below_->first_policy);
     if (!this->CallerWaiting()) branch.stop.request_stop();
     try {
       Walk(branch.running->machine, call, [&] { return Execute(branch); });
       branch.result.emplace(std::move(branch.running->machine).TakeResult());
     } catch (...) {
       branch.error = std::current_exception();
+      branch.running->machine.Drop();  // while what is below still lives
     }
     Branches::Ended(branch.record, call, this->shared_from_this());
     Base::Ended(branch);

@@ -16,16 +16,17 @@
 
 #include "holdfast/base/internal/changes.h"
 #include "holdfast/base/internal/object_clock.h"
-#include "holdfast/base/internal/refusals.h"
 #include "holdfast/base/internal/unset_time.h"
 #include "holdfast/base/internal/versions.h"
 #include "holdfast/base/settings.h"
 #include "holdfast/base/time.h"
 #include "holdfast/call/call.h"
+#include "holdfast/call/collector.h"
 #include "holdfast/call/internal/patience.h"
 #include "holdfast/call/key_function.h"
 #include "holdfast/call/policy_info.h"
 #include "holdfast/call/verdict.h"
+#include "holdfast/rate/internal/limit_totals.h"
 #include "holdfast/rate/reservation.h"
 #include "holdfast/rate/token_bucket.h"
 
@@ -81,10 +82,11 @@ using Reservations = absl::InlinedVector<Reservation, 1>;
 class TokenSource {
  public:
   struct Answer {
-    TimePoint at;               // when the tokens come
-    const Refusals* refused;    // null if they are taken
-    bool impossible = false;    // more tokens than there can ever be
-    bool waiting_helps = true;  // false: `at` is when to ask again, and not when tokens come
+    TimePoint at;                  // when the tokens come
+    const CountedRefusals* whose;  // of the object that decides when that is
+    bool refused;                  // nothing is taken
+    bool impossible = false;       // more tokens than there can ever be
+    bool waiting_helps = true;     // false: `at` is when to ask again, and not when tokens come
   };
 
   virtual ~TokenSource() = default;
@@ -99,8 +101,9 @@ class TokenSource {
   virtual void Settle(std::string_view key, TimePoint now, std::int64_t n) = 0;
   // For Stack::Describe: the text as it is after the changes.
   virtual std::string Describe(const Changes& changes) const = 0;
-  // See object_clock.h.
+  // See object_clock.h and collector.h.
   virtual void BindClock(ClockBinder& binder, std::string_view policy) = 0;
+  virtual void Objects(CollectedObjects& objects, std::string_view policy) const = 0;
 };
 
 // The part of a rate limit that knows neither the result nor where tokens come from.
@@ -132,16 +135,17 @@ class RateLimitPlan {
              (call_->rejected() || call_->abandonment() == Abandonment::kCancelled);
     }
 
-    TermsSource::Pin terms_;  // of a call that has come, unless it was let through at once
-    Call* call_ = nullptr;    // null until tokens are taken in advance
-    std::string_view key_;    // likewise; empty where there are no keys
-    Reservations taken_;      // while their time has not come, or they are refundable
-    UnsetTime ready_at_;      // of tokens taken in advance
-    std::int64_t cost_ = 1;   // tokens taken; -1 for a dry run's that was not to be
-    int attempts_;            // of the call, before it was let in with refundable tokens
-    bool refundable_;         // if they were taken in advance
-    bool looked_ = false;     // the source has the call's waker
-    bool let_in_ = false;     // with refundable tokens
+    TermsSource::Pin terms_;        // of a call that has come, unless it was let through at once
+    Call* call_ = nullptr;          // null until tokens are taken in advance
+    std::string_view key_;          // likewise; empty where there are no keys
+    Reservations taken_;            // while their time has not come, or they are refundable
+    UnsetTime ready_at_;            // of tokens taken in advance
+    const CountedRefusals* whose_;  // likewise: of the object for which the call waits
+    std::int64_t cost_ = 1;         // tokens taken; -1 for a dry run's that was not to be
+    int attempts_;                  // of the call, before it was let in with refundable tokens
+    bool refundable_;               // if they were taken in advance
+    bool looked_ = false;           // the source has the call's waker
+    bool let_in_ = false;           // with refundable tokens
   };
 
   ABSL_ATTRIBUTE_ALWAYS_INLINE Verdict Ask(Call& call, State& state) const {
@@ -153,6 +157,7 @@ class RateLimitPlan {
   void Settle(Call& call, const State& state, std::int64_t true_cost) const;
 
   PolicyInfo Info(const Changes& changes) const;
+  void Objects(CollectedObjects& objects) const { source_->Objects(objects, policy_); }
   void BindClock(ClockBinder& binder) const { source_->BindClock(binder, policy_); }
 
  private:
@@ -193,6 +198,8 @@ class RateLimitPolicy {
   }
 
   PolicyInfo Info(const Changes& changes = {}) const { return plan_.Info(changes); }
+
+  void Objects(CollectedObjects& objects) const { plan_.Objects(objects); }
 
   void BindClock(ClockBinder& binder) const { plan_.BindClock(binder); }
 

@@ -5,6 +5,7 @@
 #include <absl/status/status.h>
 
 #include <concepts>
+#include <memory>
 #include <span>
 #include <string>
 #include <string_view>
@@ -12,6 +13,8 @@
 #include <vector>
 
 #include "holdfast/base/internal/changes.h"
+#include "holdfast/call/collector.h"
+#include "holdfast/call/internal/stack_meter.h"
 #include "holdfast/call/policy.h"
 #include "holdfast/call/policy_info.h"
 
@@ -42,6 +45,40 @@ template <class... P>
 std::vector<NamedInfo> InfoOfAll(const std::tuple<P...>& policies, const Changes& changes) {
   return std::apply(
       [&](const P&... policy) { return std::vector<NamedInfo>{InfoOf(policy, changes)...}; },
+      policies);
+}
+
+template <class P>
+void TellObjects(const P& policy, CollectedObjects& objects) {
+  if constexpr (requires { policy.Objects(objects); }) policy.Objects(objects);
+}
+
+// The counters of the stack, and the objects that the policies use; one that several use is told of
+// more than once.
+template <class... P>
+CollectedObjects ObjectsOfAll(const std::tuple<P...>& policies,
+                              const std::shared_ptr<StackMeter>& meter) {
+  CollectedObjects objects;
+  objects.AddStack(meter);
+  std::apply([&](const P&... policy) { (TellObjects(policy, objects), ...); }, policies);
+  return objects;
+}
+
+// The type of the policy, and the name of the first object that it uses.
+template <class P>
+PolicyLabel LabelOf(const P& policy) {
+  CollectedObjects objects;
+  TellObjects(policy, objects);
+  return {.policy = PolicyName<P>(), .name = objects.NameOfFirst()};
+}
+
+template <class... P>
+std::shared_ptr<StackMeter> MeterFor(const std::tuple<P...>& policies) {
+  return std::apply(
+      [](const P&... policy) {
+        return std::make_shared<StackMeter>(std::vector<PolicyLabel>{LabelOf(policy)...},
+                                            (kMultiplies<P> || ...));
+      },
       policies);
 }
 

@@ -43,10 +43,11 @@ class Hangar {
   Hangar(const Hangar&) = delete;
   Hangar& operator=(const Hangar&) = delete;
 
-  void Start(Policies& policies, Executor& executor, const CallOptions& options, Done done) {
+  void Start(internal::StackSegment<Policies, Executor>& level, const CallOptions& options,
+             Done done) {
     if (free_ == nullptr) Grow();
     Flight* const flight = std::exchange(free_, free_->next_free());
-    flight->Start(*this, policies, executor, options, std::move(done));
+    flight->Start(*this, level, options, std::move(done));
   }
 
   void Free(Flight& flight) {

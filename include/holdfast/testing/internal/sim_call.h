@@ -24,6 +24,7 @@ class SimCall final : public Call {
 
   using Call::ForgetNow;
   using Call::SetExecutor;
+  using Call::SetMeter;
 
   Waker& waker() override { return waker_; }
   absl::BitGenRef random() override { return random_; }

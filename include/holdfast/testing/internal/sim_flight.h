@@ -14,6 +14,7 @@
 
 #include "holdfast/call/caught.h"
 #include "holdfast/driver/call_task.h"
+#include "holdfast/driver/fork.h"
 #include "holdfast/stack/catching.h"
 #include "holdfast/testing/internal/sim_call.h"
 #include "holdfast/testing/reply.h"
@@ -80,24 +81,24 @@ template <class R, class Policies, class Executor, class Done>
 class SimFlight final : public SimTimer, public Waiting<R> {
  public:
   using Home = Hangar<R, Policies, Executor, Done>;
+  using Level = internal::StackSegment<Policies, Executor>;
 
-  void Start(Home& home, Policies& policies, Executor& executor, const CallOptions& options,
-             Done done) {
+  void Start(Home& home, Level& level, const CallOptions& options, Done done) {
     home_ = &home;
-    policies_ = &policies;
-    executor_ = &executor;
+    level_ = &level;
     this->ClearTimer(home.world());
-    call_.emplace(*this, policies, options, std::move(done));
+    call_.emplace(*this, level.policies, options, std::move(done));
     if (options.stop.stop_possible() && !options.stop.stop_requested()) {
       call_->on_stop.emplace(options.stop, Stop{*this});
     }
     call_->done.Begin(call_->call);
-    call_->call.SetExecutor(executor);
+    call_->call.SetExecutor(level.executor);
+    call_->call.SetMeter(*level.meter, level.first_policy);
     Do([this] { call_->flight.Start(); });
   }
 
   void Approach() const override {
-    if (call_) FetchLines(policies_, static_cast<int>(sizeof(Policies) / 64) + 1);
+    if (call_) FetchLines(&level_->policies, static_cast<int>(sizeof(Policies) / 64) + 1);
   }
 
   SimFlight* next_free() const { return next_free_; }
@@ -110,13 +111,13 @@ class SimFlight final : public SimTimer, public Waiting<R> {
       BeginRace();
     } else if constexpr (internal::kIsCatching<Executor>) {
       try {
-        executor_->executor()(static_cast<Call&>(call_->call), this->NextReply());
+        level_->executor.executor()(static_cast<Call&>(call_->call), this->NextReply());
       } catch (...) {
         this->AwaitNothing();
         Threw(std::current_exception());
       }
     } else {
-      (*executor_)(static_cast<Call&>(call_->call), this->NextReply());
+      level_->executor(static_cast<Call&>(call_->call), this->NextReply());
     }
   }
   void CancelAttempt(EndReason why) { cancel_ = why; }
@@ -193,7 +194,7 @@ class SimFlight final : public SimTimer, public Waiting<R> {
     if constexpr (internal::kIsCatching<Executor>) {
       std::optional<R> caught;
       try {
-        caught = executor_->template Thrown<typename internal::ForCaller<R>::type>(error);
+        caught = level_->executor.template Thrown<typename internal::ForCaller<R>::type>(error);
       } catch (...) {
         error = std::current_exception();  // of a classifier
       }
@@ -220,24 +221,23 @@ class SimFlight final : public SimTimer, public Waiting<R> {
   }
 
   void BeginRace() {
-    static_assert(internal::CheckWord<decltype(executor_->fork)>());
+    static_assert(internal::CheckWord<decltype(level_->executor.fork)>());
     SimCall& call = call_->call;
     racing_ = std::make_shared<SimRace<R>>(call, *this);
-    racing_->Begin(executor_->fork, call, Sender());
+    racing_->Begin(level_->executor.fork, call, Sender());
     SetTimer(racing_->NextPollAt(call));
   }
 
   void PollRace(bool stopped) {
     call_->call.ForgetNow();
-    internal::PollRace<R>(racing_, *this, call_->flight, executor_->fork, call_->call, stopped,
-                          Sender());
+    internal::PollRace<R>(racing_, *this, call_->flight, level_->executor.fork, call_->call,
+                          stopped, Sender());
   }
 
   auto Sender() {
     return [this](typename SimRace<R>::Branch& branch) {
-      auto& below = *executor_->below;
       const CallOptions options = racing_->OptionsOf(branch);
-      home_->branches().hangar.Start(below.policies, below.executor, options,
+      home_->branches().hangar.Start(*level_->executor.below, options,
                                      EndBranch<R>{racing_, &branch});
       return true;
     };
@@ -273,8 +273,7 @@ class SimFlight final : public SimTimer, public Waiting<R> {
   }
 
   Home* home_ = nullptr;
-  Policies* policies_ = nullptr;
-  Executor* executor_ = nullptr;
+  Level* level_ = nullptr;
   SimFlight* next_free_ = nullptr;
   bool doing_ = false;                // a step of the flight
   bool finished_ = false;             // in error_, or with a result

@@ -19,6 +19,9 @@
 //   accept             stripe, relaxed                   shared counter; Reassess if calm by now
 //   failure, refusal   shared counter, then Reassess     shared counter
 //
+// As the counters only grow, they are the totals of the throttler's life as well; Totals() reads
+// them without the mutex.
+//
 // A decision sums the shared counters and an offset. With the mutex held, Reassess sets the offset
 // to what the stripes have counted minus what all counters had when the oldest bucket began; so
 // offset plus shared counters is what the window holds, less accepts that stripes have counted
@@ -58,6 +61,7 @@
 #include <cstdint>
 #include <memory>
 #include <mutex>
+#include <optional>
 #include <vector>
 
 #include "holdfast/base/internal/thread_number.h"
@@ -70,6 +74,17 @@ struct ThrottleCounts {
   std::array<std::uint64_t, kPriorities> requests = {};  // by priority, including those refused
   std::uint64_t accepts = 0;
   std::uint64_t refused = 0;  // by the throttler itself
+};
+
+// Since the throttler was made, by priority.
+struct ThrottleTotals {
+  std::array<std::uint64_t, kPriorities> accepted = {};
+  std::array<std::uint64_t, kPriorities> failed = {};
+  std::array<std::uint64_t, kPriorities> refused = {};  // by the throttler itself
+
+  std::uint64_t Requests(std::size_t priority) const {
+    return accepted[priority] + failed[priority] + refused[priority];
+  }
 };
 
 struct ThrottleRule {
@@ -113,8 +128,11 @@ class ThrottleWindow {
   void Fail(Priority priority) { CountAgainst(failed_, priority); }
   void Refuse(Priority priority) { CountAgainst(refused_, priority); }
 
-  // Exact if no other thread is counting meanwhile.
-  ThrottleCounts Counts();
+  // What the window would hold if the bucket of `now` had begun. Exact if no other thread is
+  // counting meanwhile.
+  ThrottleCounts CountsAt(TimePoint now) const;
+
+  ThrottleTotals Totals() const;
 
   ThrottleRule rule() const {
     return {.k = k_.load(std::memory_order_relaxed),
@@ -148,10 +166,17 @@ class ThrottleWindow {
   void CountAgainst(Counters& counters, Priority priority);
   void Turn(TimePoint now);
   ThrottleCounts Present() const;
+  std::uint64_t InStripes(std::size_t priority) const;
 
   // With the mutex held.
+  struct Turning {
+    std::uint64_t turns;  // buckets that begin
+    TimePoint ends;       // the end of the last of them
+  };
+  std::optional<Turning> TurningAt(TimePoint now) const;
   ThrottleCounts Everything() const;
   ThrottleCounts& StartOf(std::uint64_t era) { return starts_[era % starts_.size()]; }
+  const ThrottleCounts& StartOf(std::uint64_t era) const { return starts_[era % starts_.size()]; }
   void SetRule(const ThrottleRule& rule);
   void SetBuckets(Duration period, std::vector<ThrottleCounts>& starts);
   void Reassess();
@@ -174,7 +199,7 @@ class ThrottleWindow {
   Counters failed_{};
   alignas(64) Counters refused_{};
 
-  alignas(64) std::mutex mutex_;
+  alignas(64) mutable std::mutex mutex_;
   Duration period_;
   bool begun_ = false;
   TimePoint ends_ = TimePoint::max();   // the end of the present bucket, at the latest; max: none

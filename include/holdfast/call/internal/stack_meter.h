@@ -1,0 +1,117 @@
+// Counts what happens to the calls through a stack, and tells it to those who observe the stack.
+#ifndef HOLDFAST_CALL_INTERNAL_STACK_METER_H_
+#define HOLDFAST_CALL_INTERNAL_STACK_METER_H_
+
+#include <absl/status/status.h>
+
+#include <array>
+#include <cstddef>
+#include <cstdint>
+#include <memory>
+#include <string>
+#include <string_view>
+#include <utility>
+#include <vector>
+
+#include "holdfast/base/internal/made_once.h"
+#include "holdfast/base/internal/striped_counters.h"
+#include "holdfast/base/priority.h"
+#include "holdfast/base/rejection.h"
+#include "holdfast/base/time.h"
+#include "holdfast/call/collector.h"
+#include "holdfast/call/internal/duration_histogram.h"
+#include "holdfast/call/internal/watches.h"
+#include "holdfast/call/observer.h"
+#include "holdfast/call/report.h"
+
+namespace holdfast::internal {
+
+// How a call or an attempt ended.
+enum class CallOutcome : std::uint8_t { kSuccess, kFailure, kRejected, kCancelled, kException };
+inline constexpr std::size_t kCallOutcomes = 5;
+
+enum class HedgeOutcome : std::uint8_t { kWon, kLost, kFailed, kUnaffordable };
+inline constexpr std::size_t kHedgeOutcomes = 4;
+
+// A policy of the stack: its type, and the name of its object.
+struct PolicyLabel {
+  std::string_view policy;
+  std::string name;
+};
+
+// Thread-safe. A success by the first attempt is one relaxed addition to a counter of the thread's
+// stripe. All other counters are made when the first of them is needed: calls through a stack whose
+// service is well need none. Where there is no memory for them, nothing is counted.
+class StackMeter {
+ public:
+  // Equal policies get a number after their name.
+  // `retries`: one of them sends calls down more than once, one after the other.
+  StackMeter(std::vector<PolicyLabel> policies, bool retries);
+  StackMeter(const StackMeter&) = delete;
+  StackMeter& operator=(const StackMeter&) = delete;
+  ~StackMeter() = default;
+
+  // A call that succeeded by its first attempt, and that attempt.
+  void CountFirstTry() { first_tries_.Add(0); }
+
+  void CountCall(CallOutcome outcome, bool retried, absl::StatusCode code);
+  void CountAttempt(CallOutcome outcome, absl::StatusCode code);
+  void CountRetry(absl::StatusCode code);
+  void CountGivingUp(EndReason why);
+  void CountTimeout(bool of_call);
+  void CountHedge(HedgeOutcome outcome);
+  void CountFallback();
+  // `policy` is its number in the stack, from 0; kNoPolicy: the call had no time left.
+  void CountRefusal(std::size_t policy, RejectionKind kind, Priority priority);
+  void CountDryRun(std::size_t policy, const absl::Status& refusal);  // OK: a wait
+  static constexpr std::size_t kNoPolicy = static_cast<std::size_t>(-1);
+
+  // How long something took.
+  void TimeCall(CallOutcome outcome, Duration took);
+  void TimeAttempt(CallOutcome outcome, Duration took);
+  void TimeWait(std::size_t policy, Duration took);
+
+  bool retries() const { return retries_; }
+  // The name of the first policy of that type.
+  std::string_view NameOf(std::string_view policy) const;
+  const PolicyLabel& policy(std::size_t number) const {
+    return number < policies_.size() ? policies_[number] : no_policy_;
+  }
+
+  // Null while nobody observes.
+  const Watch* watch() const { return watches_.present(); }
+  void Observe(std::string_view name, std::shared_ptr<Observer> observer) const {
+    watches_.Add(name, std::move(observer));
+  }
+  void Time() const { watches_.Time(); }
+
+  // For a registry.
+  std::string_view name() const { return {}; }  // it has the name that the registry gives it
+  void Collect(Collector& collector) const;
+
+ private:
+  struct Layout;
+
+  void Add(std::size_t which);
+  std::uint64_t Sum(std::size_t which) const;
+  void CollectCalls(Collector& collector) const;
+  void CollectAttempts(Collector& collector) const;
+  void CollectRetries(Collector& collector) const;
+  void CollectPolicies(Collector& collector) const;
+  void CollectTimes(Collector& collector) const;
+
+  const std::vector<PolicyLabel> policies_;
+  const PolicyLabel no_policy_;
+  const bool retries_;
+  StripedCounters first_tries_{1};
+  MadeOnce<StripedCounters> others_;
+  std::array<MadeOnce<DurationHistogram>, kCallOutcomes> call_times_;
+  std::array<MadeOnce<DurationHistogram>, kCallOutcomes> attempt_times_;
+  std::vector<MadeOnce<DurationHistogram>> wait_times_;  // of each policy
+
+  mutable Watches watches_;
+};
+
+}  // namespace holdfast::internal
+
+#endif  // HOLDFAST_CALL_INTERNAL_STACK_METER_H_
