@@ -6,6 +6,7 @@
 #include "holdfast/call/call.h"               // IWYU pragma: export
 #include "holdfast/call/caught.h"             // IWYU pragma: export
 #include "holdfast/call/collector.h"          // IWYU pragma: export
+#include "holdfast/call/from_request.h"       // IWYU pragma: export
 #include "holdfast/call/key_function.h"       // IWYU pragma: export
 #include "holdfast/call/observer.h"           // IWYU pragma: export
 #include "holdfast/call/outcome.h"            // IWYU pragma: export

@@ -3,12 +3,10 @@
 #include <algorithm>
 #include <array>
 #include <cstddef>
-#include <exception>
 #include <memory>
 #include <utility>
 
 #include "holdfast/base/internal/random.h"
-#include "holdfast/base/internal/validate.h"
 #include "holdfast/base/rejection.h"
 
 namespace holdfast {
@@ -28,12 +26,6 @@ struct Call::Left {
   std::weak_ptr<driver::AbandonedAttempt> attempt;  // the call does not keep what it keeps
   Left* next;
 };
-
-void internal::ThrowNoRequest() {
-  ThrowIfInvalid(absl::InvalidArgumentError(
-      "FromRequest: the first argument of the call is of another type, or there is none"));
-  std::terminate();
-}
 
 TimeBelow Call::time_below() {
   const TimePoint at = now();

@@ -41,12 +41,15 @@ void Call::TellTo(const internal::Watch& watch) {
   began_ = now();
   const bool all = watch.Wants(Severity::kDebug);
   if (all && !branch_) TakeOwnReport();
-  if (all || watch.timed) watched_ = true;
-  if (watch.timed) notes_attempts_ = true;
+  if (all) watched_ = true;
+  if (watch.timed) timed_ = notes_attempts_ = true;
 }
 
 void Call::TakeOwnReport() {
-  if (report_ == nullptr) report_ = new Report;
+  if (report_ == nullptr) {
+    report_ = new Report;
+    owns_report_ = true;
+  }
   notes_attempts_ = true;
 }
 
@@ -100,7 +103,7 @@ void Call::Waited(unsigned policy, TimePoint from) {
   waited_ = SaturatingAdd(waited_, slept);
   waited_in_all_ = SaturatingAdd(waited_in_all_, slept);
   if (report_ != nullptr) report_->waited = waited_in_all_;
-  if (timed()) meter_->TimeWait(first_policy_ + policy, slept);
+  if (timed_) meter_->TimeWait(first_policy_ + policy, slept);
   if (branch_ || !tells(Severity::kDebug)) return;
   Event event = EventOf(EventKind::kWaited, Severity::kDebug);
   event.waited = slept;
@@ -108,7 +111,7 @@ void Call::Waited(unsigned policy, TimePoint from) {
 }
 
 void Call::NoteAttempt() {
-  if (timed()) attempt_start_ = now();
+  if (timed_) attempt_start_ = now();
   if (report_ == nullptr) return;
   report_->attempts = attempts_;
   report_->history.push_back({.start = now(),
@@ -123,16 +126,24 @@ void Call::AttemptReturned(const absl::Status& outcome) {
     TellAttempt(report_->history.back(), attempts_);
   }
   if (WasCutOff(outcome)) NoteCutOff(outcome);
-  if (running_ == Running::kNo) return;
+  if (outcome.ok() || forked_) return;
   const bool cancelled = absl::IsCancelled(outcome) && stop().stop_requested();
-  const CallOutcome how = outcome.ok() ? CallOutcome::kSuccess
-                          : cancelled  ? CallOutcome::kCancelled
-                          : rejected_  ? CallOutcome::kRejected
-                                       : CallOutcome::kFailure;
-  if (timed()) meter_->TimeAttempt(how, SaturatingSub(now(), *attempt_start_));
-  if (outcome.ok()) return;
+  CountAttempt(cancelled   ? CallOutcome::kCancelled
+               : rejected_ ? CallOutcome::kRejected
+                           : CallOutcome::kFailure,
+               outcome.code());
+}
+
+void Call::CountAttempt(CallOutcome outcome, absl::StatusCode code) {
   running_ = Running::kNo;
-  if (meter_ != nullptr) meter_->CountAttempt(how, outcome.code());
+  if (meter_ == nullptr || forked_) return;
+  meter_->CountAttempt(outcome, code);
+  if (timed_) meter_->TimeAttempt(outcome, SaturatingSub(now(), *attempt_start_));
+}
+
+void Call::TimeFirstTry() {
+  meter_->TimeAttempt(CallOutcome::kSuccess, SaturatingSub(now(), *attempt_start_));
+  meter_->TimeCall(CallOutcome::kSuccess, SaturatingSub(now(), *began_));
 }
 
 // The call of which this one is a branch says so of the branch's own deadline.
@@ -151,9 +162,7 @@ void Call::NoteCutOff(const absl::Status& outcome) {
 }
 
 void Call::CountSuccess() {
-  if (running_ != Running::kSucceeded) return;
-  running_ = Running::kNo;
-  if (meter_ != nullptr) meter_->CountAttempt(CallOutcome::kSuccess, absl::StatusCode::kOk);
+  if (running_ == Running::kSucceeded) CountAttempt(CallOutcome::kSuccess, absl::StatusCode::kOk);
 }
 
 void Call::AttemptStopped() { AttemptLost(CallOutcome::kCancelled, absl::StatusCode::kCancelled); }
@@ -161,9 +170,7 @@ void Call::AttemptStopped() { AttemptLost(CallOutcome::kCancelled, absl::StatusC
 void Call::AttemptLost(CallOutcome outcome, absl::StatusCode code) {
   CountSuccess();
   if (running_ != Running::kYes) return;
-  running_ = Running::kNo;
-  if (meter_ != nullptr) meter_->CountAttempt(outcome, code);
-  if (timed()) meter_->TimeAttempt(outcome, SaturatingSub(now(), *attempt_start_));
+  CountAttempt(outcome, code);
   // The caller's report may be gone, where the call is left because its driver goes away.
   if (attempt_open_ && tells(Severity::kDebug)) TellAttempt(report_->history.back(), attempts_);
 }
@@ -224,7 +231,7 @@ void Call::CountEnd(CallOutcome outcome, absl::StatusCode code, EndReason why) {
   CountSuccess();
   if (meter_ == nullptr || branch_) return;
   meter_->CountCall(outcome, retried_, code);
-  if (timed()) meter_->TimeCall(outcome, SaturatingSub(now(), *began_));
+  if (timed_) meter_->TimeCall(outcome, SaturatingSub(now(), *began_));
   if (GaveUp(outcome == CallOutcome::kSuccess, why)) meter_->CountGivingUp(why);
 }
 

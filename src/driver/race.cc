@@ -17,7 +17,7 @@ void Append(std::vector<T>& to, const std::vector<T>& from) {
 // Who observes the call learns from its report what its branches did.
 Branches::Branches(Call& call) : call_(call) {
   --call.attempts_;
-  call.running_ = Call::Running::kNo;
+  call.forked_ = call.watched_ = true;  // so that its success is no attempt of its own
   if (call.attempt_open_) {
     call.waited_ = call.report_->history.back().delay;
     call.report_->history.pop_back();

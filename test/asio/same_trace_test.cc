@@ -236,25 +236,17 @@ class Script {
 };
 
 // What the reports, the events and the counters of a run have in common: each tells all of it.
-void Audit(const Script& script, const CollectedObjects& objects, const test::Auditor& auditor) {
+void Audit(const Script& script, const CollectedObject& meter, const test::Auditor& auditor) {
   for (std::size_t i = 0; i < script.reports().size(); ++i) {
     INFO("call " << i);
     REQUIRE(test::TextOf(auditor.report(absl::StrCat(i))) == test::TextOf(script.reports()[i]));
   }
-  const CollectedObject& meter = objects.all().front();
-  const auto collect = [&meter] {
-    test::Collected counters;
-    meter.collect(meter.object.lock().get(), counters);
-    return counters;
-  };
-  // A branch that nobody waits for is counted when it has left the clock.
-  for (int i = 0; i < 1'000'000; ++i) {
-    if (collect().sum("holdfast.attempts") == script.attempts()) break;
-    std::this_thread::yield();
-  }
-  const test::Collected counters = collect();
+  test::Collected counters;
+  meter.collect(meter.object.lock().get(), counters);
   CHECK(counters.sum("holdfast.calls") == static_cast<double>(script.arrivals().size()));
   CHECK(counters.sum("holdfast.attempts") == script.attempts());
+  CHECK(counters.sum("holdfast.call.duration") == counters.sum("holdfast.calls"));
+  CHECK(counters.sum("holdfast.attempt.duration") == script.attempts());
   CHECK(counters.sum("holdfast.refusals") == auditor.count(EventKind::kRefused));
   CHECK(counters.sum("holdfast.timeouts") == auditor.count(EventKind::kCutOff));
   CHECK(counters.at("holdfast.hedges", "holdfast.outcome=won") ==
@@ -268,8 +260,11 @@ void WithStack(Script& script, bool hedged, const std::shared_ptr<ThreadPool>& p
   const auto& s = [&script](int i) { return script.slot(i); };
   const auto observed = [&](const auto& stack) {
     const auto auditor = std::make_shared<test::Auditor>();
+    const CollectedObjects objects = stack.Objects();
+    const CollectedObject& meter = objects.all().front();
+    meter.time(meter.object.lock().get());
     run(stack.Observed("scripted", auditor));
-    Audit(script, stack.Objects(), *auditor);
+    Audit(script, meter, *auditor);
   };
   if (hedged) {
     observed(Stack(s(0), s(1), s(2), script.hedge(pool), s(3), s(4), s(5)));
@@ -310,6 +305,8 @@ Trace RunBlocking(std::uint64_t seed, bool hedged) {
       });
     }
     clock.Run(calls);
+    // A branch that nobody waits for is counted after it has left the clock.
+    while (pool->idle() != pool->threads()) std::this_thread::yield();
   });
   return trace;
 }

@@ -10,6 +10,7 @@
 #include <string_view>
 #include <type_traits>
 
+#include "holdfast/call/from_request.h"
 #include "holdfast/call/key_function.h"
 #include "holdfast/hedge/hedge.h"
 #include "holdfast/stack/stack.h"

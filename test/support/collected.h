@@ -4,6 +4,7 @@
 
 #include <cstdint>
 #include <map>
+#include <numeric>
 #include <span>
 #include <string>
 #include <string_view>
@@ -13,7 +14,8 @@
 
 namespace holdfast::test {
 
-// Attributes are written as "holdfast.reason=full,holdfast.priority=low". A histogram is not kept.
+// Attributes are written as "holdfast.reason=full,holdfast.priority=low". Of a histogram the number
+// of its values is kept.
 class Collected final : public Collector {
  public:
   using Series = std::pair<std::string, std::string>;  // the metric, and the attributes
@@ -42,7 +44,12 @@ class Collected final : public Collector {
                  std::span<const Attribute> attributes) override {
     Keep(metric, value, attributes);
   }
-  void TakeHistogram(const Metric&, const HistogramCounts&, std::span<const Attribute>) override {}
+  void TakeHistogram(const Metric& metric, const HistogramCounts& counts,
+                     std::span<const Attribute> attributes) override {
+    const auto count =
+        std::accumulate(counts.counts.begin(), counts.counts.end(), std::uint64_t{0});
+    Keep(metric, static_cast<double>(count), attributes);
+  }
 
   void Keep(const Metric& metric, double value, std::span<const Attribute> attributes) {
     std::string text;

@@ -241,7 +241,7 @@ class CircuitBreaker {
 
   // True if the success was counted without the time at which it came: there is no window of time
   // and no slow_call. The ticket is empty then.
-  [[nodiscard]] bool TrySucceedUntimed(Ticket& ticket) {
+  [[nodiscard]] ABSL_ATTRIBUTE_ALWAYS_INLINE bool TrySucceedUntimed(Ticket& ticket) {
     if (needs_end_time_.load(std::memory_order_relaxed)) return false;
     if (!lane_.TrySucceed(TimePoint::min(), ticket.admission().era)) return false;
     ticket.Take();

@@ -8,6 +8,7 @@
 #ifndef HOLDFAST_CALL_CALL_H_
 #define HOLDFAST_CALL_CALL_H_
 
+#include <absl/base/attributes.h>
 #include <absl/base/optimization.h>
 #include <absl/random/bit_gen_ref.h>
 #include <absl/status/status.h>
@@ -17,7 +18,6 @@
 #include <memory>
 #include <optional>
 #include <stop_token>
-#include <string>
 #include <string_view>
 #include <type_traits>
 #include <utility>
@@ -48,8 +48,6 @@ class Machine;
 namespace internal {
 
 class Branches;
-
-[[noreturn]] void ThrowNoRequest();
 
 // An executor that can be called with a Call& as well as without, and wants it.
 template <class Executor>
@@ -87,7 +85,7 @@ class Call {
 
   // The time. The clock is read at most once between two waits or attempts, when the first policy
   // asks; all policies share that reading.
-  TimePoint now() {
+  ABSL_ATTRIBUTE_ALWAYS_INLINE TimePoint now() {
     if (!now_known_) {
       now_ = internal::ReadClock(clock_);
       now_known_ = true;
@@ -101,7 +99,7 @@ class Call {
   void set_deadline(TimePoint deadline) { deadline_ = deadline; }
 
   // The first argument of the call if its type is T, otherwise null. For functions of a call that
-  // are given to policies: see FromRequest.
+  // are given to policies: see FromRequest (from_request.h).
   template <class T>
   const T* request() const {
     return internal::IsType<T>(request_type_) ? static_cast<const T*>(request_) : nullptr;
@@ -201,12 +199,12 @@ class Call {
         clock_(clock),
         report_(options.report),
         notes_attempts_(options.report != nullptr),
-        watched_(options.report != nullptr || options.outer != nullptr),
+        watched_(true),
         deadline_(options.deadline) {}
   // Virtual for parents that warn of anything else; nobody deletes a Call by its base.
   virtual ~Call() {
     if (ABSL_PREDICT_FALSE(left_ != nullptr)) ForgetLeft();
-    if (ABSL_PREDICT_FALSE(report_ != options_.report)) delete report_;
+    if (ABSL_PREDICT_FALSE(owns_report_)) delete report_;
   }
 
   Clock* clock() const { return clock_; }
@@ -225,6 +223,7 @@ class Call {
   void SetMeter(internal::StackMeter& meter, unsigned first_policy) {
     meter_ = &meter;
     first_policy_ = first_policy;
+    watched_ = branch_ || report_ != nullptr || options_.outer != nullptr;
     const internal::Watch* const watch = meter.watch();
     if (ABSL_PREDICT_FALSE(watch != nullptr)) TellTo(*watch);
   }
@@ -265,13 +264,14 @@ class Call {
   // The executor has returned. False if more is to be said of it, by AttemptReturned.
   ABSL_ATTRIBUTE_ALWAYS_INLINE bool TryEndAttempt(bool ok) {
     if (ABSL_PREDICT_FALSE(!ok)) return false;
-    if (running_ == Running::kYes) running_ = Running::kSucceeded;
-    return !notes_attempts_;
+    running_ = Running::kSucceeded;
+    return report_ == nullptr;
   }
   // The call ends with a success. False if more is to be said of it, by End.
   ABSL_ATTRIBUTE_ALWAYS_INLINE bool TrySucceed() {
     if (watched_ || attempts_ != 1 || running_ != Running::kSucceeded) return false;
-    if (meter_ != nullptr) meter_->CountFirstTry();
+    meter_->CountFirstTry();
+    if (ABSL_PREDICT_FALSE(timed_)) TimeFirstTry();
     return true;
   }
 
@@ -311,8 +311,9 @@ class Call {
   void TellEnd(const absl::Status& result, EndReason why, TimePoint retry_at);
   void TakeOwnReport();
   void NoteAttempt();
-  bool timed() const { return watch_ != nullptr && watch_->timed; }
+  void TimeFirstTry();
   void AttemptLost(internal::CallOutcome outcome, absl::StatusCode code);
+  void CountAttempt(internal::CallOutcome outcome, absl::StatusCode code);
   void CountSuccess();
   void CountEnd(internal::CallOutcome outcome, absl::StatusCode code, EndReason why);
   bool WasCutOff(const absl::Status& outcome);
@@ -340,6 +341,8 @@ class Call {
   const void* claimed_ = nullptr;
   internal::StackMeter* meter_ = nullptr;
   const internal::Watch* watch_ = nullptr;  // when the call began
+  Duration waited_{0};                      // since the attempt before
+  Duration waited_in_all_{0};
   unsigned depth_ = 0;         // how many states are alive: those of the outermost policies
   unsigned first_policy_ = 0;  // the number in the stack of the outermost of them
   int attempts_ = 0;
@@ -349,76 +352,25 @@ class Call {
   bool attempt_open_ = false;  // when reporting: the last one in the report is the present one
   bool retried_ = false;       // it was sent down again
   bool branch_ = false;        // of another call, which says what becomes of its attempts
+  bool forked_ = false;        // its attempts are those of its branches
+  bool timed_ = false;         // how long it takes is measured
+  bool owns_report_ = false;
   Running running_ = Running::kNo;
-  Duration waited_{0};  // since the attempt before
-  Duration waited_in_all_{0};
+  Abandonment abandonment_ = Abandonment::kNone;
   Report* report_;       // the caller's, or owned for those who observe; null: none
   bool notes_attempts_;  // for the report, or for how long they take
-  bool watched_;         // somebody wants to know how it ended
-  Abandonment abandonment_ = Abandonment::kNone;
+  bool watched_;         // more is to be said of its end than that it is a success
   TimePoint deadline_;
   TimePoint attempt_began_ = TimePoint::min();
   internal::UnsetTime now_;            // when now_known_
   internal::UnsetTime retry_at_;       // when rejected_
   Duration retry_spread_;              // likewise
   internal::UnsetTime began_;          // when watch_
-  internal::UnsetTime attempt_start_;  // when timed()
+  internal::UnsetTime attempt_start_;  // when timed_
   // The deadline outside of what repeats the call: an attempt that is cut off at it ends the call.
   TimePoint call_deadline_ = TimePoint::min();
   EndReason ended_by_ = kNotSaid;
 };
-
-namespace internal {
-
-// f(std::string), of text that is none; what it gives a view of is the text itself.
-template <class F>
-auto FromText(const F& f, std::string_view text) {
-  const std::string copy(text);
-  if constexpr (std::is_convertible_v<std::invoke_result_t<const F&, const std::string&>,
-                                      std::string_view>) {
-    const std::string_view view = std::invoke(f, copy);
-    const auto begin = reinterpret_cast<std::uintptr_t>(copy.data());
-    const auto at = reinterpret_cast<std::uintptr_t>(view.data());
-    return at < begin || at > begin + copy.size() ? view : text.substr(at - begin, view.size());
-  } else {
-    return std::invoke(f, copy);
-  }
-}
-
-}  // namespace internal
-
-// Makes a function of a Call from a function of the call's first argument, a Request, for options
-// such as a key or a cost. If Request is std::string or std::string_view, the argument may be any
-// text, string literals included. For a call whose first argument has another type, the function
-// throws std::invalid_argument. It works across shared objects, with hidden visibility as well.
-//
-//   options.cost = FromRequest<Upload>([](const Upload& upload) { return upload.size; });
-template <class Request, class F>
-auto FromRequest(F f) {
-  using Result = std::invoke_result_t<const F&, const Request&>;
-  static_assert(!internal::kDangles<Result>,
-                "return a view of something that lives as long as the request");
-  constexpr bool kView = std::is_convertible_v<Result, std::string_view>;
-  if constexpr (std::is_same_v<Request, std::string> || std::is_same_v<Request, std::string_view>) {
-    using Given = std::conditional_t<kView, std::string_view, std::decay_t<Result>>;
-    return [f = std::move(f)](const Call& call) -> Given {
-      if (const auto* const request = call.request<Request>()) return std::invoke(f, *request);
-      const std::optional<std::string_view> text = call.request_text();
-      if (!text) internal::ThrowNoRequest();
-      if constexpr (std::is_same_v<Request, std::string>) {
-        return internal::FromText(f, *text);
-      } else {
-        return std::invoke(f, *text);
-      }
-    };
-  } else {
-    return [f = std::move(f)](const Call& call) -> decltype(auto) {
-      const Request* const request = call.request<Request>();
-      if (request == nullptr) internal::ThrowNoRequest();
-      return std::invoke(f, *request);
-    };
-  }
-}
 
 }  // namespace holdfast
 

@@ -14,6 +14,7 @@
 #include <utility>
 
 #include "holdfast/call/call.h"
+#include "holdfast/call/from_request.h"  // IWYU pragma: export
 
 namespace holdfast {
 

@@ -87,9 +87,9 @@ class Observer {
   virtual void OnEvent(const Event& event) = 0;
 
   // Events below this severity are not told. Asked once, when the observer is attached. kDebug are
-  // kWaited, kAttempt and the kEnded of a success; telling these costs each call some 100 ns and an
-  // allocation. kWarning are kRefused, kCutOff, kGaveUp, kFellBack, and that a breaker has opened;
-  // all others are kInfo.
+  // kWaited, kAttempt and the kEnded of a success; telling these costs each call what a Report
+  // costs, and an allocation. kWarning are kRefused, kCutOff, kGaveUp, kFellBack, and that a
+  // breaker has opened; all others are kInfo.
   virtual Severity least_severity() const { return Severity::kInfo; }
 
  protected:

@@ -90,7 +90,7 @@ class Machine {
   Machine(const Machine&) = delete;
   Machine& operator=(const Machine&) = delete;
   ~Machine() {
-    if (ABSL_PREDICT_FALSE(call_.depth_ != 0 || call_.running())) LeaveCall();
+    if (ABSL_PREDICT_FALSE(kDepth == 0 ? call_.running() : call_.depth_ != 0)) LeaveCall();
     DropResult();
   }
 

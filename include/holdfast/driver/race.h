@@ -68,7 +68,6 @@ class Branches {
   static void Number(const driver::BranchRecord& record, Call& branch) {
     branch.attempts_ = record.attempts_before;
     branch.branch_ = true;
-    branch.watched_ = true;  // so that its success is not counted as that of a call
   }
   void Unsent() { --call_.attempts_; }
 

@@ -26,6 +26,7 @@
 
 #include "holdfast/base/settings.h"
 #include "holdfast/call/call.h"
+#include "holdfast/call/from_request.h"  // IWYU pragma: export
 #include "holdfast/call/policy.h"
 #include "holdfast/rate/internal/no_options.h"
 #include "holdfast/rate/internal/rate_limit_plan.h"

@@ -8,6 +8,7 @@
 #ifndef HOLDFAST_RETRY_RETRY_BUDGET_H_
 #define HOLDFAST_RETRY_RETRY_BUDGET_H_
 
+#include <absl/base/attributes.h>
 #include <absl/status/status.h>
 #include <absl/status/statusor.h>
 
@@ -86,7 +87,7 @@ class RetryBudget {
   void Refund(RetryCause why = RetryCause::kTransient) { Add(CostOf(why)); }
 
   // Deposits `per_success`. Reads no clock.
-  void Deposit() {
+  ABSL_ATTRIBUTE_ALWAYS_INLINE void Deposit() {
     if (balance_.load(std::memory_order_relaxed) < capacity()) {
       Add(deposit_.load(std::memory_order_relaxed));
     }

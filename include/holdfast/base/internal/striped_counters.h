@@ -2,6 +2,8 @@
 #ifndef HOLDFAST_BASE_INTERNAL_STRIPED_COUNTERS_H_
 #define HOLDFAST_BASE_INTERNAL_STRIPED_COUNTERS_H_
 
+#include <absl/base/attributes.h>
+
 #include <array>
 #include <atomic>
 #include <cstddef>
@@ -23,7 +25,7 @@ class StripedCounters {
         lines_((count + kPerLine - 1) / kPerLine),
         words_(std::make_unique<Line[]>(lines_ * (mask_ + 1))) {}
 
-  void Add(std::size_t which, std::uint64_t n = 1) {
+  ABSL_ATTRIBUTE_ALWAYS_INLINE void Add(std::size_t which, std::uint64_t n = 1) {
     Word(ThreadNumber() & mask_, which).fetch_add(n, std::memory_order_relaxed);
   }
 

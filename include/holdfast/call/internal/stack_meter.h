@@ -2,6 +2,7 @@
 #ifndef HOLDFAST_CALL_INTERNAL_STACK_METER_H_
 #define HOLDFAST_CALL_INTERNAL_STACK_METER_H_
 
+#include <absl/base/attributes.h>
 #include <absl/status/status.h>
 
 #include <array>
@@ -52,7 +53,7 @@ class StackMeter {
   ~StackMeter() = default;
 
   // A call that succeeded by its first attempt, and that attempt.
-  void CountFirstTry() { first_tries_.Add(0); }
+  ABSL_ATTRIBUTE_ALWAYS_INLINE void CountFirstTry() { first_tries_.Add(0); }
 
   void CountCall(CallOutcome outcome, bool retried, absl::StatusCode code);
   void CountAttempt(CallOutcome outcome, absl::StatusCode code);
