@@ -27,13 +27,18 @@ struct DurationBuckets {
   // Which bucket has `time`, from 0. What is less than zero counts as zero.
   static constexpr std::size_t BucketOf(Duration time) {
     const auto ns = static_cast<std::uint64_t>(std::max<Duration::rep>(time.count(), 0));
-    const std::size_t from = kTables.below[static_cast<std::size_t>(std::bit_width(ns))];
+    const std::size_t from = kTables.below[BitsOf(ns)];
     std::size_t bucket = from;
     for (std::size_t i = 0; i < 4; ++i) bucket += kTables.bounds[from + i] < ns ? 1 : 0;
     return bucket;
   }
 
  private:
+  // std::bit_width returns an int or its argument's type, by the age of the library.
+  static constexpr std::size_t BitsOf(std::uint64_t value) {
+    return static_cast<std::size_t>(64 - std::countl_zero(value));
+  }
+
   struct Tables {
     // The longest time in each bucket but the last, in whole nanoseconds; then more than any time.
     std::array<std::uint64_t, kCount + 3> bounds{};
@@ -59,8 +64,7 @@ struct DurationBuckets {
       tables.bounds[static_cast<std::size_t>(i - kFirst)] = Bound(i + 1);
     }
     for (const std::uint64_t bound : tables.bounds) {
-      for (auto bits = static_cast<std::size_t>(std::bit_width(bound)) + 1;
-           bits < tables.below.size(); ++bits) {
+      for (std::size_t bits = BitsOf(bound) + 1; bits < tables.below.size(); ++bits) {
         ++tables.below[bits];
       }
     }
