@@ -1,32 +1,20 @@
 #!/usr/bin/env python3
-"""Prints, for each source that standard input names, a hash and the source. The hash is of nearly
-all that clang-tidy makes its verdict of: the preprocessed text without line numbers, the flags, and
-the .clang-tidy of its folder and those above. Comments, and so NOLINT, are not in it. A source that the build's compile_commands.json
-does not have has no hash, but "unknown".
+"""Prints, for each translation unit with a source that standard input names, a hash and its file:
+one that includes a dozen sources, where CMake makes such, or else the source. The hash is of nearly
+all that clang-tidy makes its verdict of: the preprocessed text without line numbers, the flags, the
+.clang-tidy of its folder and those above, and its own version. Comments, and so NOLINT, are not in
+it. A source that the build's compile_commands.json does not have has no hash, but "unknown".
 
     preprocessed.py BUILD_DIRECTORY <NAMES_RELATIVE_TO_THE_PROJECT
 """
 import concurrent.futures
 import hashlib
-import json
 import os
-import shlex
+import re
 import subprocess
 import sys
 
-
-def arguments(entry):
-    """Those of the compiler alone: no launcher, no output."""
-    words = shlex.split(entry["command"])
-    if os.path.basename(words[0]) == "ccache":
-        words = words[1:]
-    kept, skip = [], False
-    for word in words:
-        if skip or word in ("-o", "-MF", "-MT"):
-            skip = not skip
-        elif word not in ("-c", "-MD", entry["file"]):
-            kept.append(word)
-    return kept
+from compile_commands import arguments, entries
 
 
 def rules_for(path, root):
@@ -39,27 +27,43 @@ def rules_for(path, root):
     return text
 
 
-def digest(root, entry):
+def tidy_version():
+    said = subprocess.run(["clang-tidy-19", "--version"], capture_output=True, check=True).stdout
+    return re.search(rb"version \S+", said).group()
+
+
+def digest(root, entry, version):
     flags = arguments(entry)
     text = subprocess.run(
         [*flags, f"-fmacro-prefix-map={root}/=", "-w", "-E", "-P", entry["file"]],
         cwd=entry["directory"], capture_output=True, check=True).stdout
     relative = " ".join(flags[1:]).replace(root, "")
     rules = rules_for(entry["file"], root)
-    return hashlib.sha256(rules + relative.encode() + text).hexdigest()
+    return hashlib.sha256(version + rules + relative.encode() + text).hexdigest()
+
+
+def sources(entry):
+    """Those that the entry's file stands for."""
+    if "/Unity/" not in entry["file"]:
+        return {entry["file"]}
+    with open(entry["file"]) as file:
+        return set(re.findall(r'^#include "(.*)"$', file.read(), re.MULTILINE))
 
 
 def main(build):
     root = os.getcwd()
-    wanted = {os.path.join(root, line.strip()): line.strip() for line in sys.stdin}
-    with open(os.path.join(build, "compile_commands.json")) as file:
-        entries = {entry["file"]: entry for entry in json.load(file)}
+    wanted = {os.path.join(root, line.strip()) for line in sys.stdin}
+    known = {entry["file"]: entry for entry in entries(build)}
+    units = {path: found for path, entry in known.items() if (found := sources(entry)) & wanted}
+    version = tidy_version()
+    lost = sorted(wanted.difference(*units.values()))
     with concurrent.futures.ThreadPoolExecutor(os.cpu_count()) as pool:
-        paths = sorted(wanted)
-        hashes = pool.map(
-            lambda p: digest(root, entries[p]) if p in entries else "unknown", paths)
+        paths = sorted(units)
+        hashes = pool.map(lambda p: digest(root, known[p], version), paths)
         for path, result in zip(paths, hashes):
-            print(result, wanted[path])
+            print(result, os.path.relpath(path, root))
+    for path in lost:
+        print("unknown", os.path.relpath(path, root))
 
 
 main(sys.argv[1])

@@ -5,14 +5,19 @@ include(Catch)
 # that simulates for long.
 set(HOLDFAST_THREADS_IN_TESTS
     "std::j?thread|support/threads\\.h|ThreadPool|std::async|httplib::(SSL)?Server|_server\\.h")
-set(HOLDFAST_SLOW_TESTS "(world|storm|metastability)_test")
+set(HOLDFAST_SLOW_TESTS "(world|storm|population|simulate|metastability)_test")
 
+# Without a try block for each assertion: what one throws fails its test case all the same.
+set(HOLDFAST_TEST_OPTIONS -DCATCH_CONFIG_FAST_COMPILE)
 # To optimize what a sanitizer adds takes the compiler three times as long. Simulations and models earn
 # that back; the others run in an instant.
-set(HOLDFAST_TEST_OPTIONS)
 if(CMAKE_CXX_FLAGS MATCHES "-fsanitize")
-  set(HOLDFAST_TEST_OPTIONS -O0)
+  list(APPEND HOLDFAST_TEST_OPTIONS -O0)
 endif()
+
+# Few, since who works on a test waits for all of them.
+set(HOLDFAST_TEST_BATCH 5 CACHE STRING "How many sources of a program of tests a unity build takes at once")
+mark_as_advanced(HOLDFAST_TEST_BATCH)
 
 # What nearly every test includes, but for our own headers, parsed once: a third of the time that most
 # of them take.
@@ -61,14 +66,15 @@ function(holdfast_test name)
   endif()
   set(target holdfast_${name}_tests)
   add_executable(${target} ${sources})
-  # Each has a namespace of its own. Few at once, since who works on a test waits for all of them.
-  set_target_properties(${target} PROPERTIES UNITY_BUILD "${HOLDFAST_UNITY_TESTS}" UNITY_BUILD_BATCH_SIZE 5)
+  # Each has a namespace of its own.
+  set_target_properties(${target} PROPERTIES UNITY_BUILD "${HOLDFAST_UNITY_TESTS}"
+                                             UNITY_BUILD_BATCH_SIZE "${HOLDFAST_TEST_BATCH}")
   target_include_directories(${target} PRIVATE "${PROJECT_SOURCE_DIR}")
   target_link_libraries(${target} PRIVATE ${arg_LIBS} Catch2::Catch2WithMain)
   holdfast_test_headers()
   target_precompile_headers(${target} REUSE_FROM holdfast_test_headers)
   target_compile_options(${target} PRIVATE ${HOLDFAST_TEST_OPTIONS})
-  if(HOLDFAST_TEST_OPTIONS AND NOT name MATCHES "^asio")
+  if(CMAKE_CXX_FLAGS MATCHES "-fsanitize" AND NOT name MATCHES "^asio")
     set(simulations ${sources})
     list(FILTER simulations INCLUDE REGEX "(world|model|property|population|simulate|metastability|threads)_test")
     set_source_files_properties(${simulations} PROPERTIES COMPILE_OPTIONS -O1
