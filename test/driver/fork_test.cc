@@ -96,8 +96,8 @@ TEST_CASE("a call that walks away from its attempt does so in a child too") {
 
 TEST_CASE("a task that forks takes the child's only thread with it") {
   if (!test::kCanFork) return;
-  ThreadPool pool({.max_threads = 1});
   std::promise<int> status;
+  ThreadPool pool({.max_threads = 1});
   REQUIRE(pool.TryRun([&status] {
     const pid_t child = ::fork();
     if (child == 0) {

@@ -379,10 +379,10 @@ TEST_CASE("a retry below a policy that forks is a retry of the call") {
 }
 
 TEST_CASE("a call for which the pool has no room is refused by the policy whose pool it is") {
-  const auto pool =
-      std::make_shared<ThreadPool>(ThreadPool::Options{.max_threads = 1, .max_queue = 0});
   std::latch begun(1);
   std::latch end(1);
+  const auto pool =
+      std::make_shared<ThreadPool>(ThreadPool::Options{.max_threads = 1, .max_queue = 0});
   REQUIRE(pool->TryRun([&] {
     begun.count_down();
     end.wait();
