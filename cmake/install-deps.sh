@@ -18,7 +18,7 @@ test=("${examples[@]}" catch2 librapidcheck-dev libbenchmark-dev ccache openssl
 # The servers are for a machine of its own: Debian's packages of some start a service. CURL is for
 # the benchmark of clients.
 ci=("${test[@]}" clang-19 clang-tidy-19 clang-format-19 libclang-rt-19-dev git
-  nginx haproxy apache2-bin nodejs python3 libcurl4-openssl-dev)
+  nginx haproxy apache2-bin nodejs prometheus python3 libcurl4-openssl-dev)
 peers=("${build[@]}" libbenchmark-dev golang-go golang-golang-x-time-dev libcurl4-openssl-dev openssl)
 
 case ${1-} in

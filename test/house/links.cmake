@@ -18,7 +18,8 @@ function(anchors_of page result)
   set(${result} "${anchors}" PARENT_SCOPE)
 endfunction()
 
-file(GLOB pages "${ROOT}/*.md" "${ROOT}/docs/*.md" "${ROOT}/bench/peers/*.md")
+file(GLOB pages "${ROOT}/*.md" "${ROOT}/docs/*.md" "${ROOT}/bench/peers/*.md"
+     "${ROOT}/examples/*/*.md")
 foreach(page IN LISTS pages)
   file(READ "${page}" text)
   string(REPLACE "](" "@(" text "${text}")
