@@ -13,7 +13,7 @@ build=(g++ cmake ninja-build pkg-config ca-certificates
   libabsl-dev libasio-dev libbrotli-dev libcpp-httplib-dev libssl-dev libzstd-dev nlohmann-json3-dev
   zlib1g-dev)
 examples=("${build[@]}" libcli11-dev gnuplot-nox)
-test=("${examples[@]}" catch2 librapidcheck-dev libbenchmark-dev ccache openssl
+test=("${examples[@]}" catch2 librapidcheck-dev libbenchmark-dev ccache lld openssl
   mitmproxy libhttp-parser-dev libboost1.81-dev)
 # The servers are for a machine of its own: Debian's packages of some start a service. CURL is for
 # the benchmark of clients.
