@@ -4,6 +4,7 @@
 
 #include "holdfast/call/abandoned_attempt.h"  // IWYU pragma: export
 #include "holdfast/call/call.h"               // IWYU pragma: export
+#include "holdfast/call/call_options.h"       // IWYU pragma: export
 #include "holdfast/call/caught.h"             // IWYU pragma: export
 #include "holdfast/call/collector.h"          // IWYU pragma: export
 #include "holdfast/call/from_request.h"       // IWYU pragma: export
@@ -12,9 +13,12 @@
 #include "holdfast/call/outcome.h"            // IWYU pragma: export
 #include "holdfast/call/policy.h"             // IWYU pragma: export
 #include "holdfast/call/policy_info.h"        // IWYU pragma: export
+#include "holdfast/call/recent_calls.h"       // IWYU pragma: export
 #include "holdfast/call/repeatability.h"      // IWYU pragma: export
 #include "holdfast/call/report.h"             // IWYU pragma: export
 #include "holdfast/call/retry_decision.h"     // IWYU pragma: export
+#include "holdfast/call/trace_context.h"      // IWYU pragma: export
+#include "holdfast/call/tracer.h"             // IWYU pragma: export
 #include "holdfast/call/verdict.h"            // IWYU pragma: export
 
 #endif  // HOLDFAST_CALL_H_

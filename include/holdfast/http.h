@@ -22,6 +22,7 @@
 #include "holdfast/http/standard_client.h"          // IWYU pragma: export
 #include "holdfast/http/standard_client_options.h"  // IWYU pragma: export
 #include "holdfast/http/tcp_keep_alive.h"           // IWYU pragma: export
+#include "holdfast/http/trace_headers.h"            // IWYU pragma: export
 #include "holdfast/http/transport.h"                // IWYU pragma: export
 #include "holdfast/http/transport_error.h"          // IWYU pragma: export
 #include "holdfast/http/transport_options.h"        // IWYU pragma: export

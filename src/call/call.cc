@@ -45,6 +45,7 @@ TimePoint Call::latest_start(Duration attempt) {
 void Call::Abandon(const std::shared_ptr<driver::AbandonedAttempt>& attempt) {
   if (options_.outer != nullptr) options_.outer->Abandon(attempt);
   left_ = new Left{attempts_, attempt, left_};
+  holds_ |= kLeft;
 }
 
 void Call::HoldUntilAbandonedEnd(int attempt, const std::shared_ptr<void>& admission) {
@@ -55,6 +56,13 @@ void Call::HoldUntilAbandonedEnd(int attempt, const std::shared_ptr<void>& admis
 
 void Call::ForgetLeft() {
   while (left_ != nullptr) delete std::exchange(left_, left_->next);
+}
+
+void Call::LetGo() {
+  ForgetLeft();
+  LeaveActive();
+  if ((holds_ & kTrace) != 0) DropTrace();
+  if ((holds_ & kOwnReport) != 0) delete report_;
 }
 
 void Call::Answered(const absl::Status& result) {

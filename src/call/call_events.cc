@@ -9,8 +9,6 @@
 
 namespace holdfast {
 
-using internal::CallOutcome;
-
 namespace {
 
 constexpr std::string_view kNotReturned = "the attempt did not return";
@@ -38,19 +36,29 @@ bool IsGivingUp(EndReason why) {
 
 void Call::TellTo(const internal::Watch& watch) {
   watch_ = &watch;
+  if (watch.active && !branch_) {
+    meter_->CountActive(1);
+    holds_ |= kActive;
+  }
+  if (!watch.timed && watch.watchers.empty() && watch.tracers.empty()) return;
   began_ = now();
   const bool all = watch.Wants(Severity::kDebug);
   if (all && !branch_) TakeOwnReport();
   if (all) watched_ = true;
-  if (watch.timed) timed_ = notes_attempts_ = true;
+  if (watch.timed) holds_ |= kTimed;
+  if (!watch.tracers.empty() && !branch_) BeginTrace(watch);
+}
+
+void Call::LeaveActive() {
+  if ((holds_ & kActive) == 0) return;
+  holds_ &= ~kActive;
+  meter_->CountActive(-1);
 }
 
 void Call::TakeOwnReport() {
-  if (report_ == nullptr) {
-    report_ = new Report;
-    owns_report_ = true;
-  }
-  notes_attempts_ = true;
+  if (report_ != nullptr) return;
+  report_ = new Report;
+  holds_ |= kReport | kOwnReport;
 }
 
 void Call::Begin() {
@@ -103,7 +111,7 @@ void Call::Waited(unsigned policy, TimePoint from) {
   waited_ = SaturatingAdd(waited_, slept);
   waited_in_all_ = SaturatingAdd(waited_in_all_, slept);
   if (report_ != nullptr) report_->waited = waited_in_all_;
-  if (timed_) meter_->TimeWait(first_policy_ + policy, slept);
+  if ((holds_ & kTimed) != 0) meter_->TimeWait(first_policy_ + policy, slept);
   if (branch_ || !tells(Severity::kDebug)) return;
   Event event = EventOf(EventKind::kWaited, Severity::kDebug);
   event.waited = slept;
@@ -111,7 +119,8 @@ void Call::Waited(unsigned policy, TimePoint from) {
 }
 
 void Call::NoteAttempt() {
-  if (timed_) attempt_start_ = now();
+  if ((holds_ & kTimed) != 0) attempt_start_ = now();
+  if ((holds_ & kTrace) != 0) TraceAttempt();
   if (report_ == nullptr) return;
   report_->attempts = attempts_;
   report_->history.push_back({.start = now(),
@@ -126,22 +135,28 @@ void Call::AttemptReturned(const absl::Status& outcome) {
     TellAttempt(report_->history.back(), attempts_);
   }
   if (WasCutOff(outcome)) NoteCutOff(outcome);
-  if (outcome.ok() || forked_) return;
+  if (forked_) return;
   const bool cancelled = absl::IsCancelled(outcome) && stop().stop_requested();
-  CountAttempt(cancelled   ? CallOutcome::kCancelled
-               : rejected_ ? CallOutcome::kRejected
-                           : CallOutcome::kFailure,
-               outcome.code());
+  const CallOutcome how = outcome.ok() ? CallOutcome::kSuccess
+                          : cancelled  ? CallOutcome::kCancelled
+                          : rejected_  ? CallOutcome::kRejected
+                                       : CallOutcome::kFailure;
+  TraceAttemptEnd(outcome, how);
+  if (!outcome.ok()) CountAttempt(how, outcome.code());
 }
 
 void Call::CountAttempt(CallOutcome outcome, absl::StatusCode code) {
   running_ = Running::kNo;
   if (meter_ == nullptr || forked_) return;
   meter_->CountAttempt(outcome, code);
-  if (timed_) meter_->TimeAttempt(outcome, SaturatingSub(now(), *attempt_start_));
+  if ((holds_ & kTimed) != 0) {
+    meter_->TimeAttempt(outcome, SaturatingSub(now(), *attempt_start_));
+  }
 }
 
-void Call::TimeFirstTry() {
+void Call::EndFirstTry() {
+  LeaveActive();
+  if ((holds_ & kTimed) == 0) return;
   meter_->TimeAttempt(CallOutcome::kSuccess, SaturatingSub(now(), *attempt_start_));
   meter_->TimeCall(CallOutcome::kSuccess, SaturatingSub(now(), *began_));
 }
@@ -170,6 +185,7 @@ void Call::AttemptStopped() { AttemptLost(CallOutcome::kCancelled, absl::StatusC
 void Call::AttemptLost(CallOutcome outcome, absl::StatusCode code) {
   CountSuccess();
   if (running_ != Running::kYes) return;
+  TraceAttemptEnd(absl::Status(code, ""), outcome);
   CountAttempt(outcome, code);
   // The caller's report may be gone, where the call is left because its driver goes away.
   if (attempt_open_ && tells(Severity::kDebug)) TellAttempt(report_->history.back(), attempts_);
@@ -205,11 +221,12 @@ void Call::End(const absl::Status& result, std::optional<Duration> retry_after) 
     }
   }
   const EndReason why = WhyEnded(result);
-  CountEnd(result.ok()                    ? CallOutcome::kSuccess
-           : why == EndReason::kCancelled ? CallOutcome::kCancelled
-           : rejected_                    ? CallOutcome::kRejected
-                                          : CallOutcome::kFailure,
-           result.code(), why);
+  const CallOutcome outcome = result.ok()                    ? CallOutcome::kSuccess
+                              : why == EndReason::kCancelled ? CallOutcome::kCancelled
+                              : rejected_                    ? CallOutcome::kRejected
+                                                             : CallOutcome::kFailure;
+  CountEnd(outcome, result.code(), why);
+  TraceEnd(result, outcome, why);
   const TimePoint retry =
       retry_after && !rejected_ ? SaturatingAdd(now(), *retry_after) : retry_at();
   if (report_ != nullptr) {
@@ -224,14 +241,16 @@ void Call::EndWithout(CallOutcome outcome) {
                                                                    : absl::StatusCode::kUnknown;
   AttemptLost(outcome, code);
   CountEnd(outcome, code, EndReason::kNotRetryable);
+  TraceEnd(absl::Status(code, ""), outcome, EndReason::kNotRetryable);
   TellEnd(absl::Status(code, ""), EndReason::kNotRetryable, TimePoint::min());
 }
 
 void Call::CountEnd(CallOutcome outcome, absl::StatusCode code, EndReason why) {
   CountSuccess();
   if (meter_ == nullptr || branch_) return;
+  LeaveActive();
   meter_->CountCall(outcome, retried_, code);
-  if (timed_) meter_->TimeCall(outcome, SaturatingSub(now(), *began_));
+  if ((holds_ & kTimed) != 0) meter_->TimeCall(outcome, SaturatingSub(now(), *began_));
   if (GaveUp(outcome == CallOutcome::kSuccess, why)) meter_->CountGivingUp(why);
 }
 
@@ -240,8 +259,8 @@ bool Call::GaveUp(bool ok, EndReason why) const {
 }
 
 void Call::TellEnd(const absl::Status& result, EndReason why, TimePoint retry_at) {
-  if (branch_ || watch_ == nullptr) return;
-  if (tells(Severity::kWarning) && GaveUp(result.ok(), why)) {
+  if (branch_ || !tells(Severity::kWarning)) return;
+  if (GaveUp(result.ok(), why)) {
     Event event = EventOf(EventKind::kGaveUp, Severity::kWarning);
     event.reason = ToString(why);
     event.status = result;

@@ -18,8 +18,6 @@ constexpr std::size_t kReasons = 10;   // of EndReason
 constexpr std::size_t kKinds = 9;      // of RejectionKind
 constexpr std::size_t kWait = kKinds;  // what a dry run found, where it is no rejection
 
-constexpr std::array<std::string_view, kCallOutcomes> kOutcomeNames = {
-    "success", "failure", "rejected", "cancelled", "exception"};
 constexpr std::array<std::string_view, kHedgeOutcomes> kHedgeNames = {"won", "lost", "failed",
                                                                       "unaffordable"};
 
@@ -28,6 +26,10 @@ constexpr Metric Counter(std::string_view name, std::string_view unit, std::stri
 }
 
 constexpr Metric kCalls = Counter("holdfast.calls", "{call}", "Calls through the stack, ended");
+constexpr Metric kActive = {.name = "holdfast.active_calls",
+                            .type = MetricType::kUpDownCounter,
+                            .unit = "{call}",
+                            .help = "Calls through the stack that have not ended"};
 constexpr Metric kAttempts =
     Counter("holdfast.attempts", "{attempt}", "Runs of the executor, ended");
 constexpr Metric kRetries =
@@ -58,6 +60,10 @@ constexpr Metric kWaitDuration =
 std::size_t CodeOf(absl::StatusCode code) {
   const auto number = static_cast<std::size_t>(code);
   return number < kCodes ? number : static_cast<std::size_t>(absl::StatusCode::kUnknown);
+}
+
+std::string_view NameOfOutcome(std::size_t outcome) {
+  return ToString(static_cast<CallOutcome>(outcome));
 }
 
 // Empty for OK.
@@ -175,8 +181,13 @@ void StackMeter::TimeWait(std::size_t policy, Duration took) {
   if (policy < wait_times_.size()) Record(wait_times_[policy], took);
 }
 
+void StackMeter::CountActiveCalls() const {
+  if (active_.Get(std::size_t{1}) != nullptr) watches_.CountActive();
+}
+
 void StackMeter::Collect(Collector& collector) const {
   CollectCalls(collector);
+  CollectActive(collector);
   CollectAttempts(collector);
   CollectRetries(collector);
   CollectPolicies(collector);
@@ -193,12 +204,20 @@ void StackMeter::CollectCalls(Collector& collector) const {
         if (common && !retried) sum += first_tries_.Sum(0);
         if (sum == 0 && !common) continue;
         collector.Count(kCalls, sum,
-                        {{attribute::kOutcome, kOutcomeNames[outcome]},
+                        {{attribute::kOutcome, NameOfOutcome(outcome)},
                          {attribute::kRetried, retried ? "true" : "false"},
                          {attribute::kErrorType, ErrorType(code)}});
       }
     }
   }
+}
+
+// A call may begin in a stripe that was read and end in one that was not.
+void StackMeter::CollectActive(Collector& collector) const {
+  const StripedCounters* const active = active_.get();
+  if (active == nullptr) return;
+  const auto sum = static_cast<std::int64_t>(active->Sum(0));
+  collector.Gauge(kActive, static_cast<double>(std::max<std::int64_t>(sum, 0)));
 }
 
 void StackMeter::CollectAttempts(Collector& collector) const {
@@ -209,7 +228,7 @@ void StackMeter::CollectAttempts(Collector& collector) const {
       if (common) sum += first_tries_.Sum(0);
       if (sum == 0 && !common) continue;
       collector.Count(kAttempts, sum,
-                      {{attribute::kOutcome, kOutcomeNames[outcome]},
+                      {{attribute::kOutcome, NameOfOutcome(outcome)},
                        {attribute::kErrorType, ErrorType(code)}});
     }
   }
@@ -266,7 +285,7 @@ void StackMeter::CollectPolicies(Collector& collector) const {
 // Those of what has happened.
 void StackMeter::CollectTimes(Collector& collector) const {
   for (std::size_t outcome = 0; outcome < kCallOutcomes; ++outcome) {
-    const std::string_view name = kOutcomeNames[outcome];
+    const std::string_view name = NameOfOutcome(outcome);
     if (const auto* const times = call_times_[outcome].get()) {
       collector.Histogram(kCallDuration, times->Counts(), {{attribute::kOutcome, name}});
     }

@@ -32,11 +32,30 @@ void Watches::Add(std::string_view name, std::shared_ptr<Observer> observer) {
   ReplaceLocked(std::move(next));
 }
 
-void Watches::Time() {
+void Watches::Trace(std::string_view name, std::shared_ptr<Tracer> tracer) {
+  const bool takes_contexts = tracer->takes_contexts();
   const std::lock_guard lock(mutex_);
-  if (!all_.empty() && all_.back()->timed) return;
   auto next = NextLocked();
-  next->timed = true;
+  auto& tracers = next->tracers;
+  const auto known = std::ranges::find(tracers, tracer, &Watch::Traced::tracer);
+  if (known == tracers.end()) {
+    const auto behind = takes_contexts
+                            ? tracers.end()
+                            : std::ranges::find(tracers, true, &Watch::Traced::takes_contexts);
+    tracers.insert(behind, {std::move(tracer), takes_contexts, std::string(name)});
+  } else if (known->name != name) {
+    known->name = name;
+  } else {
+    return;
+  }
+  ReplaceLocked(std::move(next));
+}
+
+void Watches::Set(bool Watch::* what) {
+  const std::lock_guard lock(mutex_);
+  if (!all_.empty() && (*all_.back()).*what) return;
+  auto next = NextLocked();
+  (*next).*what = true;
   ReplaceLocked(std::move(next));
 }
 

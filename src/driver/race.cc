@@ -23,7 +23,7 @@ Branches::Branches(Call& call) : call_(call) {
     call.report_->history.pop_back();
     call.attempt_open_ = false;
   }
-  if (call.watch_ != nullptr) call.TakeOwnReport();
+  if (call.tells(Severity::kWarning)) call.TakeOwnReport();
 }
 
 CallOptions Branches::Options(driver::BranchRecord& record, std::stop_token stop,
@@ -37,6 +37,7 @@ CallOptions Branches::Options(driver::BranchRecord& record, std::stop_token stop
 
 void Branches::Sent(driver::BranchRecord& record) {
   record.sent = call_.now();
+  record.trace = call_.TraceForBranch();
   record.attempts_before = call_.attempts_++;
 }
 

@@ -82,8 +82,40 @@ std::string WhatProxyRefuses(const Route& route, const Headers& headers) {
              : "";
 }
 
+// Instead of fields of the same names. The context that a Tracer made takes the place of what the
+// request says; one that the call only came with does not.
+class Overrides {
+ public:
+  Overrides(std::string_view attempt_header, const Request& request, const OfCall& of_call) {
+    if (!attempt_header.empty()) {
+      attempt_ = absl::StrCat(of_call.attempt);
+      fields_[count_++] = {.name = attempt_header, .value = attempt_};
+    }
+    const bool traces =
+        of_call.trace != nullptr && (of_call.traced || !request.headers.Has(kTraceparent));
+    if (!traces) return;
+    traceparent_ = of_call.trace->traceparent();
+    fields_[count_++] = {.name = kTraceparent, .value = traceparent_};
+    // Of no other trace, if it is empty.
+    fields_[count_++] = {.name = kTracestate, .value = of_call.trace->tracestate()};
+  }
+  Overrides(const Overrides&) = delete;
+  Overrides& operator=(const Overrides&) = delete;
+
+  std::span<const wire::Field> fields() const { return std::span(fields_).first(count_); }
+
+ private:
+  static constexpr std::string_view kTraceparent = "traceparent";
+  static constexpr std::string_view kTracestate = "tracestate";
+
+  std::string attempt_;
+  std::string traceparent_;
+  std::array<wire::Field, 3> fields_;
+  std::size_t count_ = 0;
+};
+
 // What is made of `request` for this route: only the constructor of an Exchange reads the views.
-Exchange MakeExchange(const Pool& pool, const Request& request, int attempt) {
+Exchange MakeExchange(const Pool& pool, const Request& request, const OfCall& of_call) {
   const Route& route = *pool.route();
   ExchangeOptions options = OptionsOf(pool.options());
   options.upload.host = route.origin.host_header;
@@ -100,9 +132,8 @@ Exchange MakeExchange(const Pool& pool, const Request& request, int attempt) {
     target = absl::StrCat(route.origin.url, request.target == "*" ? "" : request.target);
     options.upload.target = target;
   }
-  const std::string number = absl::StrCat(attempt);
-  const wire::Field field = {.name = pool.options().attempt_header, .value = number};
-  if (!field.name.empty()) options.upload.overrides = {&field, 1};
+  const Overrides overrides(pool.options().attempt_header, request, of_call);
+  options.upload.overrides = overrides.fields();
   return Exchange(request, options);
 }
 
@@ -119,8 +150,8 @@ absl::Status CheckRequest(const Route& route, const Request& request) {
                             TransportError::kRequest);
 }
 
-Sending::Sending(Pool& pool, const Request& request, int attempt)
-    : pool_(pool), request_(request), exchange_(MakeExchange(pool_, request, attempt)) {}
+Sending::Sending(Pool& pool, const Request& request, const OfCall& of_call)
+    : pool_(pool), request_(request), exchange_(MakeExchange(pool_, request, of_call)) {}
 
 absl::Status Sending::refusal() {
   const std::string by_proxy = WhatProxyRefuses(*pool_.route(), request_.headers);

@@ -10,6 +10,7 @@
 #include "holdfast/base/time.h"
 #include "holdfast/call/call.h"
 #include "holdfast/call/repeatability.h"
+#include "holdfast/call/trace_context.h"
 #include "holdfast/http/message.h"
 #include "src/http/connection.h"
 #include "src/http/exchange/exchange.h"
@@ -26,16 +27,23 @@ struct SendLimits {
   const StopSignal& stop;
 };
 
+// What a request says of its call. The trace context, if there is one, must live until the Sending
+// is made.
+struct OfCall {
+  int attempt = 1;
+  const TraceContext* trace = nullptr;
+  bool traced = false;  // as Call::traced()
+};
+
 // Not OK: no request of this origin. To be asked before a Sending is made: a target that does not
 // begin with / would change the host in what a proxy is told.
 absl::Status CheckRequest(const Route& route, const Request& request);
 
 class Sending {
  public:
-  // The pool has a route; `request` must stay as it is and where it is. `attempt` is the number of
-  // the attempt in its call.
-  Sending(Pool& pool, const Request& request, int attempt);
-  Sending(Pool& pool, Request&& request, int attempt) = delete;
+  // The pool has a route; `request` must stay as it is and where it is.
+  Sending(Pool& pool, const Request& request, const OfCall& of_call);
+  Sending(Pool& pool, Request&& request, const OfCall& of_call) = delete;
   Sending(const Sending&) = delete;
   Sending& operator=(const Sending&) = delete;
 

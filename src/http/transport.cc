@@ -38,10 +38,10 @@ absl::StatusOr<Response> SendAnew(internal::Pool& pool, internal::Sending& sendi
 
 // Over an idle connection; and over a fresh one if there is none, or if the idle one was found to
 // be given up by the server and the request may be sent twice.
-absl::StatusOr<Response> Send(internal::Pool& pool, const Request& request, int attempt,
-                              const internal::SendLimits& limits) {
+absl::StatusOr<Response> Send(internal::Pool& pool, const Request& request,
+                              const internal::OfCall& of_call, const internal::SendLimits& limits) {
   internal::Pool::Running running(pool);
-  internal::Sending sending(pool, request, attempt);
+  internal::Sending sending(pool, request, of_call);
   if (absl::Status refusal = sending.refusal(); !refusal.ok()) return refusal;
   const TimePoint now = holdfast::internal::ReadClock(nullptr);
   auto idle = pool.TakeIdle(now);
@@ -53,12 +53,13 @@ absl::StatusOr<Response> Send(internal::Pool& pool, const Request& request, int 
   if (!internal::MayGoAgain(sending, RequestTraits<Request>::RepeatabilityOf(request))) {
     return response;
   }
-  internal::Sending anew(pool, request, attempt);
+  internal::Sending anew(pool, request, of_call);
   return internal::AfterResend(sending, SendAnew(pool, anew, running, limits));
 }
 
-absl::StatusOr<Response> Exchange(internal::Pool& pool, const Request& request, int attempt,
-                                  TimePoint deadline, const std::stop_token& stop) {
+absl::StatusOr<Response> Exchange(internal::Pool& pool, const Request& request,
+                                  const internal::OfCall& of_call, TimePoint deadline,
+                                  const std::stop_token& stop) {
   const internal::Route& route = *pool.route();
   const TimePoint began = holdfast::internal::ReadClock(nullptr);
   deadline = std::min(deadline, SaturatingAdd(began, pool.options().total_timeout));
@@ -71,7 +72,7 @@ absl::StatusOr<Response> Exchange(internal::Pool& pool, const Request& request, 
   if (absl::Status status = signal.status(); !status.ok()) {
     return WithTransportError(internal::AtPeer(route.Describe(), status), TransportError::kConnect);
   }
-  return Send(pool, request, attempt, {.deadline = deadline, .stop = signal});
+  return Send(pool, request, of_call, {.deadline = deadline, .stop = signal});
 }
 
 }  // namespace
@@ -86,13 +87,15 @@ absl::StatusOr<Response> Transport::operator()(const Request& request, Call& cal
   if (call.stop().stop_requested()) return Cancelled(route, TransportError::kConnect);
   const auto deadline = internal::SteadyDeadline(call);
   if (!deadline) return DeadlineExceeded(route, TransportError::kConnect);
-  return Exchange(pool, request, call.attempt(), *deadline, call.stop());
+  const internal::OfCall of_call = {
+      .attempt = call.attempt(), .trace = call.attempt_trace(), .traced = call.traced()};
+  return Exchange(pool, request, of_call, *deadline, call.stop());
 }
 
 absl::StatusOr<Response> Transport::operator()(const Request& request) const {
   internal::Pool& pool = *pool_->Get();
   if (absl::Status wrong = Check(pool.route(), request); !wrong.ok()) return wrong;
-  return Exchange(pool, request, 1, TimePoint::max(), {});
+  return Exchange(pool, request, {}, TimePoint::max(), {});
 }
 
 TransportStats Transport::stats() const { return pool_->Get()->stats(); }

@@ -116,7 +116,7 @@ bool AsyncExchange::Begin() {
   if (!pool_->route().ok()) return End(pool_->route().status());
   const Route& route = *pool_->route();
   if (absl::Status wrong = CheckRequest(route, request_); !wrong.ok()) return End(wrong);
-  first_.emplace(*pool_, request_, limits_.attempt);
+  first_.emplace(*pool_, request_, of_call());
   if (absl::Status refusal = first_->sending.refusal(); !refusal.ok()) return End(refusal);
   if (limits_.stopped) return End(Cancelled(route, TransportError::kConnect));
   if (!limits_.deadline) return End(DeadlineExceeded(route, TransportError::kConnect));
@@ -224,7 +224,7 @@ bool AsyncExchange::OnResponse(absl::StatusOr<Response> response) {
   if (!MayGoAgain(first_->sending, RequestTraits<Request>::RepeatabilityOf(request_))) {
     return End(std::move(response));
   }
-  second_.emplace(*pool_, request_, limits_.attempt);
+  second_.emplace(*pool_, request_, of_call());
   stage_ = Stage::kOpening;
   opening_.emplace(*pool_->opener(), deadline_, *this);
   return true;

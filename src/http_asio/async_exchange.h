@@ -71,8 +71,8 @@ class AsyncExchange final : public holdfast::internal::Sleeper, private Watcher 
 
   // The way of the request over one connection.
   struct Way {
-    Way(Pool& pool, const Request& request, int attempt)
-        : sending(pool, request, attempt), duplex(sending.exchange()) {}
+    Way(Pool& pool, const Request& request, const OfCall& of_call)
+        : sending(pool, request, of_call), duplex(sending.exchange()) {}
 
     Sending sending;
     DuplexOf<Exchange> duplex;
@@ -100,6 +100,11 @@ class AsyncExchange final : public holdfast::internal::Sleeper, private Watcher 
   bool SendOver(Connection connection);
   bool OnResponse(absl::StatusOr<Response> response);
 
+  OfCall of_call() const {
+    return {.attempt = limits_.attempt,
+            .trace = limits_.trace ? &*limits_.trace : nullptr,
+            .traced = limits_.traced};
+  }
   bool stopped() const;
   bool Wait(TimePoint until);
   bool End(absl::StatusOr<Response> result);

@@ -12,9 +12,12 @@ namespace holdfast::http {
 namespace internal {
 
 AsyncLimits LimitsOf(Call& call) {
-  return {.deadline = SteadyDeadline(call),
-          .stopped = call.stop().stop_requested(),
-          .attempt = call.attempt()};
+  AsyncLimits limits = {.deadline = SteadyDeadline(call),
+                        .stopped = call.stop().stop_requested(),
+                        .attempt = call.attempt(),
+                        .traced = call.traced()};
+  if (const TraceContext* const trace = call.attempt_trace()) limits.trace = *trace;
+  return limits;
 }
 
 AsyncCanceller::AsyncCanceller() : link_(std::make_shared<Link>()) {}

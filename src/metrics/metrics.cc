@@ -39,6 +39,7 @@ struct Metrics::Impl {
       const std::shared_ptr<const void> alive = object.object.lock();
       if (alive == nullptr) continue;
       if (options.durations && object.time != nullptr) object.time(alive.get());
+      if (options.active_calls && object.count_active != nullptr) object.count_active(alive.get());
       if (options.observer != nullptr && object.observe != nullptr) {
         object.observe(alive.get(), name, options.observer);
       }

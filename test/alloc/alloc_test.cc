@@ -63,6 +63,50 @@ TEST_CASE("a success allocates nothing while an observer waits for what goes wro
   CHECK(allocations == before);
 }
 
+TEST_CASE("a success allocates nothing while active calls are counted") {
+  const auto stack = SixPolicies();
+  const CollectedObjects objects = stack.Objects();
+  objects.all().front().count_active(objects.all().front().object.lock().get());
+  CountingClock clock;
+  const auto call = stack.Around([](int i) -> absl::StatusOr<int> { return i; }, &clock);
+  CHECK(call(0).ok());
+  const int reads = clock.reads;
+  const std::int64_t before = allocations;
+  for (int i = 0; i < 1000; ++i) (void)call(i);
+  CHECK(allocations == before);
+  CHECK(clock.reads == reads + 1000);
+}
+
+TEST_CASE("a context that a call came with is handed on without an allocation") {
+  const auto parent =
+      TraceContext::Parse("00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01", "foo=1");
+  const TraceContext* seen = nullptr;
+  const auto call = SixPolicies().Around([&](Call& c) {
+    seen = c.attempt_trace();
+    return absl::OkStatus();
+  });
+  CHECK(call().ok());
+  CHECK(seen == nullptr);
+  const CallOptions options = {.trace = &*parent};
+  CHECK(call.With(options).ok());
+  CHECK(seen == &*parent);
+  const std::int64_t before = allocations;
+  for (int i = 0; i < 1000; ++i) (void)call.With(options);
+  CHECK(allocations == before);
+}
+
+TEST_CASE("without memory for its spans a call goes on") {
+  const auto call = SixPolicies().Traced("orders", std::make_shared<RecentCalls>()).Around([] {
+    return absl::OkStatus();
+  });
+  CHECK(call().ok());
+  testing::out_of_memory = true;
+  const absl::Status status = call();
+  testing::out_of_memory = false;
+  CHECK(status.ok());
+  CHECK(call().ok());
+}
+
 TEST_CASE("without memory for its counters a stack refuses as ever") {
   auto bucket = std::make_shared<TokenBucket>(TokenBucket::Options{.rate = 0.001, .burst = 1});
   REQUIRE(bucket->Allow());

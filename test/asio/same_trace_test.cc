@@ -7,6 +7,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <functional>
+#include <map>
 #include <memory>
 #include <optional>
 #include <random>
@@ -30,6 +31,7 @@
 #include "test/support/catch.h"
 #include "test/support/collected.h"
 #include "test/support/serial_clock.h"
+#include "test/support/span_book.h"
 
 namespace holdfast::testing::same_trace_test {
 namespace {
@@ -244,6 +246,7 @@ void Audit(const Script& script, const CollectedObject& meter, const test::Audit
   test::Collected counters;
   meter.collect(meter.object.lock().get(), counters);
   CHECK(counters.sum("holdfast.calls") == static_cast<double>(script.arrivals().size()));
+  CHECK(counters.at("holdfast.active_calls") == 0);
   CHECK(counters.sum("holdfast.attempts") == script.attempts());
   CHECK(counters.sum("holdfast.call.duration") == counters.sum("holdfast.calls"));
   CHECK(counters.sum("holdfast.attempt.duration") == script.attempts());
@@ -254,17 +257,44 @@ void Audit(const Script& script, const CollectedObject& meter, const test::Audit
   CHECK(counters.sum("holdfast.retries.abandoned") == auditor.count(EventKind::kGaveUp));
 }
 
+// Each span has one end, each call one trace, and each run of the executor one span in it. A hedged
+// call also counts copies that were sent and did not come as far.
+void AuditSpans(const Script& script, bool hedged, const std::vector<test::WrittenSpan>& spans) {
+  REQUIRE(test::WhatIsWrongWith(spans) == "");
+  std::map<SpanId, int> attempts;  // of each call
+  std::size_t calls = 0;
+  for (const test::WrittenSpan& span : spans) {
+    if (span.is_call) {
+      ++calls;
+    } else {
+      ++attempts[span.parent->span_id()];
+    }
+  }
+  REQUIRE(calls == script.arrivals().size());
+  REQUIRE(spans.size() - calls == static_cast<std::size_t>(script.attempts()));
+  for (const test::WrittenSpan& span : spans) {
+    if (!span.is_call) continue;
+    const Report& report = script.reports()[std::stoul(span.key)];
+    REQUIRE(span.attempts == report.attempts);
+    REQUIRE(span.ended_by == report.ended_by);
+    REQUIRE((hedged || attempts[span.context.span_id()] == report.attempts));
+  }
+}
+
 // Gives `run` the script's stack, with a hedge in its middle or without.
 template <class F>
 void WithStack(Script& script, bool hedged, const std::shared_ptr<ThreadPool>& pool, const F& run) {
   const auto& s = [&script](int i) { return script.slot(i); };
   const auto observed = [&](const auto& stack) {
     const auto auditor = std::make_shared<test::Auditor>();
+    const auto book = std::make_shared<test::SpanBook>();
     const CollectedObjects objects = stack.Objects();
     const CollectedObject& meter = objects.all().front();
     meter.time(meter.object.lock().get());
-    run(stack.Observed("scripted", auditor));
+    meter.count_active(meter.object.lock().get());
+    run(stack.Observed("scripted", auditor).Traced("scripted", book));
     Audit(script, meter, *auditor);
+    AuditSpans(script, hedged, book->spans());
   };
   if (hedged) {
     observed(Stack(s(0), s(1), s(2), script.hedge(pool), s(3), s(4), s(5)));

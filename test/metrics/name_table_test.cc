@@ -69,9 +69,10 @@ Table Documented() {
 }
 
 std::string_view NameOf(MetricType type) {
-  return type == MetricType::kCounter     ? "counter"
-         : type == MetricType::kHistogram ? "histogram"
-                                          : "gauge";
+  return type == MetricType::kCounter         ? "counter"
+         : type == MetricType::kUpDownCounter ? "updowncounter"
+         : type == MetricType::kHistogram     ? "histogram"
+                                              : "gauge";
 }
 
 Table Told(const Metrics& metrics) {
@@ -149,7 +150,7 @@ class Scene {
 };
 
 TEST_CASE("the page names each metric with its type, unit and attributes, and no other") {
-  Metrics metrics;
+  Metrics metrics({.active_calls = true});
   Scene scene(metrics);
   scene.Play();
   const Table documented = Documented();

@@ -196,7 +196,10 @@ class AnyAsyncExecutor<R(Args...)> {
     }
     void Start(const CallOptions& options, Handler handler, Kept<Args>&... args) const override {
       CallOptions own = options;
-      if constexpr (!kHasPolicies) own.outer = nullptr;
+      if constexpr (!kHasPolicies) {
+        if (own.outer != nullptr && own.trace == nullptr) own.trace = own.outer->attempt_trace();
+        own.outer = nullptr;
+      }
       executor.With(own, std::move(args)..., std::move(handler));
     }
     Clock* StackClock() const override { return executor.StackClock(); }

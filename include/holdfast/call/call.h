@@ -24,10 +24,10 @@
 
 #include "holdfast/base/internal/unset_time.h"
 #include "holdfast/base/priority.h"
-#include "holdfast/base/stop_token.h"
 #include "holdfast/base/time.h"
 #include "holdfast/base/waker.h"
 #include "holdfast/call/abandoned_attempt.h"
+#include "holdfast/call/call_options.h"  // IWYU pragma: export
 #include "holdfast/call/internal/request_text.h"
 #include "holdfast/call/internal/stack_meter.h"
 #include "holdfast/call/internal/time_below.h"
@@ -35,10 +35,10 @@
 #include "holdfast/call/observer.h"
 #include "holdfast/call/repeatability.h"
 #include "holdfast/call/report.h"
+#include "holdfast/call/trace_context.h"
+#include "holdfast/call/tracer.h"
 
 namespace holdfast {
-
-class Call;
 
 namespace driver {
 template <class R, class... Policies>
@@ -48,6 +48,12 @@ class Machine;
 namespace internal {
 
 class Branches;
+class CallSpans;
+class CallTrace;
+
+// What is below a policy that forks (driver/fork.h), to the call above it.
+template <class Executor>
+inline constexpr bool kForks = false;
 
 // An executor that can be called with a Call& as well as without, and wants it.
 template <class Executor>
@@ -55,20 +61,6 @@ concept TakesCall =
     requires { requires std::remove_reference_t<std::unwrap_reference_t<Executor>>::kTakesCall; };
 
 }  // namespace internal
-
-// The caller's options for one call. Objects that they point to must outlive the call. (A member
-// whose destructor does something must work around a defect of g++ 12 in coroutines, as StopToken
-// does: stop_token.h.)
-struct CallOptions {
-  TimePoint deadline = TimePoint::max();  // on the clock of the stack
-  StopToken stop = {};                    // ends every wait; the call then returns kCancelled
-  std::string_view key = {};              // for keyed policies: the customer, host, ... of the call
-  Priority priority = Priority::kNormal;  // under overload, lower ones are refused first
-  Report* report = nullptr;               // is filled with what happened; null: no report
-  // Set by an outer stack whose executor is this stack: the outer call, of which this call is one
-  // attempt. It is told of a refusal and of the time at which a retry can succeed.
-  Call* outer = nullptr;
-};
 
 // Why a policy's State is destroyed without After having run.
 enum class Abandonment : signed char {
@@ -151,6 +143,14 @@ class Call {
   // without an attempt yet.
   TimePoint attempt_began() const { return attempt_began_; }
 
+  // The trace context that an executor sends along with the present attempt: that of its span or,
+  // where no Tracer traces the call, the one that the call came with. Null: none. It lives until
+  // the attempt ends.
+  const TraceContext* attempt_trace() const;
+  // Whether a Tracer of this stack, or of one around it, has made that context, so that it takes
+  // the place of one that the request has already.
+  bool traced() const;
+
   // For the destructor of a State: why After has not run.
   Abandonment abandonment() const { return abandonment_; }
 
@@ -198,13 +198,12 @@ class Call {
       : options_(options),
         clock_(clock),
         report_(options.report),
-        notes_attempts_(options.report != nullptr),
+        holds_(options.report != nullptr ? kReport : 0),
         watched_(true),
         deadline_(options.deadline) {}
   // Virtual for parents that warn of anything else; nobody deletes a Call by its base.
   virtual ~Call() {
-    if (ABSL_PREDICT_FALSE(left_ != nullptr)) ForgetLeft();
-    if (ABSL_PREDICT_FALSE(owns_report_)) delete report_;
+    if (ABSL_PREDICT_FALSE((holds_ & (kOwnReport | kLeft | kTrace | kActive)) != 0)) LetGo();
   }
 
   Clock* clock() const { return clock_; }
@@ -231,6 +230,7 @@ class Call {
   // For drivers: the executor that runs the attempts, which must outlive the call.
   template <class Executor>
   void SetExecutor(const Executor& executor) {
+    if constexpr (internal::kForks<Executor>) forked_ = true;
     if constexpr (internal::BoundsTime<Executor>) {
       executor_ = &executor;
       time_in_executor_ = [](const void* e, TimePoint now) {
@@ -258,20 +258,20 @@ class Call {
     running_ = Running::kYes;
     rejected_ = rejected_inside_ = false;
     ended_by_ = kNotSaid;
-    if (ABSL_PREDICT_FALSE(notes_attempts_)) NoteAttempt();
+    if (ABSL_PREDICT_FALSE((holds_ & (kReport | kTimed | kTrace)) != 0)) NoteAttempt();
   }
 
   // The executor has returned. False if more is to be said of it, by AttemptReturned.
   ABSL_ATTRIBUTE_ALWAYS_INLINE bool TryEndAttempt(bool ok) {
     if (ABSL_PREDICT_FALSE(!ok)) return false;
     running_ = Running::kSucceeded;
-    return report_ == nullptr;
+    return (holds_ & (kReport | kTrace)) == 0;
   }
   // The call ends with a success. False if more is to be said of it, by End.
   ABSL_ATTRIBUTE_ALWAYS_INLINE bool TrySucceed() {
     if (watched_ || attempts_ != 1 || running_ != Running::kSucceeded) return false;
     meter_->CountFirstTry();
-    if (ABSL_PREDICT_FALSE(timed_)) TimeFirstTry();
+    if (ABSL_PREDICT_FALSE((holds_ & (kTimed | kActive)) != 0)) EndFirstTry();
     return true;
   }
 
@@ -311,7 +311,18 @@ class Call {
   void TellEnd(const absl::Status& result, EndReason why, TimePoint retry_at);
   void TakeOwnReport();
   void NoteAttempt();
-  void TimeFirstTry();
+  void EndFirstTry();
+  void LeaveActive();
+  // Its spans: see tracer.h. All of them are out of line.
+  void BeginTrace(const internal::Watch& watch);
+  void JoinTrace(const std::shared_ptr<internal::CallTrace>& trace);
+  std::shared_ptr<internal::CallTrace> TraceForBranch() const;
+  const TraceContext* ParentTrace() const;
+  bool ParentTraceMade() const;
+  void TraceAttempt();
+  void TraceAttemptEnd(const absl::Status& status, CallOutcome outcome);
+  void TraceEnd(const absl::Status& status, CallOutcome outcome, EndReason why);
+  void DropTrace();
   void AttemptLost(internal::CallOutcome outcome, absl::StatusCode code);
   void CountAttempt(internal::CallOutcome outcome, absl::StatusCode code);
   void CountSuccess();
@@ -325,6 +336,15 @@ class Call {
   static constexpr unsigned kNoPolicy = static_cast<unsigned>(-1);
 
   void ForgetLeft();
+  void LetGo();
+
+  // What it has that most calls don't: bits of holds_.
+  static constexpr unsigned kReport = 1;     // report_, the caller's or its own
+  static constexpr unsigned kOwnReport = 2;  // for those who observe
+  static constexpr unsigned kTimed = 4;      // how long it takes is measured
+  static constexpr unsigned kTrace = 8;      // spans_
+  static constexpr unsigned kActive = 16;    // it is counted as active
+  static constexpr unsigned kLeft = 32;      // left_, or it had
 
   // In an order that lets what begins as null or false be set by few instructions.
   const CallOptions& options_;
@@ -337,7 +357,8 @@ class Call {
   TimeBelow (*time_in_executor_)(const void* executor, TimePoint now) = nullptr;
   const void* request_ = nullptr;
   const internal::RequestType* request_type_ = nullptr;
-  Left* left_ = nullptr;  // the attempts that were left; a list, owned
+  Left* left_ = nullptr;                  // the attempts that were left; a list, owned
+  internal::CallSpans* spans_ = nullptr;  // owned
   const void* claimed_ = nullptr;
   internal::StackMeter* meter_ = nullptr;
   const internal::Watch* watch_ = nullptr;  // when the call began
@@ -353,20 +374,18 @@ class Call {
   bool retried_ = false;       // it was sent down again
   bool branch_ = false;        // of another call, which says what becomes of its attempts
   bool forked_ = false;        // its attempts are those of its branches
-  bool timed_ = false;         // how long it takes is measured
-  bool owns_report_ = false;
   Running running_ = Running::kNo;
   Abandonment abandonment_ = Abandonment::kNone;
-  Report* report_;       // the caller's, or owned for those who observe; null: none
-  bool notes_attempts_;  // for the report, or for how long they take
-  bool watched_;         // more is to be said of its end than that it is a success
+  Report* report_;  // null: none
+  unsigned holds_;  // bits, see above
+  bool watched_;    // more is to be said of its end than that it is a success
   TimePoint deadline_;
   TimePoint attempt_began_ = TimePoint::min();
   internal::UnsetTime now_;            // when now_known_
   internal::UnsetTime retry_at_;       // when rejected_
   Duration retry_spread_;              // likewise
-  internal::UnsetTime began_;          // when watch_
-  internal::UnsetTime attempt_start_;  // when timed_
+  internal::UnsetTime began_;          // when watch_, unless all that watches counts active calls
+  internal::UnsetTime attempt_start_;  // when kTimed
   // The deadline outside of what repeats the call: an attempt that is cut off at it ends the call.
   TimePoint call_deadline_ = TimePoint::min();
   EndReason ended_by_ = kNotSaid;

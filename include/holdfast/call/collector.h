@@ -118,8 +118,9 @@ struct CollectedObject {
   // its own.
   void (*observe)(const void* object, std::string_view name,
                   const std::shared_ptr<Observer>& observer) = nullptr;
-  // From now on it measures how long calls take; null where it measures nothing.
+  // From now on it measures how long calls take, or counts those that run; null where it can't.
   void (*time)(const void* object) = nullptr;
+  void (*count_active)(const void* object) = nullptr;
 };
 
 // What a policy tells of the objects that it uses, from an optional member beside Info():
@@ -146,6 +147,11 @@ class CollectedObjects {
     objects_.back().name_key = "holdfast.stack";
     if constexpr (requires(const Object& o) { o.Time(); }) {
       objects_.back().time = [](const void* o) { static_cast<const Object*>(o)->Time(); };
+    }
+    if constexpr (requires(const Object& o) { o.CountActiveCalls(); }) {
+      objects_.back().count_active = [](const void* o) {
+        static_cast<const Object*>(o)->CountActiveCalls();
+      };
     }
   }
 

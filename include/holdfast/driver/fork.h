@@ -77,6 +77,8 @@ template <class T>
 inline constexpr bool kIsParallel = false;
 template <class Fork, class Policies, class Executor>
 inline constexpr bool kIsParallel<ParallelAttempts<Fork, Policies, Executor>> = true;
+template <class Fork, class Policies, class Executor>
+inline constexpr bool kForks<ParallelAttempts<Fork, Policies, Executor>> = true;
 
 template <class... P>
 consteval std::size_t FirstFork() {

@@ -46,7 +46,8 @@ struct BranchRecord {
   Duration retry_spread{0};
   EndReason ended_by = EndReason::kSuccess;
   const void* claimed = nullptr;
-  Report report = {};  // its own, if the call reports
+  Report report = {};                                    // its own, if the call reports
+  std::shared_ptr<internal::CallTrace> trace = nullptr;  // the call's; null: none
 };
 
 }  // namespace holdfast::driver
@@ -68,6 +69,7 @@ class Branches {
   static void Number(const driver::BranchRecord& record, Call& branch) {
     branch.attempts_ = record.attempts_before;
     branch.branch_ = true;
+    branch.JoinTrace(record.trace);
   }
   void Unsent() { --call_.attempts_; }
 

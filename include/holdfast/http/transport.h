@@ -53,7 +53,9 @@ class Pool;
 //
 // The request is sent unchanged: its target, which must be percent-encoded, its headers in their
 // order, and its body or what its sender gives. Host, Accept and User-Agent are added if they are
-// missing. Content-Length and Transfer-Encoding come from the body; headers that contradict it are
+// missing. In a call with a trace context (Call::attempt_trace()) traceparent and tracestate say it:
+// instead of those of the request where a Tracer made it, and otherwise if the request has no
+// traceparent. Content-Length and Transfer-Encoding come from the body; headers that contradict it are
 // refused. multipart.h makes a form with files a body. Redirects are not followed (redirect.h does
 // that). Responses are decoded (see decode).
 //

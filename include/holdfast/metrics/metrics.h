@@ -37,6 +37,9 @@ struct MetricsOptions {
   std::shared_ptr<Observer> observer = nullptr;
   // The time, for Snapshot and OtlpJson; called in any thread. A test gives its own.
   std::function<std::chrono::system_clock::time_point()> now = &std::chrono::system_clock::now;
+  // Whether the stacks that are added count from then on how many calls run
+  // (holdfast.active_calls). A call is then counted twice more.
+  bool active_calls = false;
 };
 
 // OK, or kInvalidArgument that names the option.

@@ -31,6 +31,7 @@
 #include "holdfast/call/internal/stack_meter.h"
 #include "holdfast/call/observer.h"
 #include "holdfast/call/policy.h"
+#include "holdfast/call/tracer.h"
 #include "holdfast/call/verdict.h"
 #include "holdfast/driver/blocking_driver.h"
 #include "holdfast/driver/machine.h"
@@ -185,6 +186,16 @@ class Stack {
       const auto kept = object.object.lock();
       if (object.observe != nullptr && kept != nullptr) object.observe(kept.get(), name, observer);
     }
+    return *this;
+  }
+
+  // Returns this stack, and from now on `tracer` makes spans of the calls through it, through its
+  // copies, and through what their Around has returned or will return, and of their attempts; not
+  // of calls that run meanwhile. `name` is the stack's in each span. Several tracers may be
+  // attached. Each is kept as long as the stack and its copies. Throws std::invalid_argument for a
+  // null tracer.
+  Stack Traced(std::string_view name, const std::shared_ptr<Tracer>& tracer) const {
+    meter_->Trace(name, internal::NotNull(tracer, "Traced: the Tracer"));
     return *this;
   }
 

@@ -4,6 +4,7 @@
 #include <absl/strings/str_cat.h>
 
 #include <algorithm>
+#include <iterator>
 #include <utility>
 
 #include "holdfast/base/internal/string_view.h"
@@ -58,7 +59,8 @@ Fields FieldsOf(const Request& request, const UploadOptions& options, bool has_c
       fields.push_back(field);
     }
   }
-  fields.insert(fields.end(), options.overrides.begin(), options.overrides.end());
+  std::ranges::copy_if(options.overrides, std::back_inserter(fields),
+                       [](const wire::Field& field) { return !field.value.empty(); });
   return fields;
 }
 

@@ -23,8 +23,9 @@ namespace holdfast::http::internal {
 struct UploadOptions {
   std::string_view host = {};    // of the origin: the value of Host, unless the request has one
   std::string_view target = {};  // instead of the request's, as for a proxy; empty: the request's
-  std::span<const wire::Field> defaults = {};   // where the request has no field of that name
-  std::span<const wire::Field> overrides = {};  // instead of all fields of that name
+  std::span<const wire::Field> defaults = {};  // where the request has no field of that name
+  // Instead of all fields of that name; one without a value takes them away.
+  std::span<const wire::Field> overrides = {};
   bool close = false;  // the connection is to end with this exchange, and the request says so
 };
 

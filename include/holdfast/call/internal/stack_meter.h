@@ -24,12 +24,11 @@
 #include "holdfast/call/internal/watches.h"
 #include "holdfast/call/observer.h"
 #include "holdfast/call/report.h"
+#include "holdfast/call/tracer.h"
 
 namespace holdfast::internal {
 
-// How a call or an attempt ended.
-enum class CallOutcome : std::uint8_t { kSuccess, kFailure, kRejected, kCancelled, kException };
-inline constexpr std::size_t kCallOutcomes = 5;
+using holdfast::CallOutcome;
 
 enum class HedgeOutcome : std::uint8_t { kWon, kLost, kFailed, kUnaffordable };
 inline constexpr std::size_t kHedgeOutcomes = 4;
@@ -67,6 +66,13 @@ class StackMeter {
   void CountDryRun(std::size_t policy, const absl::Status& refusal);  // OK: a wait
   static constexpr std::size_t kNoPolicy = static_cast<std::size_t>(-1);
 
+  // 1 when a call begins, -1 when it has ended; not before CountActiveCalls().
+  void CountActive(int change) {
+    if (StripedCounters* const active = active_.get()) {
+      active->Add(0, static_cast<std::uint64_t>(std::int64_t{change}));
+    }
+  }
+
   // How long something took.
   void TimeCall(CallOutcome outcome, Duration took);
   void TimeAttempt(CallOutcome outcome, Duration took);
@@ -85,6 +91,11 @@ class StackMeter {
     watches_.Add(name, std::move(observer));
   }
   void Time() const { watches_.Time(); }
+  void Trace(std::string_view name, std::shared_ptr<Tracer> tracer) const {
+    watches_.Trace(name, std::move(tracer));
+  }
+  // From now on it counts the calls that run, of those that begin later.
+  void CountActiveCalls() const;
 
   // For a registry.
   std::string_view name() const { return {}; }  // it has the name that the registry gives it
@@ -96,6 +107,7 @@ class StackMeter {
   void Add(std::size_t which);
   std::uint64_t Sum(std::size_t which) const;
   void CollectCalls(Collector& collector) const;
+  void CollectActive(Collector& collector) const;
   void CollectAttempts(Collector& collector) const;
   void CollectRetries(Collector& collector) const;
   void CollectPolicies(Collector& collector) const;
@@ -109,6 +121,8 @@ class StackMeter {
   std::array<MadeOnce<DurationHistogram>, kCallOutcomes> call_times_;
   std::array<MadeOnce<DurationHistogram>, kCallOutcomes> attempt_times_;
   std::vector<MadeOnce<DurationHistogram>> wait_times_;  // of each policy
+  // One counter, the sum of what is added modulo 2^64: each stripe may be below zero.
+  mutable MadeOnce<StripedCounters> active_;
 
   mutable Watches watches_;
 };

@@ -1,4 +1,4 @@
-// Who observes a stack or a policy object.
+// Who observes and traces a stack, or observes a policy object.
 #ifndef HOLDFAST_CALL_INTERNAL_WATCHES_H_
 #define HOLDFAST_CALL_INTERNAL_WATCHES_H_
 
@@ -10,14 +10,21 @@
 #include <vector>
 
 #include "holdfast/call/observer.h"
+#include "holdfast/call/tracer.h"
 
 namespace holdfast::internal {
 
-// Some observers, and what each of them knows a stack as.
+// Some observers and tracers, and what each of them knows a stack as.
 struct Watch {
   struct Watcher {
     std::shared_ptr<Observer> observer;
     Severity least;
+    std::string name;
+  };
+
+  struct Traced {
+    std::shared_ptr<Tracer> tracer;
+    bool takes_contexts;
     std::string name;
   };
 
@@ -27,7 +34,9 @@ struct Watch {
 
   std::vector<Watcher> watchers = {};
   Severity least = Severity::kWarning;  // of all
+  std::vector<Traced> tracers = {};     // those last that take the contexts of others
   bool timed = false;                   // how long calls take is measured
+  bool active = false;                  // how many calls run is counted
 };
 
 // Thread-safe; reading takes no lock. Each Watch lives as long as this does, so that a call may
@@ -43,10 +52,14 @@ class Watches {
 
   // One more observer. One that is there already is not added again, and gets the new name.
   void Add(std::string_view name, std::shared_ptr<Observer> observer);
-  // From now on `timed`.
-  void Time();
+  // The same of a tracer.
+  void Trace(std::string_view name, std::shared_ptr<Tracer> tracer);
+  // From now on `timed`; and `active`.
+  void Time() { Set(&Watch::timed); }
+  void CountActive() { Set(&Watch::active); }
 
  private:
+  void Set(bool Watch::* what);
   std::unique_ptr<Watch> NextLocked() const;
   void ReplaceLocked(std::unique_ptr<Watch> next);
 

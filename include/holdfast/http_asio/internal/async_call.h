@@ -16,6 +16,7 @@
 #include "holdfast/base/internal/process.h"
 #include "holdfast/base/time.h"
 #include "holdfast/call/call.h"
+#include "holdfast/call/trace_context.h"
 #include "holdfast/http/message.h"
 
 namespace holdfast::http::internal {
@@ -29,6 +30,8 @@ struct AsyncLimits {
   std::optional<TimePoint> deadline = TimePoint::max();
   bool stopped = false;
   int attempt = 1;
+  std::optional<TraceContext> trace = std::nullopt;
+  bool traced = false;  // as Call::traced()
 };
 AsyncLimits LimitsOf(Call& call);
 
