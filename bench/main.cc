@@ -24,6 +24,14 @@ constexpr Pair kRatios[] = {
     {"AsyncStackOfFive", "AsyncOperation"},
     {"AsyncStackWithAttemptTimeout", "AsyncOperation"},
     {"AwaitedStackOfFive", "AwaitedOperation"},
+    // metrics_bench.cc
+    {"FiveCounted", "FiveUnknown"},
+    {"FiveTimed", "FiveUnknown"},
+    {"FiveObservedRarely", "FiveCounted"},
+    {"FiveObservedAlways", "FiveCounted"},
+    {"CounterAdd/threads:2", "CounterAdd/threads:1"},
+    {"HistogramRecord/threads:2", "HistogramRecord/threads:1"},
+    {"CallCounted/threads:2", "CallCounted/threads:1"},
     // rate_bench.cc
     {"AllowAt/threads:1", "OneAtomicAdd/threads:1"},
     {"AllowAt/threads:2", "OneAtomicAdd/threads:2"},
@@ -78,6 +86,9 @@ constexpr Pair kDifferences[] = {
     {"RetryAlone", "StackOfNone"},
     // breaker_bench.cc
     {"Breaker/threads:1", "BreakerClockRead/threads:1"},
+    // metrics_bench.cc; the first is to be a MetricsClockRead and 8 ns at most
+    {"FiveTimed", "FiveUnknown"},
+    {"FiveObservedAlways", "FiveCounted"},
     // transport_bench.cc
     {"PooledRequest", "BareRequest"},
 };

@@ -154,11 +154,18 @@ void Call::CountAttempt(CallOutcome outcome, absl::StatusCode code) {
   }
 }
 
+// Unless it waited, the attempt took as long as the call.
 void Call::EndFirstTry() {
   LeaveActive();
-  if ((holds_ & kTimed) == 0) return;
+  if ((holds_ & kTimed) == 0) {
+    meter_->CountFirstTry();
+    return;
+  }
+  const Duration took = SaturatingSub(now(), *began_);
+  if (*attempt_start_ == *began_ && meter_->TimeFirstTry(took)) return;
+  meter_->CountFirstTry();
   meter_->TimeAttempt(CallOutcome::kSuccess, SaturatingSub(now(), *attempt_start_));
-  meter_->TimeCall(CallOutcome::kSuccess, SaturatingSub(now(), *began_));
+  meter_->TimeCall(CallOutcome::kSuccess, took);
 }
 
 // The call of which this one is a branch says so of the branch's own deadline.

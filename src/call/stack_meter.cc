@@ -142,6 +142,11 @@ std::uint64_t StackMeter::Sum(std::size_t which) const {
   return counters == nullptr ? 0 : counters->Sum(which);
 }
 
+std::uint64_t StackMeter::FirstTries() const {
+  const DurationHistogram* const times = first_try_times_.get();
+  return first_tries_.Sum(0) + (times == nullptr ? 0 : times->Count());
+}
+
 void StackMeter::CountCall(CallOutcome outcome, bool retried, absl::StatusCode code) {
   Add(Layout::Call(static_cast<std::size_t>(outcome), retried, CodeOf(code)));
 }
@@ -201,7 +206,7 @@ void StackMeter::CollectCalls(Collector& collector) const {
       for (std::size_t code = 0; code < kCodes; ++code) {
         const bool common = IsCommon(static_cast<CallOutcome>(outcome), code);
         std::uint64_t sum = Sum(Layout::Call(outcome, retried, code));
-        if (common && !retried) sum += first_tries_.Sum(0);
+        if (common && !retried) sum += FirstTries();
         if (sum == 0 && !common) continue;
         collector.Count(kCalls, sum,
                         {{attribute::kOutcome, NameOfOutcome(outcome)},
@@ -225,7 +230,7 @@ void StackMeter::CollectAttempts(Collector& collector) const {
     for (std::size_t code = 0; code < kCodes; ++code) {
       const bool common = IsCommon(static_cast<CallOutcome>(outcome), code);
       std::uint64_t sum = Sum(Layout::Attempt(outcome, code));
-      if (common) sum += first_tries_.Sum(0);
+      if (common) sum += FirstTries();
       if (sum == 0 && !common) continue;
       collector.Count(kAttempts, sum,
                       {{attribute::kOutcome, NameOfOutcome(outcome)},
@@ -284,14 +289,16 @@ void StackMeter::CollectPolicies(Collector& collector) const {
 
 // Those of what has happened.
 void StackMeter::CollectTimes(Collector& collector) const {
+  const auto tell = [&](const Metric& metric, std::size_t outcome, const DurationHistogram* times) {
+    const bool success = outcome == static_cast<std::size_t>(CallOutcome::kSuccess);
+    const DurationHistogram* const more = success ? first_try_times_.get() : nullptr;
+    if (times == nullptr && more == nullptr) return;
+    collector.Histogram(metric, DurationHistogram::Counts(times, more),
+                        {{attribute::kOutcome, NameOfOutcome(outcome)}});
+  };
   for (std::size_t outcome = 0; outcome < kCallOutcomes; ++outcome) {
-    const std::string_view name = NameOfOutcome(outcome);
-    if (const auto* const times = call_times_[outcome].get()) {
-      collector.Histogram(kCallDuration, times->Counts(), {{attribute::kOutcome, name}});
-    }
-    if (const auto* const times = attempt_times_[outcome].get()) {
-      collector.Histogram(kAttemptDuration, times->Counts(), {{attribute::kOutcome, name}});
-    }
+    tell(kCallDuration, outcome, call_times_[outcome].get());
+    tell(kAttemptDuration, outcome, attempt_times_[outcome].get());
   }
   for (std::size_t number = 0; number < wait_times_.size(); ++number) {
     const auto* const times = wait_times_[number].get();

@@ -2,6 +2,7 @@
 #ifndef HOLDFAST_SRC_HTTP_CONNECTION_H_
 #define HOLDFAST_SRC_HTTP_CONNECTION_H_
 
+#include <atomic>
 #include <cstdint>
 #include <memory>
 #include <utility>
@@ -12,18 +13,32 @@
 
 namespace holdfast::http::internal {
 
+// The connections of a pool. All orders are relaxed: each is a value by itself. `open` is read
+// under the lock of the pool, which orders it after the opening of those that are idle there, and
+// before their end.
+struct ConnectionCounts {
+  std::atomic<std::int64_t> opened{0};  // since the pool was made
+  std::atomic<std::int64_t> reused{0};  // exchanges over one from an earlier exchange; likewise
+  std::atomic<std::int64_t> open{0};
+};
+
 // Used by one thread at a time. The destructor says goodbye, as far as that goes without blocking;
 // in a child of fork(), where a callback of its exchange throws, it leaves all to the parent.
 class Connection {
  public:
-  // No exchange begins after `ends_at`, and no more than `uses`.
-  Connection(std::unique_ptr<Stream> stream, TimePoint ends_at, std::int64_t uses)
-      : stream_(std::move(stream)), ends_at_(ends_at), uses_left_(uses) {}
+  // No exchange begins after `ends_at`, and no more than `uses`. `counts` must outlive it.
+  Connection(std::unique_ptr<Stream> stream, TimePoint ends_at, std::int64_t uses,
+             ConnectionCounts& counts)
+      : stream_(std::move(stream)), ends_at_(ends_at), uses_left_(uses), counts_(&counts) {
+    counts_->opened.fetch_add(1, std::memory_order_relaxed);
+    counts_->open.fetch_add(1, std::memory_order_relaxed);
+  }
   Connection(Connection&&) noexcept = default;
   Connection& operator=(Connection&& other) noexcept {
     std::swap(stream_, other.stream_);
     std::swap(ends_at_, other.ends_at_);
     std::swap(uses_left_, other.uses_left_);
+    std::swap(counts_, other.counts_);
     std::swap(process_, other.process_);
     return *this;
   }
@@ -33,6 +48,8 @@ class Connection {
       [[maybe_unused]] const Stream* const abandoned = stream_.release();
     } else if (stream_ != nullptr) {
       stream_->Finish();
+      stream_.reset();
+      counts_->open.fetch_sub(1, std::memory_order_relaxed);
     }
   }
 
@@ -45,6 +62,7 @@ class Connection {
   std::unique_ptr<Stream> stream_;
   TimePoint ends_at_;
   std::int64_t uses_left_;
+  ConnectionCounts* counts_;
   std::uint32_t process_ = holdfast::internal::ProcessGeneration();  // whose it is
 };
 

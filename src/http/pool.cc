@@ -28,6 +28,7 @@ Duration AgeLimit(Duration max_age) {
 Pool::Pool(absl::StatusOr<Route> route, TransportOptions options)
     : route_(std::move(route)),
       options_(std::move(options)),
+      meter_(route_),
       open_({.limit = std::min(options_.max_connections, Semaphore::kMaxLimit)}) {
   if (route_.ok()) opener_.emplace(*route_, options_, sockets_);
 }
@@ -44,7 +45,10 @@ std::optional<Connection> Pool::TakeIdle(TimePoint now) {
       idle_.pop_back();
     }
     // Neither closing a connection nor looking whether it is open is work to do under the lock.
-    if (now <= until && connection->stream().Quiet()) return connection;
+    if (now <= until && connection->stream().Quiet()) {
+      counts_.reused.fetch_add(1, std::memory_order_relaxed);
+      return connection;
+    }
   }
 }
 
@@ -55,9 +59,9 @@ absl::StatusOr<Connection> Pool::Open(TimePoint deadline, const StopSignal& stop
   return Begin(*std::move(stream));
 }
 
-Connection Pool::Begin(std::unique_ptr<Stream> stream) const {
+Connection Pool::Begin(std::unique_ptr<Stream> stream) {
   const TimePoint ends_at = SaturatingAdd(ReadClock(nullptr), AgeLimit(options_.max_age));
-  return Connection(std::move(stream), ends_at, options_.max_uses);
+  return Connection(std::move(stream), ends_at, options_.max_uses, counts_);
 }
 
 void Pool::Keep(Connection connection, const KeepAliveHint& hint) noexcept {
@@ -114,10 +118,17 @@ TimePoint Pool::TidyUp(TimePoint now) noexcept {
 
 TransportStats Pool::stats() const {
   const std::lock_guard lock(mutex_);
-  TransportStats stats = stats_;
-  stats.idle = static_cast<std::int64_t>(idle_.size());
-  stats.queued = open_.queued();
-  return stats;
+  return {.opened = counts_.opened.load(std::memory_order_relaxed),
+          .reused = counts_.reused.load(std::memory_order_relaxed),
+          .idle = static_cast<std::int64_t>(idle_.size()),
+          .in_use = in_use_,
+          .queued = open_.queued()};
+}
+
+std::shared_ptr<Pool> Pool::MakeAnew() const {
+  auto pool = std::make_shared<Pool>(route_, options_);
+  if (meter_.timed()) pool->meter_.Time();
+  return pool;
 }
 
 std::shared_ptr<holdfast::internal::PerProcess<Pool>> MakePool(std::string_view origin,

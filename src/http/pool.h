@@ -4,6 +4,7 @@
 
 #include <absl/status/statusor.h>
 
+#include <cstdint>
 #include <deque>
 #include <memory>
 #include <mutex>
@@ -12,9 +13,11 @@
 #include <string_view>
 
 #include "holdfast/base/internal/process.h"
+#include "holdfast/call/collector.h"
 #include "holdfast/concurrency/semaphore.h"
 #include "holdfast/http/transport.h"
 #include "src/http/connection.h"
+#include "src/http/exchange_meter.h"
 #include "src/http/housekeeper.h"
 #include "src/http/keep_alive.h"
 #include "src/http/opener.h"
@@ -36,6 +39,7 @@ class Pool final : public Tidied, public std::enable_shared_from_this<Pool> {
 
   const absl::StatusOr<Route>& route() const { return route_; }
   const TransportOptions& options() const { return options_; }
+  ExchangeMeter& meter() { return meter_; }
 
   // Waits for the right to have a connection. Errors as Semaphore::Acquire's.
   absl::StatusOr<Permit> Admit(TimePoint deadline, const std::stop_token& stop) {
@@ -52,7 +56,7 @@ class Pool final : public Tidied, public std::enable_shared_from_this<Pool> {
   // What Admit and Open go by, for a driver that waits in its own way.
   Semaphore& permits() { return open_; }
   Opener* opener() { return opener_ ? &*opener_ : nullptr; }  // null: there is no route
-  Connection Begin(std::unique_ptr<Stream> stream) const;     // with what was opened now
+  Connection Begin(std::unique_ptr<Stream> stream);           // with what was opened now
 
   // After an exchange that left the connection fit for another; `hint` is what the server said of
   // that. It may be closed instead, now or later.
@@ -66,30 +70,27 @@ class Pool final : public Tidied, public std::enable_shared_from_this<Pool> {
    public:
     explicit Running(Pool& pool) : pool_(pool) {
       const std::lock_guard lock(pool_.mutex_);
-      ++pool_.stats_.in_use;
+      ++pool_.in_use_;
     }
     Running(const Running&) = delete;
     Running& operator=(const Running&) = delete;
     ~Running() {
       const std::lock_guard lock(pool_.mutex_);
-      --pool_.stats_.in_use;
-      pool_.stats_.opened += opened ? 1 : 0;
-      pool_.stats_.reused += reused ? 1 : 0;
+      --pool_.in_use_;
     }
-
-    bool opened = false;
-    bool reused = false;
 
    private:
     Pool& pool_;
   };
 
   TransportStats stats() const;
+  void Collect(Collector& collector) const;
 
   // In a child of fork() (process.h): another pool, while this one's connections stay the parent's.
   // The child only closes its copies of their descriptors, so that TLS says nothing and the parent
   // goes on with them; and the servers see them end when the parent ends them.
-  std::shared_ptr<Pool> MakeAnew() const { return std::make_shared<Pool>(route_, options_); }
+  // It counts from zero, and measures what this one does.
+  std::shared_ptr<Pool> MakeAnew() const;
   void Abandon() noexcept { sockets_.CloseCopies(); }
 
   TimePoint TidyUp(TimePoint now) noexcept override;
@@ -107,6 +108,8 @@ class Pool final : public Tidied, public std::enable_shared_from_this<Pool> {
 
   const absl::StatusOr<Route> route_;
   const TransportOptions options_;
+  ExchangeMeter meter_;
+  ConnectionCounts counts_;
   // Who has a permit opens a connection only if none is idle, and gives one back before the permit;
   // who has none closes an idle one under the lock, so that nobody finds it gone before it is. So
   // connections that are idle and in use together are never more than there are permits.
@@ -117,12 +120,16 @@ class Pool final : public Tidied, public std::enable_shared_from_this<Pool> {
   mutable std::mutex mutex_;
   std::deque<Idle> idle_;                    // the latest at the back, which is used first
   TimePoint visited_at_ = TimePoint::max();  // when the housekeeper comes; max: it does not
-  TransportStats stats_;                     // but for idle and queued
+  std::int64_t in_use_ = 0;
 };
 
 // Of a transport. Throws std::invalid_argument, with the text of Validate, for invalid options.
 std::shared_ptr<holdfast::internal::PerProcess<Pool>> MakePool(std::string_view origin,
                                                                TransportOptions options);
+
+// What a registry of metrics knows a transport by.
+CollectedObject CollectedPool(const std::shared_ptr<holdfast::internal::PerProcess<Pool>>& pool,
+                              std::string_view kind);
 
 }  // namespace holdfast::http::internal
 

@@ -150,8 +150,11 @@ absl::Status CheckRequest(const Route& route, const Request& request) {
                             TransportError::kRequest);
 }
 
-Sending::Sending(Pool& pool, const Request& request, const OfCall& of_call)
-    : pool_(pool), request_(request), exchange_(MakeExchange(pool_, request, of_call)) {}
+Sending::Sending(Pool& pool, const Request& request, const OfCall& of_call, ExchangeTimer& timer)
+    : pool_(pool),
+      request_(request),
+      timer_(timer),
+      exchange_(MakeExchange(pool_, request, of_call)) {}
 
 absl::Status Sending::refusal() {
   const std::string by_proxy = WhatProxyRefuses(*pool_.route(), request_.headers);

@@ -14,6 +14,7 @@
 #include "holdfast/http/message.h"
 #include "src/http/connection.h"
 #include "src/http/exchange/exchange.h"
+#include "src/http/exchange_meter.h"
 #include "src/http/net/mover.h"
 #include "src/http/net/pace.h"
 #include "src/http/net/waiting.h"
@@ -41,11 +42,13 @@ absl::Status CheckRequest(const Route& route, const Request& request);
 
 class Sending {
  public:
-  // The pool has a route; `request` must stay as it is and where it is.
-  Sending(Pool& pool, const Request& request, const OfCall& of_call);
-  Sending(Pool& pool, Request&& request, const OfCall& of_call) = delete;
+  // The pool has a route; `request` must stay as it is and where it is. The timer, which must
+  // outlive it, learns in the end of what came.
+  Sending(Pool& pool, const Request& request, const OfCall& of_call, ExchangeTimer& timer);
+  Sending(Pool& pool, Request&& request, const OfCall& of_call, ExchangeTimer& timer) = delete;
   Sending(const Sending&) = delete;
   Sending& operator=(const Sending&) = delete;
+  ~Sending() { timer_.Saw(exchange_.status(), exchange_.minor_version()); }
 
   // Not OK: the request can't be sent at all.
   absl::Status refusal();
@@ -74,6 +77,7 @@ class Sending {
  private:
   Pool& pool_;
   const Request& request_;
+  ExchangeTimer& timer_;
   Exchange exchange_;
   bool lost_ = false;
 };

@@ -206,6 +206,12 @@ TokenBucket& StandardClient::bucket() const { return *parts_->objects.bucket; }
 const StandardObjects& StandardClient::objects() const { return parts_->objects; }
 const StandardSettings& StandardClient::settings() const { return parts_->settings; }
 
+CollectedObjects StandardClient::Objects() const {
+  CollectedObjects objects = parts_->stack.Objects();
+  if (parts_->transport != nullptr) objects.Add(parts_->transport->Collected());
+  return objects;
+}
+
 std::vector<holdfast::internal::NamedInfo> StandardClient::Info(
     const holdfast::internal::Changes& changes) const {
   return parts_->stack.Info(changes);

@@ -1,7 +1,5 @@
 #include "holdfast/http/transport.h"
 
-#include <absl/strings/ascii.h>
-
 #include <algorithm>
 #include <stop_token>
 #include <utility>
@@ -11,6 +9,7 @@
 #include "holdfast/http/request.h"
 #include "holdfast/http/transport_error.h"
 #include "src/http/exchange_error.h"
+#include "src/http/exchange_meter.h"
 #include "src/http/net/tls_error.h"
 #include "src/http/net/waiting.h"
 #include "src/http/origin.h"
@@ -28,41 +27,41 @@ absl::Status Check(const absl::StatusOr<internal::Route>& route, const Request& 
 }
 
 absl::StatusOr<Response> SendAnew(internal::Pool& pool, internal::Sending& sending,
-                                  internal::Pool::Running& running,
                                   const internal::SendLimits& limits) {
   auto connection = pool.Open(limits.deadline, limits.stop);
   if (!connection.ok()) return connection.status();
-  running.opened = true;
   return sending.Over(*std::move(connection), limits);
 }
 
 // Over an idle connection; and over a fresh one if there is none, or if the idle one was found to
 // be given up by the server and the request may be sent twice.
 absl::StatusOr<Response> Send(internal::Pool& pool, const Request& request,
-                              const internal::OfCall& of_call, const internal::SendLimits& limits) {
-  internal::Pool::Running running(pool);
-  internal::Sending sending(pool, request, of_call);
-  if (absl::Status refusal = sending.refusal(); !refusal.ok()) return refusal;
+                              const internal::OfCall& of_call, const internal::SendLimits& limits,
+                              internal::ExchangeTimer& timer) {
+  const internal::Pool::Running running(pool);
+  internal::Sending sending(pool, request, of_call, timer);
+  if (absl::Status refusal = sending.refusal(); !refusal.ok()) {
+    timer.Drop();
+    return refusal;
+  }
   const TimePoint now = holdfast::internal::ReadClock(nullptr);
   auto idle = pool.TakeIdle(now);
-  if (!idle) return SendAnew(pool, sending, running, limits);
-  running.reused = true;
+  if (!idle) return SendAnew(pool, sending, limits);
   auto response = sending.Over(*std::move(idle), limits);
   if (!sending.lost()) return response;
   pool.DropIdle(now);
   if (!internal::MayGoAgain(sending, RequestTraits<Request>::RepeatabilityOf(request))) {
     return response;
   }
-  internal::Sending anew(pool, request, of_call);
-  return internal::AfterResend(sending, SendAnew(pool, anew, running, limits));
+  internal::Sending anew(pool, request, of_call, timer);
+  return internal::AfterResend(sending, SendAnew(pool, anew, limits));
 }
 
-absl::StatusOr<Response> Exchange(internal::Pool& pool, const Request& request,
-                                  const internal::OfCall& of_call, TimePoint deadline,
-                                  const std::stop_token& stop) {
+// Waits for a connection, and sends over it.
+absl::StatusOr<Response> AdmitAndSend(internal::Pool& pool, const Request& request,
+                                      const internal::OfCall& of_call, TimePoint deadline,
+                                      const std::stop_token& stop, internal::ExchangeTimer& timer) {
   const internal::Route& route = *pool.route();
-  const TimePoint began = holdfast::internal::ReadClock(nullptr);
-  deadline = std::min(deadline, SaturatingAdd(began, pool.options().total_timeout));
   const auto permit = pool.Admit(deadline, stop);
   if (!permit.ok()) {
     return absl::IsCancelled(permit.status()) ? Cancelled(route, TransportError::kConnect)
@@ -72,7 +71,19 @@ absl::StatusOr<Response> Exchange(internal::Pool& pool, const Request& request,
   if (absl::Status status = signal.status(); !status.ok()) {
     return WithTransportError(internal::AtPeer(route.Describe(), status), TransportError::kConnect);
   }
-  return Send(pool, request, of_call, {.deadline = deadline, .stop = signal});
+  return Send(pool, request, of_call, {.deadline = deadline, .stop = signal}, timer);
+}
+
+absl::StatusOr<Response> Exchange(internal::Pool& pool, const Request& request,
+                                  const internal::OfCall& of_call, TimePoint deadline,
+                                  const std::stop_token& stop) {
+  const TimePoint began = holdfast::internal::ReadClock(nullptr);
+  deadline = std::min(deadline, SaturatingAdd(began, pool.options().total_timeout));
+  internal::ExchangeTimer timer(pool.meter(), request.method, began,
+                                internal::ExchangeError::kException);
+  auto response = AdmitAndSend(pool, request, of_call, deadline, stop, timer);
+  timer.End(response);
+  return response;
 }
 
 }  // namespace
@@ -100,9 +111,12 @@ absl::StatusOr<Response> Transport::operator()(const Request& request) const {
 
 TransportStats Transport::stats() const { return pool_->Get()->stats(); }
 
-std::string Transport::origin() const {
-  const absl::StatusOr<internal::Route>& route = pool_->Get()->route();
-  return route.ok() ? absl::AsciiStrToLower(route->origin.url) : std::string();
-}
+std::string_view Transport::name() const { return pool_->Get()->meter().name(); }
+
+void Transport::Collect(Collector& collector) const { pool_->Get()->Collect(collector); }
+
+CollectedObject Transport::Collected() const { return internal::CollectedPool(pool_, "Transport"); }
+
+std::string Transport::origin() const { return std::string(name()); }
 
 }  // namespace holdfast::http

@@ -37,13 +37,14 @@ AsyncExchange::AsyncExchange(std::shared_ptr<Pool> pool, const net::any_io_execu
     : pool_(std::move(pool)),
       limits_(limits),
       request_(std::move(request)),
+      started_(ReadClock(nullptr)),
       strand_(net::make_strand(executor)),
       work_(executor),
       timers_(TimerService::Of(executor)),
       link_(std::move(link)),
       done_(std::move(done)),
       watches_(strand_, *this) {
-  const TimePoint total = SaturatingAdd(ReadClock(nullptr), pool_->options().total_timeout);
+  const TimePoint total = SaturatingAdd(started_, pool_->options().total_timeout);
   deadline_ = std::min(limits_.deadline.value_or(TimePoint::min()), total);
 }
 
@@ -116,10 +117,14 @@ bool AsyncExchange::Begin() {
   if (!pool_->route().ok()) return End(pool_->route().status());
   const Route& route = *pool_->route();
   if (absl::Status wrong = CheckRequest(route, request_); !wrong.ok()) return End(wrong);
-  first_.emplace(*pool_, request_, of_call());
-  if (absl::Status refusal = first_->sending.refusal(); !refusal.ok()) return End(refusal);
   if (limits_.stopped) return End(Cancelled(route, TransportError::kConnect));
   if (!limits_.deadline) return End(DeadlineExceeded(route, TransportError::kConnect));
+  timer_.emplace(pool_->meter(), request_.method, started_, ExchangeError::kCancelled);
+  first_.emplace(*pool_, request_, of_call(), *timer_);
+  if (absl::Status refusal = first_->sending.refusal(); !refusal.ok()) {
+    timer_->Drop();
+    return End(refusal);
+  }
   stage_ = Stage::kAdmission;
   permit_ = pool_->permits().TryAcquire();
   if (permit_) return Choose();
@@ -146,7 +151,7 @@ bool AsyncExchange::Admit() {
 bool AsyncExchange::Choose() {
   running_.emplace(*pool_);
   if (auto idle = pool_->TakeIdle(ReadClock(nullptr))) {
-    running_->reused = true;
+    reused_ = true;
     return SendOver(*std::move(idle));
   }
   stage_ = Stage::kOpening;
@@ -168,7 +173,6 @@ bool AsyncExchange::Open(const Awaited* ready) {
   auto stream = opening_->TakeResult();
   opening_.reset();
   if (!stream.ok()) return OnResponse(stream.status());
-  running_->opened = true;
   return SendOver(pool_->Begin(*std::move(stream)));
 }
 
@@ -219,12 +223,12 @@ bool AsyncExchange::Send(const Awaited* ready) {
 // may be sent twice.
 bool AsyncExchange::OnResponse(absl::StatusOr<Response> response) {
   if (second_) return End(AfterResend(first_->sending, std::move(response)));
-  if (!running_->reused || !first_->sending.lost()) return End(std::move(response));
+  if (!reused_ || !first_->sending.lost()) return End(std::move(response));
   pool_->DropIdle(began_);
   if (!MayGoAgain(first_->sending, RequestTraits<Request>::RepeatabilityOf(request_))) {
     return End(std::move(response));
   }
-  second_.emplace(*pool_, request_, of_call());
+  second_.emplace(*pool_, request_, of_call(), *timer_);
   stage_ = Stage::kOpening;
   opening_.emplace(*pool_->opener(), deadline_, *this);
   return true;
@@ -238,6 +242,7 @@ bool AsyncExchange::Wait(TimePoint until) {
 }
 
 bool AsyncExchange::End(absl::StatusOr<Response> result) {
+  if (timer_) timer_->End(result);
   LetGo();
   Complete(nullptr, std::move(result));
   return false;
@@ -246,6 +251,7 @@ bool AsyncExchange::End(absl::StatusOr<Response> result) {
 void AsyncExchange::EndWith(std::exception_ptr error) {
   // A handler that throws is no call that failed.
   if (stage_ == Stage::kOver) std::rethrow_exception(std::move(error));
+  if (timer_) timer_->Threw();
   LetGo();
   Complete(std::move(error), absl::UnknownError("a callback of the request threw"));
 }
@@ -264,6 +270,7 @@ void AsyncExchange::LetGo() {
   opening_.reset();
   second_.reset();
   first_.reset();
+  timer_.reset();
   request_ = Request();  // what its callbacks hold ends before the handler is called
   running_.reset();
   waiter_.reset();

@@ -14,11 +14,13 @@
 
 #include "holdfast/asio/internal/reference.h"
 #include "holdfast/asio/internal/timer_service.h"
+#include "holdfast/base/time.h"
 #include "holdfast/concurrency/semaphore.h"
 #include "holdfast/http/message.h"
 #include "holdfast/http/transport_error.h"
 #include "holdfast/http_asio/internal/async_call.h"
 #include "src/http/connection.h"
+#include "src/http/exchange_meter.h"
 #include "src/http/net/mover.h"
 #include "src/http/net/steps.h"
 #include "src/http/pool.h"
@@ -71,8 +73,8 @@ class AsyncExchange final : public holdfast::internal::Sleeper, private Watcher 
 
   // The way of the request over one connection.
   struct Way {
-    Way(Pool& pool, const Request& request, const OfCall& of_call)
-        : sending(pool, request, of_call), duplex(sending.exchange()) {}
+    Way(Pool& pool, const Request& request, const OfCall& of_call, ExchangeTimer& timer)
+        : sending(pool, request, of_call, timer), duplex(sending.exchange()) {}
 
     Sending sending;
     DuplexOf<Exchange> duplex;
@@ -116,6 +118,7 @@ class AsyncExchange final : public holdfast::internal::Sleeper, private Watcher 
   const std::shared_ptr<Pool> pool_;
   const AsyncLimits limits_;
   Request request_;
+  const TimePoint started_;
   TimePoint deadline_ = TimePoint::min();
   TimePoint began_ = TimePoint::min();  // the present connection's use
   AsyncStrand strand_;
@@ -135,6 +138,8 @@ class AsyncExchange final : public holdfast::internal::Sleeper, private Watcher 
   std::optional<Semaphore::Waiter> waiter_;
   std::optional<Permit> permit_;
   std::optional<Pool::Running> running_;
+  bool reused_ = false;                 // the first connection was idle
+  std::optional<ExchangeTimer> timer_;  // ends after what tells it what came
   std::optional<Way> first_;
   std::optional<Way> second_;  // after the first one was lost
   std::optional<AsyncOpening> opening_;

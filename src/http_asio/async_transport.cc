@@ -45,4 +45,12 @@ AsyncTransport::AsyncTransport(net::any_io_executor executor, std::string_view o
 
 TransportStats AsyncTransport::stats() const { return pool_->Get()->stats(); }
 
+std::string_view AsyncTransport::name() const { return pool_->Get()->meter().name(); }
+
+void AsyncTransport::Collect(Collector& collector) const { pool_->Get()->Collect(collector); }
+
+CollectedObject AsyncTransport::Collected() const {
+  return internal::CollectedPool(pool_, "AsyncTransport");
+}
+
 }  // namespace holdfast::http

@@ -25,7 +25,6 @@
 #include "holdfast/http.h"
 #include "holdfast/stack/stack.h"
 #include "holdfast/timeout/timeout.h"
-#include "src/http/connection.h"
 #include "src/http/net/stream.h"
 #include "src/http/origin.h"
 #include "src/http/pool.h"
@@ -314,9 +313,7 @@ TEST_CASE("a connection that is closed while it is idle counts until it is close
   const auto pool =
       std::make_shared<internal::Pool>(internal::ParseRoute("http://127.0.0.1:1", {}),
                                        TransportOptions{.max_connections = 1, .idle_timeout = 1h});
-  pool->Keep(
-      internal::Connection(std::make_unique<SlowlyEnding>(ending), TimePoint::max(), 1'000'000),
-      {});
+  pool->Keep(pool->Begin(std::make_unique<SlowlyEnding>(ending)), {});
   const TimePoint now = holdfast::internal::ReadClock(nullptr);
   const bool at_its_time = GENERATE(false, true);
   const std::jthread closes([&] {

@@ -1,16 +1,11 @@
 // The table of names in docs/metrics.md is what a registry tells, both ways.
+#include "test/metrics/name_table.h"
+
 #include <absl/status/status.h>
 #include <absl/status/statusor.h>
 
 #include <chrono>
-#include <fstream>
-#include <map>
 #include <memory>
-#include <set>
-#include <sstream>
-#include <string>
-#include <string_view>
-#include <tuple>
 #include <utility>
 #include <vector>
 
@@ -24,66 +19,6 @@ namespace {
 
 using namespace std::chrono_literals;
 using testing::FakeClock;
-
-// The type, the unit, and the keys of the attributes.
-using Row = std::tuple<std::string, std::string, std::set<std::string>>;
-using Table = std::map<std::string, Row>;
-
-// What stands between backquotes.
-std::vector<std::string> Quoted(const std::string& cell) {
-  std::vector<std::string> quoted;
-  std::istringstream parts(cell);
-  bool inside = false;
-  for (std::string part; std::getline(parts, part, '`'); inside = !inside) {
-    if (inside) quoted.push_back(part);
-  }
-  return quoted;
-}
-
-std::string Trimmed(const std::string& text) {
-  const auto begin = text.find_first_not_of(' ');
-  return begin == std::string::npos ? ""
-                                    : text.substr(begin, text.find_last_not_of(' ') - begin + 1);
-}
-
-// The rows of the page's tables whose columns are metric, type, unit, attributes and text.
-Table Documented() {
-  std::ifstream page(HOLDFAST_METRICS_PAGE);
-  REQUIRE(page.good());
-  Table table;
-  for (std::string line; std::getline(page, line);) {
-    std::vector<std::string> cells;
-    std::istringstream row(line);
-    for (std::string cell; std::getline(row, cell, '|');) cells.push_back(cell);
-    if (cells.size() != 6 || !cells[1].starts_with(" `holdfast.")) continue;
-    const std::vector<std::string> unit = Quoted(cells[3]);
-    const std::vector<std::string> keys = Quoted(cells[4]);
-    const bool is_new = table
-                            .emplace(Quoted(cells[1]).front(),
-                                     Row(Trimmed(cells[2]), unit.empty() ? "" : unit.front(),
-                                         std::set<std::string>(keys.begin(), keys.end())))
-                            .second;
-    CHECK(is_new);
-  }
-  return table;
-}
-
-std::string_view NameOf(MetricType type) {
-  return type == MetricType::kCounter         ? "counter"
-         : type == MetricType::kUpDownCounter ? "updowncounter"
-         : type == MetricType::kHistogram     ? "histogram"
-                                              : "gauge";
-}
-
-Table Told(const Metrics& metrics) {
-  Table table;
-  const MetricsSnapshot snapshot = metrics.Snapshot();
-  for (const MetricFamily& family : snapshot.families()) {
-    table.emplace(family.name, Row(NameOf(family.type), family.unit,
-                                   std::set<std::string>(family.keys.begin(), family.keys.end())));
-  }
-  return table;
-}
 
 // A service that is down, and a stack to which everything happens of which a stack tells.
 class Scene {
@@ -153,18 +88,11 @@ TEST_CASE("the page names each metric with its type, unit and attributes, and no
   Metrics metrics({.active_calls = true});
   Scene scene(metrics);
   scene.Play();
-  const Table documented = Documented();
-  const Table told = Told(metrics);
+  const test::NameTable told = test::ToldBy(metrics);
   CHECK(told.size() > 50);
-  for (const auto& [name, row] : told) {
-    INFO(name);
-    REQUIRE(documented.contains(name));
-    CHECK(documented.at(name) == row);
-  }
-  for (const auto& [name, row] : documented) {
-    INFO(name);
-    CHECK(told.contains(name));
-  }
+  test::CheckDocumented(told, test::DocumentedIn(HOLDFAST_METRICS_PAGE, [](const auto& section) {
+                          return section != test::kHttpSection;
+                        }));
 }
 
 }  // namespace

@@ -270,8 +270,11 @@ class Call {
   // The call ends with a success. False if more is to be said of it, by End.
   ABSL_ATTRIBUTE_ALWAYS_INLINE bool TrySucceed() {
     if (watched_ || attempts_ != 1 || running_ != Running::kSucceeded) return false;
-    meter_->CountFirstTry();
-    if (ABSL_PREDICT_FALSE((holds_ & (kTimed | kActive)) != 0)) EndFirstTry();
+    if (ABSL_PREDICT_FALSE((holds_ & (kTimed | kActive)) != 0)) {
+      EndFirstTry();
+    } else {
+      meter_->CountFirstTry();
+    }
     return true;
   }
 

@@ -23,6 +23,7 @@
 #include <span>
 #include <string>
 #include <string_view>
+#include <utility>
 #include <vector>
 
 namespace holdfast {
@@ -43,8 +44,9 @@ struct Metric {
 
 // An attribute of a series. A value is an enumerator's name, or a name that was given when an
 // object was made; never a key, a URL, a message or anything of a request, of which there are as
-// many as there are callers. All series of a metric have the same keys in the same order; what does
-// not apply to one, as error.type to a call that succeeded, is empty there.
+// many as there are callers. What a peer chooses, as a status, is bounded by the object. All series
+// of a metric have the same keys in the same order; what does not apply to one, as error.type to a
+// call that succeeded, is empty there.
 struct Attribute {
   std::string_view key;  // "holdfast.reason"
   std::string_view value;
@@ -123,6 +125,12 @@ struct CollectedObject {
   void (*count_active)(const void* object) = nullptr;
 };
 
+// A handle whose copies are one object to a registry, which it tells of: http::Transport.
+template <class Handle>
+concept CollectedHandle = requires(const Handle& handle) {
+  { handle.Collected() } -> std::same_as<CollectedObject>;
+};
+
 // What a policy tells of the objects that it uses, from an optional member beside Info():
 //   void Objects(CollectedObjects& objects) const { objects.Add(quota_, kName); }
 class CollectedObjects {
@@ -139,6 +147,8 @@ class CollectedObjects {
                        Collector& collector) { static_cast<const Object*>(o)->Collect(collector); },
          .observe = ObserveOf<Object>()});
   }
+
+  void Add(CollectedObject object) { objects_.push_back(std::move(object)); }
 
   // The counters of a stack, whose name is the one that the registry gives it.
   template <Collectable Object>

@@ -29,6 +29,7 @@
 #include "holdfast/base/internal/changes.h"
 #include "holdfast/breaker/circuit_breaker.h"
 #include "holdfast/call/call.h"
+#include "holdfast/call/collector.h"
 #include "holdfast/concurrency/semaphore.h"
 #include "holdfast/driver/blocking_driver.h"
 #include "holdfast/http/message.h"
@@ -114,6 +115,10 @@ class StandardClient {
   // For UpdateAll (stack/update_all.h), which changes settings() and objects() while calls run.
   std::vector<holdfast::internal::NamedInfo> Info(
       const holdfast::internal::Changes& changes = {}) const;
+
+  // For a registry of metrics: metrics.Add("orders", client) adds the stack with its objects, and
+  // the Transport under the name of its origin.
+  CollectedObjects Objects() const;
 
   // The clock of the policies, for a stack around this client.
   Clock* StackClock() const;

@@ -16,6 +16,7 @@
 #include <string_view>
 
 #include "holdfast/call/call.h"
+#include "holdfast/call/collector.h"
 #include "holdfast/http/message.h"            // IWYU pragma: export
 #include "holdfast/http/request.h"            // IWYU pragma: export
 #include "holdfast/http/result.h"             // IWYU pragma: export
@@ -29,11 +30,10 @@ class PerProcess;
 
 namespace holdfast::http {
 
-// `opened` and `reused` count since the Transport was made, when an exchange ends; the others are
-// current values.
+// `opened` and `reused` count since the Transport was made; the others are current values.
 struct TransportStats {
-  std::int64_t opened = 0;  // connections that were opened
-  std::int64_t reused = 0;  // exchanges over a connection from an earlier exchange
+  std::int64_t opened = 0;  // connections that were opened, TLS included
+  std::int64_t reused = 0;  // exchanges that took a connection from an earlier exchange
   std::int64_t idle = 0;    // idle connections
   std::int64_t in_use = 0;  // exchanges that run
   std::int64_t queued = 0;  // calls that wait for a connection
@@ -129,6 +129,16 @@ class Transport {
   }
 
   TransportStats stats() const;
+
+  // For a registry of metrics: metrics.Add("orders_http", transport), or Add(transport), which
+  // takes the origin for a name. Copies count together; a child of fork() counts from zero. The
+  // registry has exchanges measured from then on (MetricsOptions::durations): each reads the clock
+  // once more. docs/http.md has the metrics. A transport has at most 64 series of
+  // http.client.request.duration, and two more, of successes and of failures, for what has other
+  // attributes than they: there http.request.method is "_OTHER" and no status is told.
+  std::string_view name() const;  // origin(); lives as long as the Transport
+  void Collect(Collector& collector) const;
+  CollectedObject Collected() const;
 
   // scheme://host[:port] in lower case, without the scheme's own port; empty if the origin, or the
   // environment's proxy, is invalid.

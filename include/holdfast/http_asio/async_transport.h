@@ -24,6 +24,7 @@
 #include "holdfast/asio/around.h"
 #include "holdfast/asio/config.h"
 #include "holdfast/call/call.h"
+#include "holdfast/call/collector.h"
 #include "holdfast/http/message.h"
 #include "holdfast/http/transport.h"
 #include "holdfast/http_asio/internal/async_call.h"
@@ -90,6 +91,11 @@ class AsyncTransport {
   }
 
   TransportStats stats() const;
+
+  // For a registry of metrics, as Transport's.
+  std::string_view name() const;
+  void Collect(Collector& collector) const;
+  CollectedObject Collected() const;
 
  private:
   using Result = absl::StatusOr<Response>;

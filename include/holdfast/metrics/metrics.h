@@ -17,6 +17,7 @@
 #include <memory>
 #include <string>
 #include <string_view>
+#include <type_traits>
 #include <utility>
 
 #include "holdfast/call/collector.h"
@@ -30,7 +31,8 @@ struct MetricsOptions {
   std::size_t max_series = 2000;
   std::string service_name = "unknown_service";  // service.name, in OtlpJson
   // Whether the stacks that are added measure from then on how long calls, attempts and waits take,
-  // for histograms. A call then reads the clock once more and fills two histograms.
+  // for histograms. A call then reads the clock once more and fills one or two of them. And whether
+  // HTTP transports measure exchanges, each of which reads the clock once more.
   bool durations = true;
   // Is told the events of all stacks and objects that are added, as by Stack::Observed. Default:
   // none.
@@ -97,6 +99,15 @@ class Metrics {
         object == nullptr ? std::string_view() : std::string_view(object->name());
     return AddObject(name, AsCollected(object));
   }
+  // The same for a handle of one, as http::Transport, which is there while any of its copies is.
+  template <CollectedHandle Handle>
+  absl::Status Add(std::string_view name, const Handle& handle) {
+    return AddObject(name, AsCollected(&handle));
+  }
+  template <CollectedHandle Handle>
+  absl::Status Add(const Handle& handle) {
+    return AddObject(handle.name(), AsCollected(&handle));
+  }
 
   // Prometheus's text format 0.0.4 (Content-Type: text/plain; version=0.0.4). Names are those that
   // OpenTelemetry's translator makes. Histograms have a bucket for each power of two seconds from
@@ -113,9 +124,13 @@ class Metrics {
   struct Impl;
 
   template <class Object>
-  static CollectedObjects AsCollected(const std::shared_ptr<Object>& object) {
+  static CollectedObjects AsCollected(const Object& object) {
     CollectedObjects objects;
-    objects.Add(object, "");
+    if constexpr (CollectedHandle<std::remove_cvref_t<decltype(*object)>>) {
+      objects.Add(object == nullptr ? CollectedObject() : object->Collected());
+    } else {
+      objects.Add(object, "");
+    }
     return objects;
   }
 

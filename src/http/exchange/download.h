@@ -59,12 +59,13 @@ class Download {
   // After kFailed: with kMalformed, or no kind where a callback cancelled it or it is cut.
   const absl::Status& failure() const { return failure_; }
 
-  int status() const { return reader_.status(); }              // of the latest kInterim or kHead
-  bool has_head() const { return has_head_; }                  // kHead was there
-  bool handed_on() const { return handed_on_; }                // the receiver has got something
-  wire::Framing framing() const { return reader_.framing(); }  // after kHead
-  bool keeps_alive() const { return reader_.keeps_alive(); }   // after kEnd
-  Response& response() { return response_; }                   // after kEnd
+  int status() const { return reader_.status(); }                // of the latest kInterim or kHead
+  int minor_version() const { return reader_.minor_version(); }  // likewise
+  bool has_head() const { return has_head_; }                    // kHead was there
+  bool handed_on() const { return handed_on_; }                  // the receiver has got something
+  wire::Framing framing() const { return reader_.framing(); }    // after kHead
+  bool keeps_alive() const { return reader_.keeps_alive(); }     // after kEnd
+  Response& response() { return response_; }                     // after kEnd
 
  private:
   Event OnInterim();

@@ -106,6 +106,11 @@ class Exchange {
   bool handed_out() const { return upload_.given(); }
   bool answered() const { return answered_; }
 
+  // Of the response, whatever becomes of the rest of it, and the version of HTTP/1 that it is in.
+  // 0: its head has not come.
+  int status() const { return download_.has_head() ? download_.status() : 0; }
+  int minor_version() const { return download_.minor_version(); }
+
   // After the end, when nothing is being written any more: whether the connection may serve another
   // request. Both sides would keep it, the request is wholly written and the response wholly read,
   // and nothing came behind it.

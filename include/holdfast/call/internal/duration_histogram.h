@@ -86,7 +86,11 @@ class DurationHistogram {
     counters_.Add(kSum, static_cast<std::uint64_t>(std::max<Duration::rep>(time.count(), 0)));
   }
 
-  HistogramCounts Counts() const;
+  HistogramCounts Counts() const { return Counts(this, nullptr); }
+  // Of both together; either may be null.
+  static HistogramCounts Counts(const DurationHistogram* one, const DurationHistogram* other);
+
+  std::uint64_t Count() const;  // of times
 
  private:
   static constexpr std::size_t kSum = DurationBuckets::kCount;  // nanoseconds

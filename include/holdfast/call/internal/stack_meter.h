@@ -66,6 +66,14 @@ class StackMeter {
   void CountDryRun(std::size_t policy, const absl::Status& refusal);  // OK: a wait
   static constexpr std::size_t kNoPolicy = static_cast<std::size_t>(-1);
 
+  // CountFirstTry, where the call and the attempt both took that long. False, and nothing counted:
+  // there is no memory.
+  bool TimeFirstTry(Duration took) {
+    DurationHistogram* const times = first_try_times_.Get();
+    if (times != nullptr) times->Record(took);
+    return times != nullptr;
+  }
+
   // 1 when a call begins, -1 when it has ended; not before CountActiveCalls().
   void CountActive(int change) {
     if (StripedCounters* const active = active_.get()) {
@@ -106,6 +114,7 @@ class StackMeter {
 
   void Add(std::size_t which);
   std::uint64_t Sum(std::size_t which) const;
+  std::uint64_t FirstTries() const;
   void CollectCalls(Collector& collector) const;
   void CollectActive(Collector& collector) const;
   void CollectAttempts(Collector& collector) const;
@@ -116,7 +125,8 @@ class StackMeter {
   const std::vector<PolicyLabel> policies_;
   const PolicyLabel no_policy_;
   const bool retries_;
-  StripedCounters first_tries_{1};
+  StripedCounters first_tries_{1};               // but for those of first_try_times_
+  MadeOnce<DurationHistogram> first_try_times_;  // of the call, and as much of the attempt
   MadeOnce<StripedCounters> others_;
   std::array<MadeOnce<DurationHistogram>, kCallOutcomes> call_times_;
   std::array<MadeOnce<DurationHistogram>, kCallOutcomes> attempt_times_;
