@@ -49,7 +49,7 @@ endfunction()
 
 # Core has the headers of all folders that are no component of their own.
 function(holdfast_install_headers component)
-  set(others asio http http_asio metrics testing)
+  set(others asio http http_asio metrics metrics_http testing)
   if(component STREQUAL "core")
     set(exclude)
     foreach(other IN LISTS others)

@@ -1,10 +1,12 @@
 # Compiles every ```cpp block of a Markdown file: what a README shows must work as it stands.
 #
-# holdfast_readme_snippets(<markdown> LIBS ... HEADERS <target>) takes each block for a whole
-# translation unit and links the ones that have a main; they use the precompiled headers of <target>.
+# holdfast_readme_snippets(<markdown> LIBS ... HEADERS <target> OPTIONAL <word>=<target> ...) takes
+# each block for a whole translation unit and links the ones that have a main; they use the precompiled
+# headers of <target>. A block that includes a header with an OPTIONAL word in its name needs that
+# target as well, and is left out where there is none.
 
 function(holdfast_readme_snippets markdown)
-  cmake_parse_arguments(PARSE_ARGV 1 arg "" "HEADERS" "LIBS")
+  cmake_parse_arguments(PARSE_ARGV 1 arg "" "HEADERS" "LIBS;OPTIONAL")
   cmake_path(GET markdown FILENAME name)
   cmake_path(GET markdown STEM LAST_ONLY prefix)
   string(TOLOWER ${prefix} prefix)
@@ -41,13 +43,29 @@ function(holdfast_readme_snippets markdown)
     holdfast_count_lines("${code}" lines)
     math(EXPR line "${line} + ${lines}")
 
+    set(libs ${arg_LIBS})
+    set(left_out FALSE)
+    foreach(optional IN LISTS arg_OPTIONAL)
+      string(REGEX MATCH "^(.+)=(.+)$" optional "${optional}")
+      if(code MATCHES "#include <[^>\n]*${CMAKE_MATCH_1}")
+        string(REGEX REPLACE "^.+=" "" optional "${optional}")
+        list(APPEND libs ${optional})
+        if(NOT TARGET ${optional})
+          set(left_out TRUE)
+        endif()
+      endif()
+    endforeach()
+    if(left_out)
+      continue()
+    endif()
+
     set(target holdfast_${prefix}_${count})
     if(code MATCHES "int main\\(")
       add_executable(${target} "${file}")
     else()
       add_library(${target} OBJECT "${file}")
     endif()
-    target_link_libraries(${target} PRIVATE ${arg_LIBS})
+    target_link_libraries(${target} PRIVATE ${libs})
     target_precompile_headers(${target} REUSE_FROM ${arg_HEADERS})
   endwhile()
 endfunction()

@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # Installs the Debian packages that a job needs: install-deps.sh build|examples|test|ci|peers
 # Each job includes the ones before it, but peers only build. Does nothing, quickly, when all of them
-# are there.
+# are there. A Node.js that is there from elsewhere stays as it is.
 set -euo pipefail
 
 fail() {
@@ -18,7 +18,8 @@ test=("${examples[@]}" catch2 librapidcheck-dev libbenchmark-dev ccache lld open
 # The servers are for a machine of its own: Debian's packages of some start a service. CURL is for
 # the benchmark of clients.
 ci=("${test[@]}" clang-19 clang-tidy-19 clang-format-19 libclang-rt-19-dev git
-  nginx haproxy apache2-bin nodejs prometheus python3 libcurl4-openssl-dev)
+  nginx haproxy apache2-bin nodejs npm prometheus python3 libcurl4-openssl-dev
+  prometheus-cpp-dev libspdlog-dev libgoogle-glog-dev)
 peers=("${build[@]}" libbenchmark-dev golang-go golang-golang-x-time-dev libcurl4-openssl-dev openssl)
 
 case ${1-} in
@@ -32,8 +33,10 @@ fi
 
 # dpkg-query fails when it does not know a package, which here is an answer like any other.
 present=$(dpkg-query -W -f '${db:Status-Status} ${Package}\n' "${wanted[@]}" 2>/dev/null || true)
+declare -A program=([nodejs]=node [npm]=npm)
 missing=()
 for package in "${wanted[@]}"; do
+  [[ -z ${program[$package]-} ]] || ! command -v "${program[$package]}" >/dev/null || continue
   grep -qxF "installed $package" <<<"$present" || missing+=("$package")
 done
 ((${#missing[@]})) || exit 0

@@ -2,13 +2,16 @@
 
 #include <absl/strings/str_cat.h>
 
+#include <algorithm>
 #include <chrono>
 #include <cmath>
 #include <cstddef>
 #include <cstdint>
+#include <limits>
 #include <nlohmann/json.hpp>
 #include <vector>
 
+#include "holdfast/metrics/internal/int_attribute.h"
 #include "holdfast/version.h"
 #include "src/metrics/utf8.h"
 
@@ -18,6 +21,7 @@ namespace {
 using Json = nlohmann::ordered_json;
 
 constexpr int kCumulative = 2;  // AGGREGATION_TEMPORALITY_CUMULATIVE
+constexpr auto kMaxInt = std::uint64_t{std::numeric_limits<std::int64_t>::max()};
 
 Json JsonNumber(double value) {
   if (std::isnan(value)) return "NaN";
@@ -26,11 +30,15 @@ Json JsonNumber(double value) {
 }
 
 std::string Nanoseconds(std::chrono::system_clock::time_point time) {
-  return absl::StrCat(
-      std::chrono::duration_cast<std::chrono::nanoseconds>(time.time_since_epoch()).count());
+  const auto since_1970 =
+      std::chrono::duration_cast<std::chrono::nanoseconds>(time.time_since_epoch()).count();
+  return absl::StrCat(std::max<decltype(since_1970)>(since_1970, 0));  // OTLP has no earlier one
 }
 
 Json AttributeOf(std::string_view key, std::string_view value) {
+  if (const auto number = IntAttribute(key, value)) {
+    return {{"key", key}, {"value", {{"intValue", absl::StrCat(*number)}}}};
+  }
   return {{"key", key}, {"value", {{"stringValue", value}}}};
 }
 
@@ -66,7 +74,8 @@ Json Point(const MetricFamily& family, const MetricSeries& series, const std::st
   if (family.type != MetricType::kGauge) point["startTimeUnixNano"] = Nanoseconds(series.since);
   point["timeUnixNano"] = time;
   if (const auto* count = std::get_if<std::uint64_t>(&series.value)) {
-    point["asInt"] = absl::StrCat(*count);
+    // The field is signed.
+    point["asInt"] = absl::StrCat(std::min(*count, kMaxInt));
   } else if (const auto* value = std::get_if<double>(&series.value)) {
     point["asDouble"] = JsonNumber(*value);
   } else {

@@ -10,7 +10,9 @@
 namespace holdfast::internal {
 
 // An ExportMetricsServiceRequest in proto3's JSON mapping: integers of 64 bits are strings, and so
-// are numbers that are not finite. An attribute without a value is left out.
+// are numbers that are not finite. An attribute without a value is left out; one that is an int in
+// OpenTelemetry's conventions is one here. A count above 2^63 - 1, which OTLP does not have, is
+// that.
 std::string OtlpJson(const MetricsSnapshot& snapshot, std::string_view service_name);
 
 }  // namespace holdfast::internal

@@ -6,6 +6,7 @@
 #include <string_view>
 
 #include "holdfast/call/collector.h"
+#include "holdfast/metrics/internal/prometheus_form.h"  // IWYU pragma: export
 
 namespace holdfast::internal {
 
@@ -18,9 +19,6 @@ namespace holdfast::internal {
 //   holdfast.rate_limit.rate, gauge {token}/s    holdfast_rate_limit_rate_per_second
 //   holdfast.breaker.failure_ratio, gauge 1      holdfast_breaker_failure_ratio
 std::string PrometheusName(std::string_view name, MetricType type, std::string_view unit);
-
-// The same of an attribute's key: holdfast_reason of holdfast.reason.
-std::string PrometheusLabel(std::string_view key);
 
 }  // namespace holdfast::internal
 

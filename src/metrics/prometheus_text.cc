@@ -10,14 +10,10 @@
 #include <cstdint>
 #include <vector>
 
-#include "src/metrics/prometheus_name.h"
+#include "holdfast/metrics/internal/prometheus_form.h"
 
 namespace holdfast::internal {
 namespace {
-
-// Powers of two seconds: 2^-20 is about 1 us, 2^7 about 2 min.
-constexpr int kFirstPower = -20;
-constexpr int kLastPower = 7;
 
 std::string EscapedHelp(const std::string& help) {
   return absl::StrReplaceAll(help, {{"\\", "\\\\"}, {"\n", "\\n"}});
@@ -73,18 +69,11 @@ void AppendHistogram(const std::string& name, const std::string& labels,
   const std::string bucket = absl::StrCat(name, "_bucket");
   const std::string before = absl::StrCat(labels, labels.empty() ? "" : ",", "le=\"");
   std::uint64_t count = 0;
-  std::size_t next = 0;
-  for (int power = kFirstPower; power <= kLastPower; ++power) {
-    // All buckets that end at 2^power or before it: 4 double the bound.
-    while (next < histogram.counts.size() &&
-           histogram.offset + static_cast<int>(next) + 1 <= 4 * power) {
-      count += histogram.counts[next++];
-    }
-    AppendLine(bucket, absl::StrCat(before, NumberText(std::ldexp(1, power)), "\""),
+  for (const CumulativeBucket& cumulative : CumulativeBuckets(histogram)) {
+    count = cumulative.count;
+    AppendLine(bucket, absl::StrCat(before, NumberText(cumulative.upper_bound), "\""),
                absl::StrCat(count), text);
   }
-  while (next < histogram.counts.size()) count += histogram.counts[next++];
-  AppendLine(bucket, absl::StrCat(before, "+Inf\""), absl::StrCat(count), text);
   AppendLine(absl::StrCat(name, "_sum"), labels, NumberText(histogram.sum), text);
   AppendLine(absl::StrCat(name, "_count"), labels, absl::StrCat(count), text);
 }

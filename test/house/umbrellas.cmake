@@ -6,7 +6,7 @@
 
 cmake_minimum_required(VERSION 3.25)
 
-set(components asio http http_asio metrics testing)  # the folders that have a component, and so an umbrella, of their own
+set(components asio http http_asio metrics metrics_http testing)  # the folders that have a component, and so an umbrella, of their own
 
 function(check_umbrella umbrella)
   if(NOT EXISTS "${INCLUDE_DIR}/${umbrella}")
@@ -30,7 +30,9 @@ foreach(entry IN LISTS entries)
   if(IS_DIRECTORY "${INCLUDE_DIR}/${entry}")
     file(GLOB headers RELATIVE "${INCLUDE_DIR}"
          "${INCLUDE_DIR}/${entry}/*.h" "${INCLUDE_DIR}/${entry}/wire/*.h")
-    list(REMOVE_ITEM headers http/httplib.h http/httplib_client.h)  # who has cpp-httplib includes them
+    # Who has another library includes these.
+    list(REMOVE_ITEM headers http/httplib.h http/httplib_client.h
+                             metrics/opentelemetry.h metrics/prometheus_cpp.h)
     check_umbrella(${entry}.h ${headers})
     list(REMOVE_ITEM beside ${entry}.h)
     if(NOT entry IN_LIST components)

@@ -2,6 +2,7 @@
 #include <holdfast/http/httplib.h>
 #include <holdfast/http_asio.h>
 #include <holdfast/metrics.h>
+#include <holdfast/metrics_http.h>
 #include <holdfast/testing.h>
 #include <httplib.h>
 
@@ -19,5 +20,8 @@ int main() {
   });
   io.run();
   const bool counts = holdfast::Metrics().Snapshot().Count("holdfast.metrics.overflow") == 0;
-  return refused.error() == httplib::Error::Connection && unavailable && counts ? 0 : 1;
+  holdfast::OtlpPush push(std::make_shared<holdfast::Metrics>(),
+                          {.endpoint = "http://127.0.0.1:1", .timeout = std::chrono::seconds(1)});
+  const bool pushes = push.Stop().ok();
+  return !pushes && refused.error() == httplib::Error::Connection && unavailable && counts ? 0 : 1;
 }
