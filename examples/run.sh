@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
 # Builds and runs the demo, or the storm or watch_retries where that is the first argument; pictures
-# are left in the current directory. Other arguments go to them (examples/run.sh storm --help).
+# are left in the current directory. Other arguments go to them (examples/run.sh storm --help, or
+# examples/run.sh demo --serve for a page on which the demo can be watched).
 set -euo pipefail
 trap 'echo "examples/run.sh: failed: $step" >&2' ERR
 
@@ -10,7 +11,7 @@ say() {
 }
 
 program=demo
-if [[ ${1-} == storm || ${1-} == watch_retries ]]; then
+if [[ ${1-} == demo || ${1-} == storm || ${1-} == watch_retries ]]; then
   program=$1
   shift
 fi

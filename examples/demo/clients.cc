@@ -33,6 +33,8 @@ std::string FailureOf(int http_status) {
 // or a rejection by a policy.
 class Watch {
  public:
+  static constexpr std::string_view kName = "Watch";
+
   explicit Watch(Recorder& recorder) : recorder_(&recorder) {}
 
   struct State {};
@@ -85,38 +87,40 @@ holdfast::TokenBucket::Options FourTimes(double rate) {
   return {.rate = limit, .burst = static_cast<std::int64_t>(limit / 20)};
 }
 
-Fetch MakeFetch(const Url& url, const Traffic& traffic, Recorder& recorder) {
-  return holdfast::Stack(holdfast::Timeout(kPatience),  // the whole call
-                         holdfast::Retry(RetryingThroughOutages()),
-                         Watch(recorder),  // from here on, each attempt
-                         holdfast::CircuitBreak(BreakerOptions(recorder)),
-                         holdfast::RateLimit(FourTimes(traffic.rate)),
-                         holdfast::Bulkhead({.limit = kConnections}),
-                         holdfast::Timeout(traffic.attempt_timeout))
-      .Around(holdfast::http::Transport(url.origin, {.max_idle = kConnections}));
+Fetch MakeFetch(const Url& url, const Traffic& traffic, Recorder& recorder, Dashboard* dashboard) {
+  const auto stack = holdfast::Stack(holdfast::Timeout(kPatience),  // the whole call
+                                     holdfast::Retry(RetryingThroughOutages()),
+                                     Watch(recorder),  // from here on, each attempt
+                                     holdfast::CircuitBreak(BreakerOptions(recorder)),
+                                     holdfast::RateLimit(FourTimes(traffic.rate)),
+                                     holdfast::Bulkhead({.limit = kConnections}),
+                                     holdfast::Timeout(traffic.attempt_timeout));
+  if (dashboard != nullptr) dashboard->Show("resilient", stack);
+  return stack.Around(holdfast::http::Transport(url.origin, {.max_idle = kConnections}));
 }
 
 }  // namespace
 
-Send PlainClient(const Url& url, Recorder& recorder) {
+Send PlainClient(const Url& url, const holdfast::Stack<>& counting, Recorder& recorder) {
   auto client = std::make_shared<httplib::Client>(url.origin);
   client->set_keep_alive(true);
   client->set_tcp_nodelay(true);
   client->set_connection_timeout(2s);
   client->set_read_timeout(2s);
-  return [client, path = url.path, &recorder](holdfast::TimePoint,
-                                              const std::stop_token& stop) -> std::string {
+  const auto get = counting.Around([client, path = url.path] { return client->Get(path); });
+  return [client, get, &recorder](holdfast::TimePoint, const std::stop_token& stop) -> std::string {
     const std::stop_callback on_stop(stop, [&] { client->stop(); });
-    const httplib::Result result = client->Get(path);
+    const httplib::Result result = get();
     recorder.Attempt();
     if (result) return FailureOf(result->status);
     return std::string(holdfast::ResultTraits<httplib::Result>::StatusOf(result).message());
   };
 }
 
-Send ResilientClient(const Url& url, const Traffic& traffic, Recorder& recorder) {
+Send ResilientClient(const Url& url, const Traffic& traffic, Recorder& recorder,
+                     Dashboard* dashboard) {
   const Request request = {.method = "GET", .target = url.path};
-  return [fetch = MakeFetch(url, traffic, recorder), request, &recorder](
+  return [fetch = MakeFetch(url, traffic, recorder, dashboard), request, &recorder](
              holdfast::TimePoint due, const std::stop_token& stop) -> std::string {
     // The deadline counts from the arrival, as the Timeout can't: it covers the wait for a thread.
     const absl::StatusOr<Response> result =

@@ -6,10 +6,14 @@
 #include <csignal>
 #include <exception>
 #include <iostream>
+#include <list>
 #include <optional>
+#include <stop_token>
+#include <string>
 #include <utility>
 
 #include "clients.h"
+#include "dashboard.h"
 #include "examples/support/interrupt.h"
 #include "load.h"
 #include "options.h"
@@ -27,13 +31,23 @@ using namespace std::chrono_literals;
 
 constexpr int kInterrupted = 130;  // as a shell reports SIGINT
 
+// What both runs share. The recorders outlive what the dashboard keeps.
+struct Session {
+  const Options& options;
+  std::stop_token stop;
+  std::list<Recorder> recorders = {};
+  std::optional<Dashboard> dashboard = {};
+
+  Dashboard* page() { return dashboard ? &*dashboard : nullptr; }
+};
+
 // One run of one client, against a server of its own unless there is a real one.
 template <class MakeClient>
-Run RunOnce(const std::string& client, const Options& options, const MakeClient& make_client,
-            const std::stop_token& stop) {
+Run RunOnce(const std::string& client, Session& session, const MakeClient& make_client) {
+  const Options& options = session.options;
   // Late enough for all threads to be ready.
   const holdfast::TimePoint began = holdfast::SteadyClock()->Now() + 100ms;
-  Recorder recorder(client, began);
+  Recorder& recorder = session.recorders.emplace_back(client, began);
   Script script(options.seed, Span(options));
   std::optional<Server> server;
   // A connection whose client has given up may linger, so there is room for twice the clients.
@@ -41,7 +55,7 @@ Run RunOnce(const std::string& client, const Options& options, const MakeClient&
   {
     const Url url = options.url ? *options.url : Url{.origin = server->origin(), .path = "/"};
     const ProgressLine progress(client, options.requests, recorder);
-    RunLoad(options, make_client(url, recorder), recorder, stop);
+    RunLoad(options, make_client(url, recorder), recorder, session.stop);
   }
   Run run = std::move(recorder).TakeRun();
   run.scripted = server.has_value();
@@ -50,32 +64,40 @@ Run RunOnce(const std::string& client, const Options& options, const MakeClient&
   return run;
 }
 
-Run RunPlain(const Options& options, const std::stop_token& stop) {
-  const auto one_each = [](const Url& url, Recorder& recorder) {
-    return [=, &recorder] { return PlainClient(url, recorder); };
+Run RunPlain(Session& session) {
+  const holdfast::Stack<> counting;
+  if (session.page() != nullptr) session.page()->Show("plain", counting);
+  const auto one_each = [&](const Url& url, Recorder& recorder) {
+    return [=, &recorder] { return PlainClient(url, counting, recorder); };
   };
-  return RunOnce("plain", options, one_each, stop);
+  return RunOnce("plain", session, one_each);
 }
 
-Run RunResilient(const Options& options, const std::stop_token& stop) {
+Run RunResilient(Session& session) {
   // The demo's own server takes 25 ms when it is well; of a real one nothing is known.
-  const Traffic traffic = {.rate = options.rate, .attempt_timeout = options.url ? 2s : 300ms};
+  const Traffic traffic = {.rate = session.options.rate,
+                           .attempt_timeout = session.options.url ? 2s : 300ms};
   const auto shared = [&](const Url& url, Recorder& recorder) {
-    return [send = ResilientClient(url, traffic, recorder)] { return send; };
+    return [send = ResilientClient(url, traffic, recorder, session.page())] { return send; };
   };
-  return RunOnce("resilient", options, shared, stop);
+  return RunOnce("resilient", session, shared);
 }
 
 int Main(const Options& options) {
   std::signal(SIGPIPE, SIG_IGN);  // a broken connection is a result here, not the end
   const support::Interrupt interrupt;
   const std::stop_token stop = interrupt.token();
+  Session session = {.options = options, .stop = stop};
+  if (options.serve) {
+    session.dashboard.emplace(*options.serve);
+    std::cout << "Page: " << session.dashboard->url() << '\n' << std::flush;
+  }
 
   std::cout << absl::StrFormat(
       "%d requests at %g/s, through each client, to %s\n", options.requests, options.rate,
       options.url ? options.url->origin + options.url->path : "a failing server on loopback");
-  const Run plain = RunPlain(options, stop);
-  const Run resilient = stop.stop_requested() ? Run() : RunResilient(options, stop);
+  const Run plain = RunPlain(session);
+  const Run resilient = stop.stop_requested() ? Run() : RunResilient(session);
   if (stop.stop_requested()) {
     std::cerr << "demo: interrupted\n";
     return kInterrupted;
@@ -88,6 +110,11 @@ int Main(const Options& options) {
             << (drawn.ok() ? "Timeline: " + options.output
                            : "No timeline: " + std::string(drawn.message()))
             << '\n';
+  if (session.dashboard) {
+    std::cout << "The page stays open until Ctrl-C: " << session.dashboard->url() << '\n'
+              << std::flush;
+    Dashboard::WaitFor(stop);
+  }
   return drawn.ok() || absl::IsNotFound(drawn) ? 0 : 1;
 }
 

@@ -86,10 +86,16 @@ std::optional<int> ParseOptions(int argc, char** argv, Options& options) {
   app.add_option("--output", options.output, "File to write the timeline to (SVG)")
       ->check(CheckWritable)
       ->capture_default_str();
+  std::string serve;
+  app.add_flag("--serve{0}", serve,
+               "Show the run on a page, and keep it open until Ctrl-C; --serve=PORT chooses the\n"
+               "port on loopback (default: a free one)")
+      ->check(CLI::Range(0, 65'535));
   app.failure_message(OneLine);
   try {
     app.parse(argc, argv);
     if (app.count("--url") > 0) options.url = ParseUrl(url);
+    if (app.count("--serve") > 0) options.serve = std::stoi(serve);
   } catch (const CLI::ParseError& error) {
     return app.exit(error) == 0 ? 0 : 2;
   } catch (const std::invalid_argument& error) {

@@ -20,6 +20,7 @@ struct Options {
   double rate = 160;     // arrivals per second
   std::uint64_t seed = 1;
   std::string output = "holdfast-demo.svg";
+  std::optional<int> serve;  // the page, on that port of loopback; 0: a free one
 };
 
 // Reads `options` from the command line. Returns an exit status if the program is done: it has

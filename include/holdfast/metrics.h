@@ -5,5 +5,7 @@
 
 #include "holdfast/metrics/metrics.h"           // IWYU pragma: export
 #include "holdfast/metrics/metrics_snapshot.h"  // IWYU pragma: export
+#include "holdfast/metrics/recent_events.h"     // IWYU pragma: export
+#include "holdfast/metrics/stack_layout.h"      // IWYU pragma: export
 
 #endif  // HOLDFAST_METRICS_H_

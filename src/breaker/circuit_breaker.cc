@@ -109,6 +109,7 @@ class CircuitBreaker::Turn {
     event.at = change.at;
     event.policy = "CircuitBreak";
     event.name = breaker_.name();
+    event.key = event.name.substr(event.name.size() - breaker_.key_size_);
     event.state = name.state;
     event.reason = name.cause;
     return event;

@@ -69,12 +69,14 @@ KeyedCircuitBreaker::~KeyedCircuitBreaker() = default;
 
 std::shared_ptr<CircuitBreaker> KeyedCircuitBreaker::Make(std::string_view key) const {
   CircuitBreaker::Options options = OptionsOf(*options_.Read(), key);
+  std::size_t key_size = options.name.size();  // a name of its own may be made of the key
   if (options.name.empty()) {
     options.name =
         name_.empty() ? std::string(key) : absl::StrCat(name_, "/", internal::ToAbsl(key));
+    key_size = key.size();
   }
   if (options.clock == nullptr) options.clock = clock_.given();
-  return internal::LiveBreakers::Make(live_, std::move(options));
+  return internal::LiveBreakers::Make(live_, std::move(options), key_size);
 }
 
 absl::StatusOr<internal::Commit> KeyedCircuitBreaker::PrepareUpdate(Options options) {

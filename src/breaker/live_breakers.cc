@@ -8,9 +8,10 @@ namespace holdfast::internal {
 
 class LiveBreakers::Member {
  public:
-  Member(std::shared_ptr<LiveBreakers> live, CircuitBreaker::Options options)
+  Member(std::shared_ptr<LiveBreakers> live, CircuitBreaker::Options options, std::size_t key_size)
       : live_(std::move(live)), breaker_(std::move(options)), part_(live_->NextPart()) {
     breaker_.watches_ = {live_, &live_->watches()};
+    breaker_.key_size_ = key_size;
     const std::lock_guard lock(part_.mutex);
     place_ = part_.members.size();
     part_.members.push_back(this);
@@ -37,8 +38,9 @@ class LiveBreakers::Member {
 };
 
 std::shared_ptr<CircuitBreaker> LiveBreakers::Make(std::shared_ptr<LiveBreakers> live,
-                                                   CircuitBreaker::Options options) {
-  auto member = std::make_shared<Member>(std::move(live), std::move(options));
+                                                   CircuitBreaker::Options options,
+                                                   std::size_t key_size) {
+  auto member = std::make_shared<Member>(std::move(live), std::move(options), key_size);
   CircuitBreaker* const breaker = &member->breaker();
   return {std::move(member), breaker};
 }

@@ -29,9 +29,10 @@ namespace holdfast::internal {
 // either. The one atomic only spreads the breakers over the parts, and is relaxed.
 class LiveBreakers {
  public:
-  // A breaker that keeps `live`.
+  // A breaker that keeps `live`. Its name ends with a key of so many bytes.
   static std::shared_ptr<CircuitBreaker> Make(std::shared_ptr<LiveBreakers> live,
-                                              CircuitBreaker::Options options);
+                                              CircuitBreaker::Options options,
+                                              std::size_t key_size = 0);
 
   struct Sums {
     BreakerTotals totals;

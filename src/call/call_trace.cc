@@ -154,7 +154,7 @@ void Call::TraceEnd(const absl::Status& status, CallOutcome outcome, EndReason w
 void Call::DropTrace() {
   const absl::Status status = absl::CancelledError();
   TraceAttemptEnd(status, CallOutcome::kCancelled);
-  if (!spans_->call()->ended()) {
+  if (!branch_ && !spans_->call()->ended()) {
     TraceEnd(status, CallOutcome::kCancelled, EndReason::kNotRetryable);
   }
   delete std::exchange(spans_, nullptr);

@@ -190,6 +190,14 @@ void StackMeter::CountActiveCalls() const {
   if (active_.Get(std::size_t{1}) != nullptr) watches_.CountActive();
 }
 
+std::vector<DescribedPolicy> StackMeter::Describe() const {
+  const Description* const description = description_.get();
+  if (description == nullptr) return {};
+  std::vector<DescribedPolicy> policies = (*description)();
+  for (std::size_t i = 0; i < policies.size(); ++i) policies[i].name = policy(i).name;
+  return policies;
+}
+
 void StackMeter::Collect(Collector& collector) const {
   CollectCalls(collector);
   CollectActive(collector);

@@ -120,12 +120,12 @@ class Members {
 template <std::size_t kSize>
 std::array<std::uint8_t, kSize> RandomId(absl::BitGenRef random) {
   std::array<std::uint8_t, kSize> id = {};
-  while (id == std::array<std::uint8_t, kSize>()) {
+  do {
     for (std::size_t i = 0; i < kSize; i += 8) {
       const auto word = absl::Uniform<std::uint64_t>(random);
       for (std::size_t j = 0; j < 8; ++j) id[i + j] = static_cast<std::uint8_t>(word >> (8 * j));
     }
-  }
+  } while (std::ranges::count(id, 0) == kSize);
   return id;
 }
 

@@ -8,12 +8,13 @@
 namespace holdfast::http {
 
 std::optional<TraceContext> TraceContextOf(const Headers& headers) {
-  if (headers.Count("traceparent") != 1) return std::nullopt;
+  const auto parent = headers.Find("traceparent");
+  if (!parent || headers.Count("traceparent") != 1) return std::nullopt;
   std::vector<std::string_view> states;
   for (const Header& header : headers) {
     if (wire::EqualsIgnoringCase(header.name, "tracestate")) states.push_back(header.value);
   }
-  return TraceContext::Parse(*headers.Find("traceparent"), states);
+  return TraceContext::Parse(*parent, states);
 }
 
 }  // namespace holdfast::http

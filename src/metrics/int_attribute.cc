@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <charconv>
+#include <memory>
 #include <system_error>
 
 namespace holdfast::internal {
@@ -18,8 +19,9 @@ constexpr std::string_view kIntegers[] = {
 std::optional<std::int64_t> IntAttribute(std::string_view key, std::string_view value) {
   if (std::ranges::find(kIntegers, key) == std::ranges::end(kIntegers)) return std::nullopt;
   std::int64_t number = 0;
-  const char* const end = value.data() + value.size();
-  const auto [at, error] = std::from_chars(value.data(), end, number);
+  const char* const begin = std::to_address(value.begin());
+  const char* const end = begin + value.size();
+  const auto [at, error] = std::from_chars(begin, end, number);
   if (error != std::errc() || at != end) return std::nullopt;
   return number;
 }

@@ -76,6 +76,10 @@ std::string Metrics::OtlpJson() const {
   return internal::OtlpJson(Snapshot(), impl_->options.service_name);
 }
 
+std::vector<StackLayout> Metrics::Stacks() const { return impl_->registry.Stacks(); }
+
+const std::string& Metrics::service_name() const { return impl_->options.service_name; }
+
 MetricsSnapshot Metrics::Snapshot() const {
   internal::Gathering gathering(impl_->options.max_series, impl_->since);
   for (const auto& known : impl_->registry.Objects()) {

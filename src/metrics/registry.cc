@@ -29,17 +29,39 @@ std::string NameInStack(const std::string& stack, const CollectedObject& object,
   return own.empty() ? absl::StrCat(stack, "/", WellFormedUtf8(object.kind)) : own;
 }
 
+// The ones of `known` that the policy uses, by their addresses: the policy keeps them alive.
+PolicyLayout LayoutOf(const DescribedPolicy& policy,
+                      std::span<const std::shared_ptr<const RegisteredObject>> known) {
+  PolicyLayout layout = {.policy = WellFormedUtf8(policy.policy),
+                         .name = WellFormedUtf8(policy.name),
+                         .settings = WellFormedUtf8(policy.settings)};
+  for (const std::weak_ptr<const void>& object : policy.objects) {
+    const std::shared_ptr<const void> alive = object.lock();
+    for (const auto& one : known) {
+      if (alive == nullptr || one->address != alive.get() || Destroyed(one->object)) continue;
+      layout.objects.push_back(
+          {.name = one->name, .metrics = {one->metrics.begin(), one->metrics.end()}});
+      break;
+    }
+  }
+  return layout;
+}
+
 }  // namespace
 
 absl::Status Registry::AddStack(std::string_view name, const CollectedObjects& objects,
                                 std::chrono::system_clock::time_point now) {
-  RegisteredStack stack = {.name = WellFormedUtf8(name), .objects = {}};
+  RegisteredStack stack = {.name = WellFormedUtf8(name)};
   std::vector<Newcomer> newcomers;
   bool counts_itself = false;
   for (const CollectedObject& object : objects.all()) {
     std::shared_ptr<const void> alive = object.object.lock();
     if (alive == nullptr) continue;
     counts_itself = counts_itself || object.name_key == kStackKey;
+    if (object.describe != nullptr) {
+      stack.counters = object.object;
+      stack.describe = object.describe;
+    }
     std::string name_there = NameInStack(stack.name, object, alive.get());
     newcomers.push_back(Look(object, std::move(alive), std::move(name_there), now));
   }
@@ -72,6 +94,24 @@ absl::Status Registry::AddObject(std::string_view name, const CollectedObjects& 
 std::vector<std::shared_ptr<const RegisteredObject>> Registry::Objects() const {
   const std::lock_guard lock(mutex_);
   return objects_;
+}
+
+std::vector<StackLayout> Registry::Stacks() const {
+  std::unique_lock lock(mutex_);
+  const std::vector<RegisteredStack> stacks = stacks_;
+  const auto known = objects_;
+  lock.unlock();
+  std::vector<StackLayout> layouts;
+  for (const RegisteredStack& stack : stacks) {
+    const std::shared_ptr<const void> counters = stack.counters.lock();
+    if (counters == nullptr) continue;
+    StackLayout layout = {.name = stack.name};
+    for (const DescribedPolicy& policy : stack.describe(counters.get())) {
+      layout.policies.push_back(LayoutOf(policy, known));
+    }
+    layouts.push_back(std::move(layout));
+  }
+  return layouts;
 }
 
 Registry::Newcomer Registry::Look(const CollectedObject& object, std::shared_ptr<const void> alive,

@@ -14,6 +14,7 @@
 #include <vector>
 
 #include "holdfast/call/collector.h"
+#include "holdfast/metrics/stack_layout.h"
 
 namespace holdfast::internal {
 
@@ -39,11 +40,18 @@ class Registry {
   // In the order in which they were added; some may be destroyed by now.
   std::vector<std::shared_ptr<const RegisteredObject>> Objects() const;
 
+  // The same of the stacks, but for those that do not say which policies they have.
+  std::vector<StackLayout> Stacks() const;
+
  private:
+  using Describe = std::vector<DescribedPolicy> (*)(const void* object);
+
   // A stack is there while one of `objects` is.
   struct RegisteredStack {
     std::string name;
-    std::vector<std::weak_ptr<const void>> objects;
+    std::vector<std::weak_ptr<const void>> objects = {};
+    std::weak_ptr<const void> counters = {};
+    Describe describe = nullptr;  // of the counters
   };
   // Kept alive until it is known.
   struct Newcomer {

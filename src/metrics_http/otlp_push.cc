@@ -98,7 +98,7 @@ class OtlpPush::Impl {
     if (!IsOurs()) return NotInChild();
     if (stopped_.exchange(true, std::memory_order_acq_rel)) return IsStopped();
     EndThread();
-    return Push({.deadline = deadline}).status;
+    return Push({.deadline = deadline}, /*last=*/true).status;
   }
 
   CollectedObjects Objects() const {
@@ -132,12 +132,16 @@ class OtlpPush::Impl {
     }
   }
 
-  OtlpPushResult Push(const WaitOptions& wait) {
+  OtlpPushResult Push(const WaitOptions& wait, bool last = false) {
     OtlpPushResult result;
     {
       const absl::StatusOr<Permit> turn = turn_.Acquire(1, wait);
       if (!turn.ok()) {
         result.status = turn.status();
+        return result;
+      }
+      if (!last && stopped_.load(std::memory_order_acquire)) {
+        result.status = IsStopped();
         return result;
       }
       result = Exchange(wait);

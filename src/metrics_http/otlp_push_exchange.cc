@@ -102,8 +102,7 @@ bool IsOtlpRetryable(const absl::StatusOr<http::Response>& answer) {
   if (!error)
     return absl::IsUnavailable(answer.status()) || absl::IsDeadlineExceeded(answer.status());
   return error == http::TransportError::kConnect || error == http::TransportError::kTls ||
-         error == http::TransportError::kOutcomeUnknown ||
-         error == http::TransportError::kPartialResponse;
+         error == http::TransportError::kOutcomeUnknown;
 }
 
 OtlpPushResult ReadOtlpAnswer(const absl::StatusOr<http::Response>& answer) {

@@ -32,7 +32,8 @@ absl::Status Validate(const OtlpPushOptions& options) {
   const absl::StatusOr<http::internal::Origin> origin =
       http::internal::ParseOrigin(endpoint.origin);
   check(origin.ok(), "endpoint must be http[s]://host[:port][/path]: ", origin.status().message());
-  check(http::wire::IsTarget("POST", endpoint.target) && endpoint.target.starts_with('/'),
+  check(http::wire::IsTarget("POST", endpoint.target) &&
+            endpoint.target.find('#') == std::string::npos,
         "the path of endpoint must be percent-encoded and have no fragment");
   check(options.interval >= std::chrono::milliseconds(100), "interval must be at least 100 ms");
   check(options.timeout >= std::chrono::milliseconds(10), "timeout must be at least 10 ms");

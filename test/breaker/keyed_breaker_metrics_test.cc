@@ -60,17 +60,18 @@ TEST_CASE(
   CHECK(breakers.GetAt(At(100s), Key(1))->StateAt(At(100s)) == BreakerState::kHalfOpen);
   const Collected collected = Of(breakers);
   CHECK(collected.all().size() == series);
+  const auto half = keys / 2;
   CHECK(Calls(collected, "success") == 2 * keys);
-  CHECK(Calls(collected, "failure") == keys / 2);
-  CHECK(Calls(collected, "ignored") == keys / 2);
-  CHECK(collected.at("holdfast.breaker.refusals", "holdfast.reason=open") == keys / 2);
+  CHECK(Calls(collected, "failure") == half);
+  CHECK(Calls(collected, "ignored") == half);
+  CHECK(collected.at("holdfast.breaker.refusals", "holdfast.reason=open") == half);
   CHECK(collected.at("holdfast.breaker.transitions", "holdfast.state=open,holdfast.cause=rule") ==
-        keys / 2);
+        half);
   CHECK(collected.at("holdfast.keys", "holdfast.kind=breaker") == keys);
   CHECK(collected.at("holdfast.keys.limit", "holdfast.kind=breaker") == 2000);
-  CHECK(InState(collected, "closed") == keys / 2);
+  CHECK(InState(collected, "closed") == half);
   CHECK(InState(collected, "half_open") == 1);
-  CHECK(InState(collected, "open") == keys / 2 - 1);
+  CHECK(InState(collected, "open") == half - 1);
 }
 
 TEST_CASE("what forgotten keys have counted stays in the sums") {

@@ -258,12 +258,12 @@ class Guarded {
 };
 
 TEST_CASE("who matters more than the one that was refused asks itself") {
-  const CallOptions kLow{.priority = Priority::kLow};
+  const CallOptions low{.priority = Priority::kLow};
   Guarded calls({.least = Priority::kCritical});
-  CHECK(calls.Ask({kLow,
+  CHECK(calls.Ask({low,
                    {.priority = Priority::kSheddable},
                    {.priority = Priority::kNormal},
-                   kLow,
+                   low,
                    {.priority = Priority::kCritical}}) ==
         "RESOURCE_EXHAUSTED RESOURCE_EXHAUSTED answer RESOURCE_EXHAUSTED answer ");
   // The most important asks first, and the rest that did not share the refusal have its answer.

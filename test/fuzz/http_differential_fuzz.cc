@@ -72,7 +72,8 @@ void Listen(R& reader, std::string_view bytes, Said& said) {
       const bool bodiless = status == 204 || status == 304;
       const bool speaks_of_one =
           Has(said.fields, "Content-Length") || Has(said.fields, "Transfer-Encoding");
-      said.interim_body = said.interim_body || (status < 200 && speaks_of_one);
+      const bool seems_to = HasLongerThan(said.fields, "Transfer-Encoding");
+      said.interim_body = said.interim_body || (status < 200 && (speaks_of_one || seems_to));
       said.ignored_body = said.ignored_body || (bodiless && speaks_of_one);
     } else {
       said.method = reader.method();

@@ -33,7 +33,7 @@ room(testing     "stack;driver;call;base" "is a fake clock and a driver in virtu
 room(metrics     "call;base"              "keeps a registry of what policies and objects tell; it names no family")
 room(http        "${families};stack;driver;call;base" "is an executor and its rules; only its standard client and its pool name families")
 room(http_asio   "http;asio;concurrency;stack;driver;call;base" "is the transport in an Asio context; it shares what http/ decides")
-room(metrics_http "metrics;http;${families};stack;driver;call;base" "is metrics over HTTP: the push, and what it needs of policies")
+room(metrics_http "metrics;http;${families};stack;driver;call;base" "shows a registry over HTTP, and pushes it; only the push names families")
 
 get_property(rooms GLOBAL PROPERTY rooms)
 

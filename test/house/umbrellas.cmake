@@ -32,7 +32,8 @@ foreach(entry IN LISTS entries)
          "${INCLUDE_DIR}/${entry}/*.h" "${INCLUDE_DIR}/${entry}/wire/*.h")
     # Who has another library includes these.
     list(REMOVE_ITEM headers http/httplib.h http/httplib_client.h
-                             metrics/opentelemetry.h metrics/prometheus_cpp.h)
+                             metrics/opentelemetry.h metrics/opentelemetry_tracer.h
+                             metrics/prometheus_cpp.h)
     check_umbrella(${entry}.h ${headers})
     list(REMOVE_ITEM beside ${entry}.h)
     if(NOT entry IN_LIST components)

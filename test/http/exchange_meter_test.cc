@@ -9,6 +9,7 @@
 #include <vector>
 
 #include "holdfast/http/message.h"
+#include "holdfast/http/transport_error.h"
 #include "src/http/origin.h"
 #include "test/support/catch.h"
 #include "test/support/collected.h"

@@ -3,9 +3,9 @@
 
 // What a registry tells of one transport.
 
+#include <cstddef>
 #include <cstdint>
 #include <numeric>
-#include <optional>
 #include <string>
 #include <variant>
 

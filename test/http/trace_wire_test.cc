@@ -182,7 +182,10 @@ TEST_CASE("the hops of redirects are of the trace, in one stack and each in its 
         std::vector<std::string>(2, book->attempts()[0].context.traceparent()));
   // A call for each.
   const auto hop = Stack(Retry(Quickly())).Traced("hop", book).Around(transport);
-  CHECK(Stack().Traced("all", book).Around(FollowRedirects(hop))(request).ok());
+  CHECK(Stack()
+            .Traced("all", book)
+            .Around(FollowRedirects(hop, {.origin = server.url()}))(request)
+            .ok());
   CHECK(WhatIsWrongWith(book->spans()) == "");
   const auto contexts = server.Contexts();
   REQUIRE(contexts.size() == 4);

@@ -67,6 +67,8 @@ void Ask(const Fetch& fetch, const std::string& target) {
   std::stop_source stop;
   Request request = {.target = target};
   if (target == "/stop") {
+    request.method = "POST";
+    request.body = "x";
     request.on_upload = [&](std::uint64_t, std::optional<std::uint64_t>) {
       stop.request_stop();
       return true;
@@ -119,7 +121,7 @@ TEST_CASE("exchanges and connections are counted exactly while threads, server a
   CHECK(told.exchanges("GET", "200", "") == made[0] + made[1] + made[2]);
   CHECK(told.exchanges("GET", "500", "500") == made[3]);
   CHECK(told.exchanges("GET", "200", "lost") == made[4]);
-  CHECK(told.exchanges("GET", "", "cancelled") == made[5]);
+  CHECK(told.exchanges("POST", "", "cancelled") == made[5]);
   CHECK(told.exchanges("GET", "200", "exception") == made[6]);
   CHECK(told.queued() == 0);
   CHECK(told.active() == 0);

@@ -136,7 +136,8 @@ TEST_CASE("an asynchronous exchange that is cut off is measured, with a connecti
   hold.emit(net::cancellation_type::terminal);
   RunAll(scene.io);
   const TransportMetrics told = scene.Look();
-  CHECK(told.exchanges("PUT", "", "timeout") == 1);
+  // The stack and the transport both end it at its deadline; the first to notice says how.
+  CHECK(told.exchanges("PUT", "", "timeout") + told.exchanges("PUT", "", "cancelled") == 1);
   CHECK(told.exchanges("DELETE", "", "cancelled") == 1);
   CHECK(told.exchanges("POST", "", "cancelled") == 1);
   CHECK(told.exchanges() == 3);

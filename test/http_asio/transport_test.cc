@@ -232,7 +232,8 @@ TEST_CASE("a thousand calls at once share one thread") {
     });
   }
   RunAll(io);
-  CHECK(failure == "");
+  INFO(failure);
+  CHECK(failure.empty());
   CHECK(ok == kCalls);
   CHECK(transport.stats().in_use == 0);
   CHECK(transport.stats().opened + transport.stats().reused == kCalls);

@@ -177,13 +177,19 @@ TEST_CASE("a thread ends while it waits for the next interval") {
 }
 
 TEST_CASE("Stop cuts off a push that hangs, and the last one goes through") {
-  FaultServer first_hangs([](const Peer& peer) {
+  std::latch hangs(1);
+  FaultServer first_hangs([&](const Peer& peer) {
     if (peer.ReadMessage().empty()) return;
-    if (peer.number() == 1) return peer.ReadAll();
-    peer.Write(kAccepted);
+    if (peer.number() > 1) {
+      peer.Write(kAccepted);
+      return;
+    }
+    hangs.count_down();
+    peer.ReadAll();
   });
   Scene scene(first_hangs.Host());
   scene.Begin();
+  hangs.wait();
   CHECK(scene.push->Stop().ok());
   CHECK(scene.told.results().size() == 2);
 }

@@ -66,7 +66,7 @@ void Time(const S& stack) {
 
 TEST_CASE("a first attempt is as long as its call, but for what the call waited") {
   FakeClock clock;
-  const auto stack = Stack(RateLimit({.rate = 0.1, .burst = 1}));
+  const auto stack = Stack(RateLimit({.rate = 0.1, .burst = 1}, {.max_wait = 10s}));
   Time(stack);
   const auto fetch = stack.Around(
       [&] {
@@ -89,13 +89,13 @@ TEST_CASE("a first attempt is as long as its call, but for what the call waited"
 
 TEST_CASE(
     "calls are counted once each, before and after somebody wants to know how long they are") {
-  constexpr std::uint64_t kThreads = 4;
-  constexpr std::uint64_t kCalls = 500;
+  constexpr int kThreads = 4;
+  constexpr int kCalls = 500;
   const auto stack = Stack(Retry({}));
   const auto fetch = stack.Around([] { return absl::OkStatus(); });
   CHECK(fetch().ok());
   test::InThreads(kThreads, [&](int thread) {
-    for (std::uint64_t i = 0; i < kCalls; ++i) {
+    for (int i = 0; i < kCalls; ++i) {
       if (thread == 0 && i == kCalls / 2) Time(stack);
       fetch().IgnoreError();
     }

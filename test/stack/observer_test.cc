@@ -184,10 +184,10 @@ TEST_CASE("the breakers of all keys tell those who observe them, whenever a key 
   fail("known");
   fail("new");
   CHECK(lines->Take() ==
-        Told{"event=breaker_changed severity=warning policy=CircuitBreak name=hosts/known "
-             "state=open reason=rule",
-             "event=breaker_changed severity=warning policy=CircuitBreak name=hosts/new "
-             "state=open reason=rule"});
+        Told{"event=breaker_changed severity=warning key=known policy=CircuitBreak "
+             "name=hosts/known state=open reason=rule",
+             "event=breaker_changed severity=warning key=new policy=CircuitBreak "
+             "name=hosts/new state=open reason=rule"});
 }
 
 TEST_CASE("a call that has no time left is refused by no policy") {

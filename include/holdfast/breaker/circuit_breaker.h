@@ -268,6 +268,7 @@ class CircuitBreaker {
 
   const std::string name_;
   std::shared_ptr<internal::Watches> watches_;  // of a key's breaker: those of all keys
+  std::size_t key_size_ = 0;                    // of a key's breaker: so much of the name's end
   // Replaced with the mutex held, so a holder of the mutex needs no pin while it holds it.
   internal::Versions<internal::BreakerPlan> plan_;
   // The options that an admitted call reads. Relaxed suffices: those that say how to count change

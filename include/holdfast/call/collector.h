@@ -108,6 +108,14 @@ concept Collectable = requires(const Object& object, Collector& collector) {
   { object.name() } -> std::convertible_to<std::string_view>;
 };
 
+// How a policy of a stack is set, and which objects it uses.
+struct DescribedPolicy {
+  std::string policy;    // holdfast.policy of the series that the stack counts for it
+  std::string name;      // holdfast.name of these
+  std::string settings;  // as in Stack::Describe()
+  std::vector<std::weak_ptr<const void>> objects;
+};
+
 // One of the objects that a policy uses, or the counters of the stack itself; the registry does not
 // keep it alive.
 struct CollectedObject {
@@ -123,6 +131,8 @@ struct CollectedObject {
   // From now on it measures how long calls take, or counts those that run; null where it can't.
   void (*time)(const void* object) = nullptr;
   void (*count_active)(const void* object) = nullptr;
+  // The policies of a stack as they are now, outermost first; null of an object that is none.
+  std::vector<DescribedPolicy> (*describe)(const void* object) = nullptr;
 };
 
 // A handle whose copies are one object to a registry, which it tells of: http::Transport.
@@ -161,6 +171,11 @@ class CollectedObjects {
     if constexpr (requires(const Object& o) { o.CountActiveCalls(); }) {
       objects_.back().count_active = [](const void* o) {
         static_cast<const Object*>(o)->CountActiveCalls();
+      };
+    }
+    if constexpr (requires(const Object& o) { o.Describe(); }) {
+      objects_.back().describe = [](const void* o) {
+        return static_cast<const Object*>(o)->Describe();
       };
     }
   }

@@ -47,9 +47,11 @@ std::string_view ToString(Severity severity);
 struct Event {
   EventKind kind = EventKind::kEnded;
   Severity severity = Severity::kDebug;
-  TimePoint at = {};             // on the clock of the stack
-  std::string_view stack = {};   // the name that Observed was given
-  std::string_view key = {};     // CallOptions::key
+  TimePoint at = {};            // on the clock of the stack
+  std::string_view stack = {};  // the name that Observed was given
+  // CallOptions::key. kBreakerChanged: of a KeyedCircuitBreaker's breaker the key, with which its
+  // name ends, or the name that options_for gave it.
+  std::string_view key = {};
   std::string_view policy = {};  // the policy's kName; empty where none has a part in it
   std::string_view name = {};    // the name of the policy's object, if it has one
   std::string_view state = {};   // kBreakerChanged: the state that it entered

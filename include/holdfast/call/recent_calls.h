@@ -4,7 +4,7 @@
 //   auto fetch = holdfast::Stack(holdfast::Retry({})).Traced("orders", recent).Around(transport);
 //   result = fetch(request);
 //   for (const holdfast::RecentCall& call : recent->Snapshot()) {
-//     log(call.stack, ToHex(call.trace_id), ToString(call.outcome), call.attempts.size());
+//     log(call.stack, holdfast::ToHex(call.trace_id), ToString(call.outcome));
 //   }
 #ifndef HOLDFAST_CALL_RECENT_CALLS_H_
 #define HOLDFAST_CALL_RECENT_CALLS_H_

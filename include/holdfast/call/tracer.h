@@ -75,7 +75,8 @@ class AttemptSpan {
   AttemptSpan() = default;
 };
 
-// One call. It lives until the call and all of its attempts have ended; the Tracer lives longer.
+// One call. It lives until the call and all of its attempts have ended, and the Tracer lives
+// longer.
 class CallSpan {
  public:
   CallSpan(const CallSpan&) = delete;
@@ -88,7 +89,8 @@ class CallSpan {
   // this at once. An attempt that the call went on without (a Hedge, a Timeout with a pool) ends
   // later than the call, and may even begin later. Null: this attempt is not traced.
   virtual std::unique_ptr<AttemptSpan> StartAttempt(const AttemptStart& start) = 0;
-  // Called once, when no policy has anything more to do with the call.
+  // Called once, when no policy has anything more to do with the call. Attempts that it went on
+  // without may begin and end meanwhile.
   virtual void End(const CallEnd& end) = 0;
 
  protected:

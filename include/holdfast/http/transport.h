@@ -53,11 +53,11 @@ class Pool;
 //
 // The request is sent unchanged: its target, which must be percent-encoded, its headers in their
 // order, and its body or what its sender gives. Host, Accept and User-Agent are added if they are
-// missing. In a call with a trace context (Call::attempt_trace()) traceparent and tracestate say it:
-// instead of those of the request where a Tracer made it, and otherwise if the request has no
-// traceparent. Content-Length and Transfer-Encoding come from the body; headers that contradict it are
-// refused. multipart.h makes a form with files a body. Redirects are not followed (redirect.h does
-// that). Responses are decoded (see decode).
+// missing. In a call with a trace context (Call::attempt_trace()) traceparent and tracestate say
+// it: instead of those of the request where a Tracer made it, and otherwise if the request has no
+// traceparent. Content-Length and Transfer-Encoding come from the body; headers that contradict it
+// are refused. multipart.h makes a form with files a body. Redirects are not followed (redirect.h
+// does that). Responses are decoded (see decode).
 //
 // Writing and reading go on at once. If the server answers with a failure before it has the whole
 // body, the rest is not sent, the answer is returned, and the connection closed. The request's

@@ -19,10 +19,12 @@
 #include <string_view>
 #include <type_traits>
 #include <utility>
+#include <vector>
 
 #include "holdfast/call/collector.h"
 #include "holdfast/call/observer.h"
 #include "holdfast/metrics/metrics_snapshot.h"
+#include "holdfast/metrics/stack_layout.h"
 
 namespace holdfast {
 
@@ -119,6 +121,12 @@ class Metrics {
   std::string OtlpJson() const;
 
   MetricsSnapshot Snapshot() const;
+
+  // The stacks that are there, in the order in which they were added, with their policies and the
+  // present settings of these. It asks each policy for its Info(), in this thread.
+  std::vector<StackLayout> Stacks() const;
+
+  const std::string& service_name() const;
 
  private:
   struct Impl;

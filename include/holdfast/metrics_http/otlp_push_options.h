@@ -63,7 +63,7 @@ struct OtlpPushOptions {
   // Of the connection. A response may be 4 MiB long unless max_body of these says otherwise.
   http::TransportOptions transport = {.max_idle = 1, .max_body = std::uint64_t{4} << 20};
   // Called after each push, in the thread that made it, outside of every lock; what it throws is
-  // dropped. It must neither stop nor destroy the OtlpPush.
+  // dropped. It must neither flush, stop nor destroy the OtlpPush.
   std::function<void(const OtlpPushResult&)> on_push = nullptr;
   // Of the intervals and of the policies; the network uses the steady clock. null: SteadyClock().
   Clock* clock = nullptr;

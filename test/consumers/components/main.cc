@@ -19,7 +19,9 @@ int main() {
     unavailable = absl::IsUnavailable(response.status());
   });
   io.run();
-  const bool counts = holdfast::Metrics().Snapshot().Count("holdfast.metrics.overflow") == 0;
+  const holdfast::Metrics metrics;
+  const bool counts = metrics.Snapshot().Count("holdfast.metrics.overflow") == 0 &&
+                      holdfast::MetricsServer::Start(metrics).ok();
   holdfast::OtlpPush push(std::make_shared<holdfast::Metrics>(),
                           {.endpoint = "http://127.0.0.1:1", .timeout = std::chrono::seconds(1)});
   const bool pushes = push.Stop().ok();

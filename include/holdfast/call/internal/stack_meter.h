@@ -8,6 +8,7 @@
 #include <array>
 #include <cstddef>
 #include <cstdint>
+#include <functional>
 #include <memory>
 #include <string>
 #include <string_view>
@@ -105,7 +106,14 @@ class StackMeter {
   // From now on it counts the calls that run, of those that begin later.
   void CountActiveCalls() const;
 
-  // For a registry.
+  // What the policies say of themselves, for Describe. It may keep their objects, which live as
+  // long as the stack and so as this. Only the first call has an effect.
+  using Description = std::function<std::vector<DescribedPolicy>()>;
+  bool described() const { return description_.get() != nullptr; }
+  void DescribeBy(Description description) { description_.Get(std::move(description)); }
+
+  // For a registry. Describe: the policies as they are now; none before DescribeBy.
+  std::vector<DescribedPolicy> Describe() const;
   std::string_view name() const { return {}; }  // it has the name that the registry gives it
   void Collect(Collector& collector) const;
 
@@ -135,6 +143,7 @@ class StackMeter {
   mutable MadeOnce<StripedCounters> active_;
 
   mutable Watches watches_;
+  MadeOnce<Description> description_;
 };
 
 }  // namespace holdfast::internal

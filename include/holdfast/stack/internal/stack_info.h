@@ -10,6 +10,7 @@
 #include <string>
 #include <string_view>
 #include <tuple>
+#include <utility>
 #include <vector>
 
 #include "holdfast/base/internal/changes.h"
@@ -53,11 +54,34 @@ void TellObjects(const P& policy, CollectedObjects& objects) {
   if constexpr (requires { policy.Objects(objects); }) policy.Objects(objects);
 }
 
+template <class P>
+DescribedPolicy DescriptionOf(const P& policy) {
+  NamedInfo named = InfoOf(policy);
+  CollectedObjects objects;
+  TellObjects(policy, objects);
+  DescribedPolicy described;
+  described.policy = named.name;
+  described.settings = std::move(named.info.settings);
+  for (const CollectedObject& object : objects.all()) described.objects.push_back(object.object);
+  return described;
+}
+
+// Copies of the policies, which share their objects.
+template <class... P>
+StackMeter::Description DescriptionOfAll(const std::tuple<P...>& policies) {
+  return [kept = std::make_shared<const std::tuple<P...>>(policies)] {
+    return std::apply(
+        [](const P&... policy) { return std::vector<DescribedPolicy>{DescriptionOf(policy)...}; },
+        *kept);
+  };
+}
+
 // The counters of the stack, and the objects that the policies use; one that several use is told of
 // more than once.
 template <class... P>
 CollectedObjects ObjectsOfAll(const std::tuple<P...>& policies,
                               const std::shared_ptr<StackMeter>& meter) {
+  if (!meter->described()) meter->DescribeBy(DescriptionOfAll(policies));
   CollectedObjects objects;
   objects.AddStack(meter);
   std::apply([&](const P&... policy) { (TellObjects(policy, objects), ...); }, policies);

@@ -1,0 +1,36 @@
+# holdfast_page(<source> SCRIPTS ...) writes the files of src/metrics_http/page/ into a source: page.html,
+# page.css and the scripts, which become one in their order.
+#
+# A raw string may be as long as every compiler takes it: 65,536 bytes a file.
+function(holdfast_page source)
+  cmake_parse_arguments(PARSE_ARGV 1 arg "" "" "SCRIPTS")
+  set(folder "${PROJECT_SOURCE_DIR}/src/metrics_http/page")
+  set(text "// Made of the files in src/metrics_http/page/.\n#include \"src/metrics_http/page.h\"\n\nnamespace holdfast::internal {\n\n")
+  set(parts)
+  foreach(file IN ITEMS page.html page.css ${arg_SCRIPTS})
+    set_property(DIRECTORY APPEND PROPERTY CMAKE_CONFIGURE_DEPENDS "${folder}/${file}")
+    file(SIZE "${folder}/${file}" size)
+    if(size GREATER 65000)
+      message(FATAL_ERROR "${folder}/${file} is longer than a string may be: divide it.")
+    endif()
+    file(READ "${folder}/${file}" content)
+    set(literal "R\"page(${content})page\"")
+    if(file STREQUAL "page.html")
+      string(APPEND text "const std::string_view kPageHtml = ${literal};\n\n")
+    elseif(file STREQUAL "page.css")
+      string(APPEND text "const std::string_view kPageCss = ${literal};\n\n")
+    else()
+      string(APPEND parts "    ${literal},\n")
+    endif()
+  endforeach()
+  string(APPEND text "static constexpr std::string_view kPageScriptParts[] = {\n${parts}};\n"
+                     "const std::span<const std::string_view> kPageScripts = kPageScriptParts;\n\n"
+                     "}  // namespace holdfast::internal\n")
+  set(before)
+  if(EXISTS "${source}")
+    file(READ "${source}" before)
+  endif()
+  if(NOT before STREQUAL text)
+    file(WRITE "${source}" "${text}")
+  endif()
+endfunction()

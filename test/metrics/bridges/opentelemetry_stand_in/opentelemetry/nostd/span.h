@@ -1,0 +1,9 @@
+#pragma once
+
+#include <span>
+
+namespace opentelemetry::nostd {
+
+using std::span;
+
+}  // namespace opentelemetry::nostd
