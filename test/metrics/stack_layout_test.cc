@@ -2,13 +2,17 @@
 
 #include <absl/status/status.h>
 
+#include <atomic>
 #include <chrono>
+#include <latch>
 #include <memory>
 #include <string>
+#include <thread>
 #include <utility>
 #include <vector>
 
 #include "holdfast/base/settings.h"
+#include "holdfast/base/thread_pool.h"
 #include "holdfast/breaker/circuit_break.h"
 #include "holdfast/concurrency/bulkhead.h"
 #include "holdfast/metrics/metrics.h"
@@ -93,6 +97,29 @@ TEST_CASE("a registry keeps no stack, and what a stack is wrapped around keeps i
   }
   CHECK(metrics.Stacks().empty());
   CHECK(weak.expired());
+}
+
+TEST_CASE("a pool of a stack that is described ends with the stack, and so do its attempts") {
+  Metrics metrics;
+  std::atomic<bool> begun = false;
+  std::atomic<int> running = 0;
+  std::latch release(1);
+  {
+    const Stack stack(Timeout(20ms, std::make_shared<ThreadPool>(ThreadPool::Options{})));
+    REQUIRE(metrics.Add("orders", stack).ok());
+    CHECK(metrics.Stacks()[0].policies[0].settings == "20ms, abandons attempts");
+    const auto ask = stack.Around([&] {
+      ++running;
+      begun = true;
+      release.wait();
+      std::this_thread::sleep_for(50ms);  // so that who does not wait for it is seen
+      --running;
+      return absl::OkStatus();
+    });
+    while (!begun) CHECK_FALSE(ask().ok());
+    release.count_down();
+  }
+  CHECK(running == 0);
 }
 
 TEST_CASE("what tells objects and no policies has no layout") {

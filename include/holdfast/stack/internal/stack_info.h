@@ -66,12 +66,29 @@ DescribedPolicy DescriptionOf(const P& policy) {
   return described;
 }
 
-// Copies of the policies, which share their objects.
+inline DescribedPolicy DescriptionOf(const DescribedPolicy& described) { return described; }
+
+// What to describe a policy by later: a copy, which shares its objects. One with a pool of threads
+// is described at once: what the pool runs may hold the counters, and so must not own the pool,
+// whose destructor waits for it.
+template <class P>
+auto ToDescribe(const P& policy) {
+  if constexpr (requires { policy.pool(); }) {
+    return DescriptionOf(policy);
+  } else {
+    return policy;
+  }
+}
+
 template <class... P>
 StackMeter::Description DescriptionOfAll(const std::tuple<P...>& policies) {
-  return [kept = std::make_shared<const std::tuple<P...>>(policies)] {
+  auto kept =
+      std::apply([](const P&... policy) { return std::tuple(ToDescribe(policy)...); }, policies);
+  return [kept = std::make_shared<const decltype(kept)>(std::move(kept))] {
     return std::apply(
-        [](const P&... policy) { return std::vector<DescribedPolicy>{DescriptionOf(policy)...}; },
+        [](const auto&... policy) {
+          return std::vector<DescribedPolicy>{DescriptionOf(policy)...};
+        },
         *kept);
   };
 }
