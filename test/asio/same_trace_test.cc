@@ -260,7 +260,7 @@ void Audit(const Script& script, const CollectedObject& meter, const test::Audit
 // Each span has one end, each call one trace, and each run of the executor one span in it. A hedged
 // call also counts copies that were sent and did not come as far.
 void AuditSpans(const Script& script, bool hedged, const std::vector<test::WrittenSpan>& spans) {
-  REQUIRE(test::WhatIsWrongWith(spans) == "");
+  REQUIRE(test::WhatIsWrongWith(spans) == test::kNothing);
   std::map<SpanId, int> attempts;  // of each call
   std::size_t calls = 0;
   for (const test::WrittenSpan& span : spans) {

@@ -55,7 +55,7 @@ TEST_CASE("asynchronous: each attempt has a span of its own in the one trace of 
   Ended ended;
   fetch.With({.key = "ann"}, ended.handler(&place.clock));
   place.Run();
-  CHECK(WhatIsWrongWith(place.book->spans()) == "");
+  CHECK(WhatIsWrongWith(place.book->spans()) == test::kNothing);
   REQUIRE(place.book->calls().size() == 1);
   const WrittenSpan call = place.book->calls()[0];
   CHECK(call.key == "ann");
@@ -82,7 +82,7 @@ TEST_CASE("asynchronous: an attempt that is cut off, and the copies of a hedge, 
   Ended ended;
   fetch(ended.handler(&place.clock));
   place.Run();
-  CHECK(WhatIsWrongWith(place.book->spans()) == "");
+  CHECK(WhatIsWrongWith(place.book->spans()) == test::kNothing);
   const auto attempts = place.book->attempts();
   REQUIRE(attempts.size() >= 3);
   CHECK(place.book->calls().size() == 1);
@@ -106,7 +106,7 @@ TEST_CASE("asynchronous: the call of a stack inside is a part of the outer one's
   Ended ended;
   fetch(ended.handler(&place.clock));
   place.Run();
-  CHECK(WhatIsWrongWith(place.book->spans()) == "");
+  CHECK(WhatIsWrongWith(place.book->spans()) == test::kNothing);
   const auto calls = place.book->calls();
   REQUIRE(calls.size() == 3);
   std::vector<WrittenSpan> outer;
@@ -176,7 +176,7 @@ TEST_CASE("asynchronous: a call that goes away with its context has ended, and i
     CHECK(active() == 2);
   }
   CHECK(active() == 0);
-  CHECK(WhatIsWrongWith(book->spans()) == "");
+  CHECK(WhatIsWrongWith(book->spans()) == test::kNothing);
   CHECK(book->calls().size() == 3);
   for (const WrittenSpan& span : book->spans()) CHECK(span.outcome == CallOutcome::kCancelled);
 }

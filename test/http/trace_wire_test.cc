@@ -100,7 +100,7 @@ TEST_CASE("a server sees one trace id per call, and one span id per attempt") {
   const Request request = {.method = "GET", .target = "/"};
   CHECK(fetch(request).ok());
   CHECK(fetch(request).ok());
-  CHECK(WhatIsWrongWith(book->spans()) == "");
+  CHECK(WhatIsWrongWith(book->spans()) == test::kNothing);
   const auto contexts = server.Contexts();
   const auto attempts = book->attempts();
   REQUIRE(contexts.size() == 6);
@@ -186,7 +186,7 @@ TEST_CASE("the hops of redirects are of the trace, in one stack and each in its 
             .Traced("all", book)
             .Around(FollowRedirects(hop, {.origin = server.url()}))(request)
             .ok());
-  CHECK(WhatIsWrongWith(book->spans()) == "");
+  CHECK(WhatIsWrongWith(book->spans()) == test::kNothing);
   const auto contexts = server.Contexts();
   REQUIRE(contexts.size() == 4);
   CHECK(contexts[2]->trace_id() == contexts[3]->trace_id());

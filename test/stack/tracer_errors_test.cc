@@ -43,7 +43,7 @@ TEST_CASE("spans end with what is thrown") {
   CHECK_THROWS(stack.Around([] { return absl::UnavailableError("down"); })());
   CHECK_THROWS(
       Stack().Traced("orders", book).Around([]() -> absl::Status { throw std::exception(); })());
-  CHECK(WhatIsWrongWith(book->spans()) == "");
+  CHECK(WhatIsWrongWith(book->spans()) == test::kNothing);
   for (const WrittenSpan& call : book->calls()) CHECK(call.outcome == CallOutcome::kException);
   const auto attempts = book->attempts();
   REQUIRE(attempts.size() == 3);
@@ -67,7 +67,7 @@ TEST_CASE("what is caught is retried, and each attempt says so") {
                                      RetryOn<std::runtime_error>()),
                                  &clock);
   CHECK(fetch() == 7);
-  CHECK(WhatIsWrongWith(book->spans()) == "");
+  CHECK(WhatIsWrongWith(book->spans()) == test::kNothing);
   REQUIRE(book->attempts().size() == 2);
   CHECK(absl::IsUnavailable(book->attempts()[0].status));
   CHECK(book->attempts()[1].resend_count == 1);
@@ -160,7 +160,7 @@ TEST_CASE("what a tracer throws is dropped, and the others go on") {
   (void)stack.Traced("orders", book);
   sent.clear();
   CHECK(absl::IsUnavailable(fetch()));
-  CHECK(WhatIsWrongWith(book->spans()) == "");
+  CHECK(WhatIsWrongWith(book->spans()) == test::kNothing);
   REQUIRE(book->attempts().size() == 3);
   for (std::size_t i = 0; i < 3; ++i) {
     CHECK(sent[i] == book->attempts()[i].context.traceparent());

@@ -59,7 +59,7 @@ TEST_CASE("each attempt has a span of its own in the one trace of its call") {
               },
               &clock);
   CHECK(fetch.With({.key = "ann"}).ok());
-  CHECK(WhatIsWrongWith(book->spans()) == "");
+  CHECK(WhatIsWrongWith(book->spans()) == test::kNothing);
   REQUIRE(book->calls().size() == 1);
   const WrittenSpan call = book->calls()[0];
   CHECK(call.stack == "orders");
@@ -133,7 +133,7 @@ TEST_CASE("the call of a stack inside of another is a part of the outer one's at
   const auto fetch =
       Stack(Retry(Thrice())).Traced("out", book).Around(inner.Around(executor, &clock), &clock);
   CHECK(fetch().ok());
-  CHECK(WhatIsWrongWith(book->spans()) == "");
+  CHECK(WhatIsWrongWith(book->spans()) == test::kNothing);
   const std::vector<WrittenSpan> calls = book->calls();
   std::vector<WrittenSpan> outer;
   std::vector<WrittenSpan> others;
@@ -170,7 +170,7 @@ TEST_CASE("a call that no attempt is made of has a span without any") {
   std::stop_source stop;
   stop.request_stop();
   CHECK(absl::IsCancelled(fetch.With({.stop = stop.get_token()})));
-  CHECK(WhatIsWrongWith(book->spans()) == "");
+  CHECK(WhatIsWrongWith(book->spans()) == test::kNothing);
   const auto calls = book->calls();
   REQUIRE(calls.size() == 3);
   CHECK(book->attempts().size() == 1);
@@ -213,7 +213,7 @@ TEST_CASE("the copies that a hedge sends are attempts of one call, each with a s
   // At 0, 10, 16 (the first one's retry) and 20 ms; the retry ends the call at 26 ms.
   fetch();
   world.Run();
-  CHECK(WhatIsWrongWith(book->spans()) == "");
+  CHECK(WhatIsWrongWith(book->spans()) == test::kNothing);
   const auto calls = book->calls();
   const auto attempts = book->attempts();
   REQUIRE(calls.size() == 1);
@@ -264,7 +264,7 @@ TEST_CASE("an attempt that its call went on without has its own end") {
     CHECK(sent == parent->traceparent());
     return;
   }
-  CHECK(WhatIsWrongWith(book->spans()) == "");
+  CHECK(WhatIsWrongWith(book->spans()) == test::kNothing);
   CHECK(book->attempts()[0].status.ok());
   CHECK(sent == book->attempts()[0].context.traceparent());
 }
@@ -278,7 +278,7 @@ TEST_CASE("a call that its driver leaves has ended") {
     testing::Simulate(world, Stack().Traced("b", book), never)();
     testing::Simulate(world, Stack(Hedge({.delay = 1s}, HedgeAll())).Traced("c", book), never)();
   }
-  CHECK(WhatIsWrongWith(book->spans()) == "");
+  CHECK(WhatIsWrongWith(book->spans()) == test::kNothing);
   CHECK(book->calls().size() == 3);
   CHECK(book->attempts().size() == 3);
   for (const WrittenSpan& span : book->spans()) CHECK(span.outcome == CallOutcome::kCancelled);

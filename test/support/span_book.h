@@ -11,6 +11,7 @@
 #include <mutex>
 #include <optional>
 #include <string>
+#include <string_view>
 #include <utility>
 #include <vector>
 
@@ -140,8 +141,10 @@ class SpanBook final : public Tracer {
   std::deque<WrittenSpan> spans_;  // guarded by mutex_
 };
 
-// What is wrong with spans of calls that have all ended, attempts that were left included; empty:
-// nothing. Of a trace with no parent outside: each span ended once, each call has one trace id,
+inline constexpr std::string_view kNothing;
+
+// What is wrong with spans of calls that have all ended, attempts that were left included;
+// kNothing. Of a trace with no parent outside: each span ended once, each call has one trace id,
 // each attempt a span id of its own, and the attempts of a call are counted up from 0.
 inline std::string WhatIsWrongWith(const std::vector<WrittenSpan>& spans) {
   for (const WrittenSpan& span : spans) {
