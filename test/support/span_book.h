@@ -143,7 +143,7 @@ class SpanBook final : public Tracer {
 
 inline constexpr std::string_view kNothing;
 
-// What is wrong with spans of calls that have all ended, attempts that were left included;
+// What is wrong with spans of calls that have all ended, attempts that were left included, or
 // kNothing. Of a trace with no parent outside: each span ended once, each call has one trace id,
 // each attempt a span id of its own, and the attempts of a call are counted up from 0.
 inline std::string WhatIsWrongWith(const std::vector<WrittenSpan>& spans) {
