@@ -13,11 +13,13 @@ function roundUp(value) {
   return 10 * power;
 }
 
+// From 0 to `top`; logarithmic from `bottom` to `top` where that is given.
 class Scale {
-  constructor(times, top) {
+  constructor(times, top, bottom) {
     this.end = times[times.length - 1] ?? 0;
     this.begin = times[0] ?? 0;
     this.top = top;
+    this.bottom = bottom;
   }
 
   x(time) {
@@ -26,7 +28,9 @@ class Scale {
   }
 
   y(value) {
-    return CHART_HEIGHT * (1 - Math.min(value / this.top, 1));
+    const part = this.bottom === undefined ? value / this.top
+      : Math.log(Math.max(value, this.bottom) / this.bottom) / Math.log(this.top / this.bottom);
+    return CHART_HEIGHT * (1 - Math.min(part, 1));
   }
 }
 
@@ -58,11 +62,12 @@ function areaPath(times, values, scale) {
   return runsOf(times, values, scale).map(close).join("");
 }
 
-// `layers`: [{kind: "line" | "area", name, label}], the last one in front.
+// `layers`: [{kind: "line" | "area", name, label}], the last one in front. `text` says a value.
 class Chart {
-  constructor(title, layers, text) {
+  constructor(title, layers, text, {logarithmic = false} = {}) {
     this.layers = layers;
     this.text = text;
+    this.logarithmic = logarithmic;
     this.paths = layers.map((layer) =>
       svgElement("path", {class: `${layer.kind} ${layer.kind}-${layer.name}`}));
     const grid = [0, 0.5, 1].map((part) =>
@@ -72,12 +77,13 @@ class Chart {
       {viewBox: `0 0 ${CHART_WIDTH} ${CHART_HEIGHT}`, preserveAspectRatio: "none", role: "img"},
       ...grid, ...this.paths);
     this.top = element("span", {class: "top-value", "aria-hidden": "true"});
+    this.bottom = element("span", {class: "bottom-value", "aria-hidden": "true"});
     this.from = element("span");
     const keys = layers.filter((layer) => layer.label).map((layer) =>
       element("span", {class: `key key-${layer.name}`}, layer.label));
     this.node = element(
       "figure", {}, element("figcaption", {}, element("b", {}, title), ...keys),
-      element("div", {class: "plot"}, this.svg, this.top),
+      element("div", {class: "plot"}, this.svg, this.top, this.bottom),
       element("div", {class: "axis", "aria-hidden": "true"}, this.from, element("span", {}, "now")));
     this.title = title;
   }
@@ -86,12 +92,15 @@ class Chart {
   update(times, rows) {
     const all = rows.flat().filter((value) => typeof value === "number");
     const top = roundUp(Math.max(0, ...all));
-    const scale = new Scale(times, top);
+    const least = Math.min(...all.filter((value) => value > 0), top);
+    const bottom = this.logarithmic ? 10 ** Math.floor(Math.log10(least / 1.001)) : undefined;
+    const scale = new Scale(times, top, bottom);
     this.layers.forEach((layer, i) => {
       const draw = layer.kind === "area" ? areaPath : linePath;
       setAttribute(this.paths[i], "d", draw(times, rows[i], scale));
     });
     setText(this.top, all.length > 0 ? this.text(top) : "");
+    setText(this.bottom, this.logarithmic && all.length > 0 ? this.text(bottom) : "");
     const seconds = times.length > 1 ? (scale.end - scale.begin) / 1000 : 0;
     setText(this.from, seconds > 0 ? `${durationText(Math.round(seconds))} ago` : "");
     const last = (row) => row.findLast((value) => typeof value === "number");

@@ -5,20 +5,21 @@ const LEVELS = {warning: "bad", info: "none", debug: "none"};
 // What happened, in words: [before, what stands out, after].
 function eventWords(event) {
   const failure = event.code ? ` after ${event.code}` : "";
+  const one = event.count === 1;  // of several, what differs is not said
   const who = event.name ? `${event.policy} ${event.name}` : event.policy ?? "";
   switch (event.kind) {
     case "refused":
       return ["", who || "No time left", who ? ` refused: ${words(event.reason)}` : ": a call was refused"];
     case "waited":
-      return ["", who, ` let a call wait ${durationText(event.waited)}`];
+      return ["", who, ` let a call wait${one ? ` ${durationText(event.waited)}` : ""}`];
     case "attempt":
-      return ["Attempt ", String(event.attempt), ` ended${event.code ? ` with ${event.code}` : ""} in ${durationText(event.took ?? 0)}`];
+      return ["Attempt ", one ? String(event.attempt) : "", ` ended${event.code ? ` with ${event.code}` : ""}${one ? ` in ${durationText(event.took ?? 0)}` : ""}`];
     case "cut_off":
-      return ["Attempt ", String(event.attempt), " was cut off at its deadline"];
+      return ["Attempt ", one ? String(event.attempt) : "", " was cut off at its deadline"];
     case "retrying":
-      return ["", who, ` tries again in ${durationText(event.waited ?? 0)}${failure}`];
+      return ["", who, ` tries again${one ? ` in ${durationText(event.waited ?? 0)}` : ""}${failure}`];
     case "gave_up":
-      return ["Given up: ", words(event.reason), `${failure}, ${plural(event.attempt ?? 0, "attempt")}`];
+      return ["Given up: ", words(event.reason), `${failure}${one ? `, ${plural(event.attempt ?? 0, "attempt")}` : ""}`];
     case "hedged":
       return ["", who, " sent another copy"];
     case "hedge_won":
@@ -28,7 +29,7 @@ function eventWords(event) {
     case "dry_run":
       return ["", who, ` in a dry run: ${words(event.reason)}`];
     case "ended":
-      return ["A call ended: ", words(event.reason), `${event.code ? `, ${event.code}` : ""}${event.took ? `, ${durationText(event.took)}` : ""}`];
+      return ["A call ended: ", words(event.reason), `${event.code ? `, ${event.code}` : ""}${one && event.took ? `, ${durationText(event.took)}` : ""}`];
     case "breaker_changed":
       return ["Breaker ", event.name || event.policy, ` ${words(event.state)}: ${words(event.reason)}`];
     default:

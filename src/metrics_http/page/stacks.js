@@ -30,7 +30,7 @@ class StackCard {
     this.times = new Chart("Latency", [
       {kind: "line", name: "warn", label: "p99"},
       {kind: "line", name: "flow", label: "p50"},
-    ], durationText);
+    ], durationText, {logarithmic: true});
     this.rows = element("ol", {class: "flow"});
     const tiles = [this.share, this.rate, this.amplification, this.latency];
     this.node = element(
