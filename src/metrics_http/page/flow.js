@@ -1,6 +1,6 @@
 // The funnel of a stack: how many calls come to each policy, and how many are lost there.
 
-// [{label, settings, entering, segments: [{kind, count}], count, what, lost, objects}]
+// [{label, settings, segments: [{kind, count}], count, what, lost, objects}]
 function flowRows(stack, flow) {
   const calls = sum(flow.calls);
   const good = flow.calls.success ?? 0;
@@ -10,14 +10,17 @@ function flowRows(stack, flow) {
     count: countText(calls), value: calls,
     what: calls > good ? outcomesText(flow.calls) : "", lost: calls > good,
   }];
-  let entering = calls;
-  stack.policies.forEach((policy, i) => {
-    const {refused, answered, again} = flow.policies[i] ?? {refused: {}, answered: 0, again: 0};
+  // From the service upwards: what comes to a policy goes on, or is refused, or answered there. So
+  // calls under way, which have not been counted yet, do not make attempts come from nowhere.
+  let reached = sum(flow.attempts) + flow.no_time;
+  const policies = stack.policies.map((policy, i) => [policy, flow.policies[i] ?? {refused: {}, answered: 0, again: 0}]);
+  const upwards = policies.reverse().map(([policy, {refused, answered, again}]) => {
     const lost = sum(refused);
-    const passing = Math.max(entering - lost - answered, 0);
-    rows.push(policyRow(policy, {entering, passing, lost, refused, answered, again}));
-    entering = passing + again;
+    const passing = Math.max(reached - again, 0);
+    reached = passing + lost + answered;
+    return policyRow(policy, {passing, lost, refused, answered, again});
   });
+  rows.push(...upwards.reverse());
   if (flow.no_time > 0) {
     rows.push({
       end: true, label: "Out of time", settings: "refused without a policy", objects: [],
@@ -36,7 +39,7 @@ function outcomesText(calls) {
     .join(", ");
 }
 
-function policyRow(policy, {entering, passing, lost, refused, answered, again}) {
+function policyRow(policy, {passing, lost, refused, answered, again}) {
   const reasons = Object.entries(refused).filter(([, count]) => count > 0).sort((a, b) => b[1] - a[1]);
   const what = [];
   if (reasons.length > 0) what.push(reasons.map(([reason, count]) => (reasons.length > 1 ? `${words(reason)} ${countText(count)}` : words(reason))).join(", "));
@@ -45,7 +48,7 @@ function policyRow(policy, {entering, passing, lost, refused, answered, again}) 
   const count = lost > 0 ? `${countText(lost)} refused` : again > 0 ? `${countText(again)} sent again` : "";
   return {
     label: policy.policy, settings: policy.settings, objects: policy.objects,
-    segments: [{kind: "pass", count: passing}, {kind: "other", count: Math.min(answered, entering)}, {kind: "lost", count: lost}],
+    segments: [{kind: "pass", count: passing}, {kind: "other", count: answered}, {kind: "lost", count: lost}],
     count, value: lost, what: what.join(" · "), lost: lost > 0,
   };
 }
