@@ -5,6 +5,7 @@
 #include <string>
 #include <vector>
 
+#include "holdfast/metrics_http/metrics_server.h"
 #include "test/http/descriptors.h"
 #include "test/metrics_http/raw_client.h"
 #include "test/metrics_http/scene.h"

@@ -5,6 +5,7 @@
 #include <string>
 #include <thread>
 
+#include "holdfast/metrics_http/metrics_server.h"
 #include "test/metrics_http/raw_client.h"
 #include "test/metrics_http/scene.h"
 #include "test/support/catch.h"

@@ -8,6 +8,7 @@
 #include <variant>
 #include <vector>
 
+#include "holdfast/metrics_http/metrics_server.h"
 #include "test/metrics/objects.h"
 #include "test/metrics_http/raw_client.h"
 #include "test/metrics_http/scene.h"
