@@ -98,6 +98,7 @@ class ExchangeTimer {
   // Whatever becomes of it, a response began. 0: none did.
   void Saw(int status, int minor_version);
   void End(const absl::StatusOr<Response>& response);
+  void TimedOut() { labels_.error = ExchangeError::kTimeout; }
   void Threw() { labels_.error = ExchangeError::kException; }
   void Drop() { meter_ = nullptr; }  // it was none
 

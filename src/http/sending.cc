@@ -226,9 +226,10 @@ absl::StatusOr<Response> AfterResend(const Sending& first, absl::StatusOr<Respon
 
 std::optional<TimePoint> SteadyDeadline(Call& call) {
   if (call.deadline() == TimePoint::max()) return TimePoint::max();
-  // The call's clock may be any; the network's is the steady one.
   const Duration left = SaturatingSub(call.deadline(), call.now());
   if (left <= Duration::zero()) return std::nullopt;
+  if (call.on_steady_clock()) return call.deadline();
+  // The call's clock may be any; the network's is the steady one.
   return SaturatingAdd(holdfast::internal::ReadClock(nullptr), left);
 }
 

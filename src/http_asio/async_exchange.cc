@@ -242,7 +242,12 @@ bool AsyncExchange::Wait(TimePoint until) {
 }
 
 bool AsyncExchange::End(absl::StatusOr<Response> result) {
-  if (timer_) timer_->End(result);
+  if (timer_) {
+    timer_->End(result);
+    // A stack cancels an attempt that is late, and may notice that before this does.
+    const bool cancelled = absl::IsCancelled(result.status());
+    if (cancelled && ReadClock(nullptr) >= deadline_) timer_->TimedOut();
+  }
   LetGo();
   Complete(nullptr, std::move(result));
   return false;

@@ -85,6 +85,9 @@ class Call {
     return *now_;
   }
 
+  // Whether that is std::chrono::steady_clock's, so that deadline() is one of whatever waits by it.
+  bool on_steady_clock() const { return clock_ == nullptr; }
+
   // The time after which no wait may end; an executor reads it to know how long it may take.
   // Timeout lowers it for what is below it, and restores it on the way up.
   TimePoint deadline() const { return deadline_; }
