@@ -209,8 +209,10 @@ bool AsyncExchange::Send(const Awaited* ready) {
     if (way.sending.Settle(driven.end)) {
       watches_.Clear();
       way.mover.reset();
-      return OnResponse(
-          way.sending.Finish(*std::exchange(way.connection, std::nullopt), driven, began_));
+      // By itself, so that a connection that is closed is closed before the permit goes back.
+      auto response =
+          way.sending.Finish(*std::exchange(way.connection, std::nullopt), driven, began_);
+      return OnResponse(std::move(response));
     }
     way.mover.emplace(way.connection->stream(), way.duplex, way.sending.bounds(deadline_));
   }
