@@ -2,6 +2,9 @@
 #ifndef HOLDFAST_BASE_INTERNAL_MADE_ONCE_H_
 #define HOLDFAST_BASE_INTERNAL_MADE_ONCE_H_
 
+#include <absl/base/attributes.h>
+#include <absl/base/optimization.h>
+
 #include <atomic>
 #include <memory>
 #include <new>
@@ -26,10 +29,17 @@ class MadeOnce {
   // A T of these arguments; null where there is no memory for it.
   template <class... Args>
   T* Get(Args&&... args) noexcept {
-    T* present = get();
-    if (present != nullptr) return present;
+    T* const present = get();
+    return ABSL_PREDICT_TRUE(present != nullptr) ? present : Make(std::forward<Args>(args)...);
+  }
+
+ private:
+  // By itself, so that Get costs those who find it made no more than the look.
+  template <class... Args>
+  ABSL_ATTRIBUTE_NOINLINE T* Make(Args&&... args) noexcept {
     try {
       auto made = std::make_unique<T>(std::forward<Args>(args)...);
+      T* present = nullptr;
       const bool mine = made_.compare_exchange_strong(
           present, made.get(), std::memory_order_acq_rel, std::memory_order_acquire);
       return mine ? made.release() : present;
@@ -38,7 +48,6 @@ class MadeOnce {
     }
   }
 
- private:
   std::atomic<T*> made_{nullptr};
 };
 
