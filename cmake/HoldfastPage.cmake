@@ -1,13 +1,13 @@
-# holdfast_page(<source> SCRIPTS ...) writes the files of src/metrics_http/page/ into a source: page.html,
-# page.css and the scripts, which become one in their order.
+# holdfast_page(<source>) writes the files of src/metrics_http/page/ into a source: page.html, page.css
+# and the scripts, which become one in this order.
 #
 # A raw string may be as long as every compiler takes it: 65,536 bytes a file.
 function(holdfast_page source)
-  cmake_parse_arguments(PARSE_ARGV 1 arg "" "" "SCRIPTS")
+  set(scripts dom.js format.js model.js charts.js objects.js flow.js stacks.js events.js feed.js main.js)
   set(folder "${PROJECT_SOURCE_DIR}/src/metrics_http/page")
   set(text "// Made of the files in src/metrics_http/page/.\n#include \"src/metrics_http/page.h\"\n\nnamespace holdfast::internal {\n\n")
   set(parts)
-  foreach(file IN ITEMS page.html page.css ${arg_SCRIPTS})
+  foreach(file IN ITEMS page.html page.css ${scripts})
     set_property(DIRECTORY APPEND PROPERTY CMAKE_CONFIGURE_DEPENDS "${folder}/${file}")
     file(SIZE "${folder}/${file}" size)
     if(size GREATER 65000)

@@ -37,9 +37,9 @@ void EndSpan(Span& span, const End& end) {
 
 namespace internal {
 
-std::shared_ptr<CallTrace> CallTrace::Begin(const Watch& watch, CallStart start, bool parent_made) {
+std::shared_ptr<CallTrace> CallTrace::Begin(const Watch& watch, CallStart start) {
   const TraceContext parent = start.parent == nullptr ? TraceContext() : *start.parent;
-  auto trace = std::make_shared<CallTrace>(parent, parent_made);
+  auto trace = std::make_shared<CallTrace>(parent, start.parent_is_local);
   trace->spans_.reserve(watch.tracers.size());  // so that a span that was started is kept
   for (const Watch::Traced& traced : watch.tracers) {
     start.stack = traced.name;
@@ -110,13 +110,14 @@ const TraceContext* Call::ParentTrace() const {
 }
 
 bool Call::ParentTraceMade() const {
-  if (options_.trace != nullptr && options_.trace->valid()) return false;
+  if (options_.trace != nullptr && options_.trace->valid()) return options_.trace_is_local;
   return options_.outer != nullptr && options_.outer->traced();
 }
 
 void Call::BeginTrace(const internal::Watch& watch) {
-  const CallStart start = {.key = key(), .at = *began_, .parent = ParentTrace()};
-  JoinTrace(IfItCan([&] { return internal::CallTrace::Begin(watch, start, ParentTraceMade()); }));
+  const CallStart start = {
+      .key = key(), .at = *began_, .parent = ParentTrace(), .parent_is_local = ParentTraceMade()};
+  JoinTrace(IfItCan([&] { return internal::CallTrace::Begin(watch, start); }));
 }
 
 void Call::JoinTrace(const std::shared_ptr<internal::CallTrace>& trace) {

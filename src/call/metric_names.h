@@ -2,9 +2,7 @@
 #ifndef HOLDFAST_SRC_CALL_METRIC_NAMES_H_
 #define HOLDFAST_SRC_CALL_METRIC_NAMES_H_
 
-#include <algorithm>
 #include <chrono>
-#include <string>
 #include <string_view>
 
 #include "holdfast/base/time.h"
@@ -31,13 +29,6 @@ inline constexpr std::string_view kScope = "holdfast.scope";
 inline constexpr std::string_view kState = "holdfast.state";
 
 }  // namespace attribute
-
-// The text of an enumerator as the value of an attribute: with underscores.
-inline std::string AttributeText(std::string_view text) {
-  std::string value(text);
-  std::ranges::replace_if(value, [](char c) { return c == ' ' || c == '-'; }, '_');
-  return value;
-}
 
 // The value of a metric whose unit is "s".
 inline double InSeconds(Duration d) { return std::chrono::duration<double>(d).count(); }

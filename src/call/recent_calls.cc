@@ -6,17 +6,14 @@
 #include "holdfast/base/internal/options_checker.h"
 #include "holdfast/base/internal/random.h"
 #include "holdfast/base/internal/string_view.h"
+#include "holdfast/base/internal/utf8.h"
 #include "holdfast/base/internal/validate.h"
 
 namespace holdfast {
 namespace {
 
-// Not in the middle of a character of UTF-8.
 std::string Shortened(std::string_view text) {
-  if (text.size() <= RecentCalls::kMostText) return std::string(text);
-  std::size_t end = RecentCalls::kMostText;
-  while (end > 0 && (static_cast<unsigned char>(text[end]) & 0xc0) == 0x80) --end;
-  return std::string(text.substr(0, end)) + "...";
+  return internal::KeptText(text, RecentCalls::kMostText);
 }
 
 std::string MessageOf(const absl::Status& status) {

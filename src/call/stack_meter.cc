@@ -8,6 +8,7 @@
 #include <utility>
 
 #include "holdfast/base/internal/refusals.h"
+#include "holdfast/call/internal/attribute_text.h"
 #include "src/call/metric_names.h"
 
 namespace holdfast::internal {

@@ -6,6 +6,7 @@
 
 #include <algorithm>
 
+#include "holdfast/call/internal/attribute_text.h"
 #include "holdfast/http/transport_error.h"
 #include "src/call/metric_names.h"
 

@@ -2,7 +2,7 @@
 
 #include <utility>
 
-#include "src/metrics/utf8.h"
+#include "holdfast/base/internal/utf8.h"
 
 namespace holdfast::internal {
 

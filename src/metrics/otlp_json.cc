@@ -11,9 +11,9 @@
 #include <nlohmann/json.hpp>
 #include <vector>
 
+#include "holdfast/base/internal/utf8.h"
 #include "holdfast/metrics/internal/int_attribute.h"
 #include "holdfast/version.h"
-#include "src/metrics/utf8.h"
 
 namespace holdfast::internal {
 namespace {

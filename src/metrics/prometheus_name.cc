@@ -4,12 +4,16 @@
 #include <absl/strings/match.h>
 #include <absl/strings/str_cat.h>
 #include <absl/strings/str_join.h>
+#include <absl/strings/str_replace.h>
 #include <absl/strings/strip.h>
 
 #include <algorithm>
 #include <span>
 #include <utility>
 #include <vector>
+
+#include "holdfast/base/internal/string_view.h"
+#include "holdfast/metrics/internal/prometheus_form.h"
 
 namespace holdfast::internal {
 namespace {
@@ -111,6 +115,10 @@ std::string PrometheusLabel(std::string_view key) {
   // Two in front are for Prometheus itself.
   if (absl::StartsWith(label, "_")) return absl::StrCat("key_", absl::StripPrefix(label, "_"));
   return label;
+}
+
+std::string PrometheusHelp(std::string_view help) {
+  return absl::StrReplaceAll(ToAbsl(help), {{"\\", "\\\\"}, {"\n", "\\n"}});
 }
 
 }  // namespace holdfast::internal

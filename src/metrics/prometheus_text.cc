@@ -15,10 +15,6 @@
 namespace holdfast::internal {
 namespace {
 
-std::string EscapedHelp(const std::string& help) {
-  return absl::StrReplaceAll(help, {{"\\", "\\\\"}, {"\n", "\\n"}});
-}
-
 std::string EscapedValue(const std::string& value) {
   return absl::StrReplaceAll(value, {{"\\", "\\\\"}, {"\n", "\\n"}, {"\"", "\\\""}});
 }
@@ -84,8 +80,8 @@ std::string PrometheusText(const MetricsSnapshot& snapshot) {
   std::string text;
   for (const MetricFamily& family : snapshot.families()) {
     const std::string& name = family.prometheus_name;
-    absl::StrAppend(&text, "# HELP ", name, " ", EscapedHelp(family.help), "\n# TYPE ", name, " ",
-                    TypeName(family.type), "\n");
+    absl::StrAppend(&text, "# HELP ", name, " ", PrometheusHelp(family.help), "\n# TYPE ", name,
+                    " ", TypeName(family.type), "\n");
     for (const MetricSeries& series : family.series) {
       const std::string labels = Labels(family.keys, series.values);
       if (const auto* histogram = std::get_if<HistogramCounts>(&series.value)) {

@@ -30,20 +30,22 @@ std::string_view NameWithoutKey(const Event& event) {
 }
 
 RecentEvent Kept(const Event& event, const RecentEventsOptions& options) {
-  using internal::KeptText;
+  const auto text = [](std::string_view whole) {
+    return internal::KeptText(whole, internal::kMostOfEventText);
+  };
   RecentEvent kept = {.kind = event.kind,
                       .severity = event.severity,
-                      .stack = KeptText(event.stack),
-                      .policy = KeptText(event.policy),
-                      .name = KeptText(options.keys ? event.name : NameWithoutKey(event)),
-                      .key = options.keys ? KeptText(event.key) : std::string(),
-                      .state = KeptText(event.state),
-                      .reason = KeptText(event.reason),
+                      .stack = text(event.stack),
+                      .policy = text(event.policy),
+                      .name = text(options.keys ? event.name : NameWithoutKey(event)),
+                      .key = options.keys ? text(event.key) : std::string(),
+                      .state = text(event.state),
+                      .reason = text(event.reason),
                       .code = event.status.code(),
                       .attempt = event.attempt,
                       .took = event.took,
                       .waited = event.waited};
-  if (options.messages) kept.message = KeptText(internal::ToStd(event.status.message()));
+  if (options.messages) kept.message = text(internal::ToStd(event.status.message()));
   if (event.until != TimePoint::min() && event.until != TimePoint::max()) {
     kept.until = std::max(SaturatingSub(event.until, event.at), Duration::zero());
   }

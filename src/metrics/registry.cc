@@ -5,8 +5,8 @@
 #include <algorithm>
 #include <utility>
 
+#include "holdfast/base/internal/utf8.h"
 #include "src/metrics/object_series.h"
-#include "src/metrics/utf8.h"
 
 namespace holdfast::internal {
 namespace {

@@ -7,12 +7,10 @@
 #include <utility>
 
 #include "holdfast/base/internal/string_view.h"
-#include "src/metrics/utf8.h"
+#include "holdfast/base/internal/utf8.h"
 
 namespace holdfast::internal {
 namespace {
-
-constexpr std::size_t kMostBytes = 128;
 
 std::size_t HashOf(const Event& event) {
   return absl::HashOf(ToAbsl(event.stack), ToAbsl(event.policy), ToAbsl(event.name),
@@ -26,28 +24,15 @@ bool Worse(const WorstKey& a, const WorstKey& b) {
 
 }  // namespace
 
-std::string KeptText(std::string_view text) {
-  std::string kept = WellFormedUtf8(text.substr(0, kMostBytes));
-  if (text.size() <= kMostBytes && kept.size() <= kMostBytes) return kept;
-  // No part of a character stays, neither at the cut nor of what stands for one that was none.
-  constexpr std::string_view kEllipsis = "\xE2\x80\xA6";
-  std::size_t end = std::min(kept.size(), kMostBytes - kEllipsis.size());
-  while (end > 0 && end < kept.size() && (static_cast<unsigned char>(kept[end]) & 0xC0) == 0x80) {
-    --end;
-  }
-  kept.resize(end);
-  kept += kEllipsis;
-  return kept;
-}
-
 void WorstKeyCounters::Add(const Event& event, std::chrono::system_clock::time_point now) {
   const std::size_t hash = HashOf(event);
   auto found = std::ranges::find(counters_, hash, &Counter::hash);
   if (found == counters_.end()) {
-    WorstKey key = {.stack = KeptText(event.stack),
-                    .policy = KeptText(event.policy),
-                    .name = KeptText(event.name),
-                    .key = KeptText(event.key)};
+    const auto kept = [](std::string_view text) { return KeptText(text, kMostOfEventText); };
+    WorstKey key = {.stack = kept(event.stack),
+                    .policy = kept(event.policy),
+                    .name = kept(event.name),
+                    .key = kept(event.key)};
     if (counters_.size() < most_) {
       found = counters_.insert(counters_.end(), {.hash = hash, .key = std::move(key)});
     } else {

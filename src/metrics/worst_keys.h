@@ -35,8 +35,7 @@ class WorstKeyCounters {
   std::vector<Counter> counters_;
 };
 
-// Valid UTF-8, of at most 128 bytes.
-std::string KeptText(std::string_view text);
+inline constexpr std::size_t kMostOfEventText = 128;  // bytes
 
 }  // namespace holdfast::internal
 

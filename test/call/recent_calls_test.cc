@@ -98,7 +98,7 @@ TEST_CASE("it keeps so many attempts of a call, and counts the others") {
   CHECK(calls[0].ended_by == EndReason::kAttempts);
 }
 
-TEST_CASE("a long text is cut between two characters") {
+TEST_CASE("a long text is cut between two characters, and what is not UTF-8 becomes so") {
   const auto recent = std::make_shared<RecentCalls>();
   const std::string text = "x" + [] {
     std::string umlauts;
@@ -109,10 +109,14 @@ TEST_CASE("a long text is cut between two characters") {
   CHECK_FALSE(fetch().ok());
   const auto calls = recent->Snapshot();
   REQUIRE(calls.size() == 1);
-  const std::string cut = text.substr(0, 199) + "...";
+  const std::string cut = text.substr(0, 197) + "\xE2\x80\xA6";  // as long as may be
+  CHECK(cut.size() == RecentCalls::kMostText);
   CHECK(calls[0].stack == cut);
   CHECK(calls[0].message == cut);
   CHECK(calls[0].attempts[0].message == cut);
+  const auto latin = Stack().Traced("\xE4", recent).Around([] { return absl::OkStatus(); });
+  CHECK(latin().ok());
+  CHECK(recent->Snapshot()[0].stack == "\xEF\xBF\xBD");
 }
 
 TEST_CASE("a call is sampled as its parent is") {

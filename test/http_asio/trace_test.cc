@@ -18,6 +18,7 @@ namespace {
 using namespace std::chrono_literals;  // NOLINT(google-build-using-namespace)
 using test::AsyncEnd;
 using test::AsyncRequest;
+using test::AsyncResult;
 using test::ContainsSubstring;
 using test::FaultServer;
 using test::Peer;
@@ -36,11 +37,14 @@ TEST_CASE("each attempt of an asynchronous call is sent with a span id of its ow
   net::io_context io;
   const AsyncTransport transport(io, "http://" + server.Host());
   const auto book = std::make_shared<SpanBook>();
-  const auto fetch = Stack(Retry({.max_attempts = 3,
+  const auto stack = Stack(Retry({.max_attempts = 3,
                                   .backoff = Backoff::Constant(1ms),
                                   .budget = RetryBudget::Unlimited()}))
-                         .Traced("orders", book)
-                         .AroundAsync(transport, io);
+                         .Traced("orders", book);
+  using Any = AnyAsyncExecutor<AsyncResult(const Request&)>;
+  const bool erased = GENERATE(false, true);
+  const Any fetch =
+      erased ? Any(stack.AroundAsync(Any(transport), io)) : Any(stack.AroundAsync(transport, io));
   const auto parent =
       TraceContext::Parse("00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01", "foo=1");
   Request request = AsyncRequest("GET", "/");

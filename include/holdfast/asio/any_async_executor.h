@@ -197,7 +197,10 @@ class AnyAsyncExecutor<R(Args...)> {
     void Start(const CallOptions& options, Handler handler, Kept<Args>&... args) const override {
       CallOptions own = options;
       if constexpr (!kHasPolicies) {
-        if (own.outer != nullptr && own.trace == nullptr) own.trace = own.outer->attempt_trace();
+        if (own.outer != nullptr && own.trace == nullptr) {
+          own.trace = own.outer->attempt_trace();
+          own.trace_is_local = own.outer->traced();
+        }
         own.outer = nullptr;
       }
       executor.With(own, std::move(args)..., std::move(handler));

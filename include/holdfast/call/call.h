@@ -301,7 +301,7 @@ class Call {
   void WentAgain(const absl::Status& outcome);
   void AttemptStopped();  // if one is running
   void End(const absl::Status& result, std::optional<Duration> retry_after);
-  void EndWithout(internal::CallOutcome outcome);  // a result
+  void EndWithout(CallOutcome outcome);  // a result
 
   bool running() const { return running_ == Running::kYes; }
   bool metered() const { return meter_ != nullptr || report_ != nullptr; }
@@ -329,10 +329,10 @@ class Call {
   void TraceAttemptEnd(const absl::Status& status, CallOutcome outcome);
   void TraceEnd(const absl::Status& status, CallOutcome outcome, EndReason why);
   void DropTrace();
-  void AttemptLost(internal::CallOutcome outcome, absl::StatusCode code);
-  void CountAttempt(internal::CallOutcome outcome, absl::StatusCode code);
+  void AttemptLost(CallOutcome outcome, absl::StatusCode code);
+  void CountAttempt(CallOutcome outcome, absl::StatusCode code);
   void CountSuccess();
-  void CountEnd(internal::CallOutcome outcome, absl::StatusCode code, EndReason why);
+  void CountEnd(CallOutcome outcome, absl::StatusCode code, EndReason why);
   bool WasCutOff(const absl::Status& outcome);
   void NoteCutOff(const absl::Status& outcome);
   EndReason WhyEnded(const absl::Status& result) const;

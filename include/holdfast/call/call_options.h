@@ -31,6 +31,9 @@ struct CallOptions {
   // What the call is a part of, as a service that calls others reads it from a request; null:
   // nothing, or the attempt of `outer`. See tracer.h.
   const TraceContext* trace = nullptr;
+  // `trace` is of a span that was made in this process, and so goes before a traceparent that the
+  // request has already; false: it came from elsewhere.
+  bool trace_is_local = false;
 };
 
 }  // namespace holdfast

@@ -28,7 +28,7 @@
 
 namespace holdfast {
 
-// Texts are at most RecentCalls::kMostText bytes, and "..." behind what is cut.
+// Texts are valid UTF-8 of at most RecentCalls::kMostText bytes; an ellipsis ends what is cut.
 struct RecentAttempt {
   SpanId span_id = {};
   int resend_count = 0;                         // attempts of the call that had begun before

@@ -27,7 +27,7 @@ inline constexpr std::size_t kCallOutcomes = 5;
 
 std::string_view ToString(CallOutcome outcome);  // "success", ...
 
-// What these four point to lives as long as the function that is given them. Times are on the clock
+// What these point to lives as long as the function that is given them. Times are on the clock
 // of the stack.
 struct CallStart {
   std::string_view stack = {};  // the name that Traced was given
@@ -36,6 +36,9 @@ struct CallStart {
   // What the call is a part of: CallOptions::trace or, where the stack is the executor of another
   // one, the attempt of that. Null: nothing, the call begins a trace.
   const TraceContext* parent = nullptr;
+  // The parent is a span of this process: the attempt of an outer stack that is traced, or what
+  // CallOptions::trace_is_local says of `trace`.
+  bool parent_is_local = false;
   // The context that another Tracer of the stack has given the call; null: none has.
   const TraceContext* given = nullptr;
 };

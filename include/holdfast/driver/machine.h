@@ -137,7 +137,7 @@ class Machine {
   ABSL_ATTRIBUTE_NOINLINE void Fail() {
     call_.ForgetNow();
     Abandon(Abandonment::kThrew);
-    call_.EndWithout(internal::CallOutcome::kException);
+    call_.EndWithout(CallOutcome::kException);
   }
 
   // The caller requested a stop: every State is destroyed, and the result is kCancelled.
@@ -154,7 +154,7 @@ class Machine {
   // A policy threw: destroys every State.
   void Drop() {
     DestroyStates();
-    call_.EndWithout(internal::CallOutcome::kException);
+    call_.EndWithout(CallOutcome::kException);
   }
 
   // The end of the wait that the last step asked for.
@@ -329,8 +329,8 @@ class Machine {
   // Before the call has ended: a policy threw, or the driver has let go of it.
   ABSL_ATTRIBUTE_NOINLINE void LeaveCall() {
     DestroyStates();
-    call_.EndWithout(std::uncaught_exceptions() > 0 ? internal::CallOutcome::kException
-                                                    : internal::CallOutcome::kCancelled);
+    call_.EndWithout(std::uncaught_exceptions() > 0 ? CallOutcome::kException
+                                                    : CallOutcome::kCancelled);
   }
 
   void DestroyStates() {

@@ -31,7 +31,10 @@
 #include <string_view>
 #include <utility>
 
+#include "holdfast/base/internal/string_view.h"
+#include "holdfast/base/internal/utf8.h"
 #include "holdfast/base/internal/validate.h"
+#include "holdfast/call/internal/attribute_text.h"
 #include "holdfast/call/report.h"
 #include "holdfast/call/trace_context.h"
 #include "holdfast/call/tracer.h"
@@ -41,19 +44,20 @@ namespace holdfast {
 namespace internal {
 
 namespace otel = opentelemetry::trace;
+inline constexpr std::size_t kMostOfText = 256;  // bytes
+
 using OtelText = opentelemetry::nostd::string_view;
 using OtelSpan = opentelemetry::nostd::shared_ptr<otel::Span>;
 using OtelTracer = opentelemetry::nostd::shared_ptr<otel::Tracer>;
 
 inline OtelText ToOtel(std::string_view text) { return OtelText(text.data(), text.size()); }
 
-// A context that came from elsewhere.
-inline otel::SpanContext ToOtel(const TraceContext& context) {
+inline otel::SpanContext ToOtel(const TraceContext& context, bool is_remote) {
   using opentelemetry::nostd::span;
   return otel::SpanContext(
       otel::TraceId(span<const std::uint8_t, 16>(context.trace_id().data(), 16)),
       otel::SpanId(span<const std::uint8_t, 8>(context.span_id().data(), 8)),
-      otel::TraceFlags(context.flags()), /*is_remote=*/true,
+      otel::TraceFlags(context.flags()), is_remote,
       otel::TraceState::FromHeader(ToOtel(context.tracestate())));
 }
 
@@ -77,11 +81,10 @@ inline void SetText(otel::Span& span, const char* key, std::string_view value) {
 
 // How both kinds of spans end.
 inline void EndSpan(otel::Span& span, CallOutcome outcome, const absl::Status& status) {
-  constexpr std::size_t kMostOfMessage = 256;  // bytes
   SetText(span, "holdfast.outcome", ToString(outcome));
   if (!status.ok()) SetText(span, "error.type", absl::StatusCodeToString(status.code()));
   if (outcome != CallOutcome::kSuccess) {
-    const std::string message(status.message().substr(0, kMostOfMessage));
+    const std::string message = KeptText(ToStd(status.message()), kMostOfText);
     span.SetStatus(otel::StatusCode::kError, ToOtel(message));
   }
   span.End();
@@ -126,9 +129,7 @@ class OtelCallSpan final : public CallSpan {
   void End(const CallEnd& end) override {
     span_->SetAttribute("holdfast.attempts", std::int64_t{end.attempts});
     if (end.outcome != CallOutcome::kSuccess) {
-      std::string reason(ToString(end.ended_by));
-      std::ranges::replace_if(reason, [](char c) { return c == ' ' || c == '-'; }, '_');
-      SetText(*span_, "holdfast.reason", reason);
+      SetText(*span_, "holdfast.reason", AttributeText(ToString(end.ended_by)));
     }
     EndSpan(*span_, end.outcome, end.status);
   }
@@ -149,8 +150,8 @@ class OtelCallSpan final : public CallSpan {
 //
 // Attributes: holdfast.stack (of attempts), http.request.resend_count where it is more than 0,
 // holdfast.attempts, holdfast.outcome, and of what failed holdfast.reason and error.type, which is
-// the name of the status code. What failed has the status kError with at most 256 bytes of the
-// status's message. A call's key and its request are not told.
+// the name of the status code. What failed has the status kError with the status's message. Texts
+// are valid UTF-8 of at most 256 bytes, as OTLP needs. A call's key and its request are not told.
 //
 // Times are those of OpenTelemetry, when a span begins and ends, whatever the clock of the stack.
 // The SDK decides what is sampled. Thread-safe, as an opentelemetry::trace::Tracer is.
@@ -164,11 +165,13 @@ class OpenTelemetryTracer final : public Tracer {
   std::unique_ptr<CallSpan> StartCall(const CallStart& start) override {
     internal::otel::StartSpanOptions options;
     options.kind = internal::otel::SpanKind::kInternal;
-    if (start.parent != nullptr) options.parent = internal::ToOtel(*start.parent);
-    internal::OtelSpan span = tracer_->StartSpan(internal::ToOtel(start.stack), options);
+    if (start.parent != nullptr) {
+      options.parent = internal::ToOtel(*start.parent, !start.parent_is_local);
+    }
+    std::string stack = internal::KeptText(start.stack, internal::kMostOfText);
+    internal::OtelSpan span = tracer_->StartSpan(internal::ToOtel(stack), options);
     if (span.get() == nullptr) return nullptr;
-    return std::make_unique<internal::OtelCallSpan>(tracer_, std::move(span),
-                                                    std::string(start.stack));
+    return std::make_unique<internal::OtelCallSpan>(tracer_, std::move(span), std::move(stack));
   }
 
  private:

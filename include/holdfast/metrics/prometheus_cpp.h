@@ -8,6 +8,7 @@
 #ifndef HOLDFAST_METRICS_PROMETHEUS_CPP_H_
 #define HOLDFAST_METRICS_PROMETHEUS_CPP_H_
 
+#include <absl/strings/str_replace.h>
 #include <prometheus/client_metric.h>
 #include <prometheus/collectable.h>
 #include <prometheus/metric_family.h>
@@ -23,6 +24,7 @@
 #include <variant>
 #include <vector>
 
+#include "holdfast/base/internal/string_view.h"
 #include "holdfast/base/internal/validate.h"
 #include "holdfast/metrics/internal/prometheus_form.h"
 #include "holdfast/metrics/metrics.h"
@@ -31,19 +33,9 @@ namespace holdfast {
 
 namespace internal {
 
-// TextSerializer writes a help as it is, and escapes no end of a line in a label, so that either
-// would end a line of the text.
-inline std::string OnOneLine(std::string_view text) {
-  std::string line;
-  line.reserve(text.size());
-  for (const char c : text) {
-    if (c == '\n') {
-      line += "\\n";
-    } else {
-      line += c;
-    }
-  }
-  return line;
+// TextSerializer escapes no end of a line in a label, so that one would end a line of the text.
+inline std::string OnOneLine(std::string_view label) {
+  return absl::StrReplaceAll(ToAbsl(label), {{"\n", "\\n"}});
 }
 
 inline prometheus::MetricType PrometheusType(MetricType type) {
@@ -108,7 +100,7 @@ class PrometheusCollectable final : public prometheus::Collectable {
     for (const MetricFamily& family : snapshot.families()) {
       prometheus::MetricFamily told;
       told.name = family.prometheus_name;
-      told.help = internal::OnOneLine(family.help);
+      told.help = internal::PrometheusHelp(family.help);  // which the serializer writes as it is
       told.type = internal::PrometheusType(family.type);
       told.metric.reserve(family.series.size());
       for (const MetricSeries& series : family.series) {

@@ -27,8 +27,9 @@ namespace trace = opentelemetry::trace;
 struct KeptSpan {
   std::string name;
   bool client;
-  std::string parent;  // its traceparent; empty: that of the thread
-  std::string state;   // the parent's tracestate
+  std::string parent;   // its traceparent; empty: that of the thread
+  bool remote = false;  // the parent is told to be of another process
+  std::string state;    // the parent's tracestate
   TraceContext context;
   std::map<std::string, std::string> attributes = {};
   bool failed = false;
@@ -126,13 +127,14 @@ class FakeTracer final : public trace::Tracer {
                      .state = "",
                      .context = TraceContext(trace_id, span, TraceContext::kSampled)};
     if (opentelemetry::nostd::holds_alternative<trace::SpanContext>(options.parent)) {
-      const TraceContext parent =
-          internal::FromOtel(opentelemetry::nostd::get<trace::SpanContext>(options.parent));
+      const auto& context = opentelemetry::nostd::get<trace::SpanContext>(options.parent);
+      const TraceContext parent = internal::FromOtel(context);
+      kept.remote = context.IsRemote();
       kept.parent = parent.traceparent();
       kept.state = parent.tracestate();
       kept.context = parent.WithSpan(span);
     }
-    trace::SpanContext context = internal::ToOtel(kept.context);
+    trace::SpanContext context = internal::ToOtel(kept.context, /*is_remote=*/false);
     kept_->spans.push_back(std::move(kept));
     return SpanPtr(
         std::shared_ptr<trace::Span>(std::make_shared<Span>(kept_, number, std::move(context))));

@@ -69,11 +69,12 @@ TEST_CASE("a call that fails says why") {
   const auto fetch =
       Stack(Retry({.max_attempts = 2}))
           .Traced("orders", scene.tracer)
-          .Around([] { return absl::UnavailableError(std::string(300, 'x')); }, &clock);
+          .Around([] { return absl::UnavailableError("\xE4" + std::string(300, 'x')); }, &clock);
   CHECK_FALSE(fetch().ok());
   const KeptSpan call = scene.spans->spans().at(0);
   CHECK(call.failed);
-  CHECK(call.description == std::string(256, 'x'));
+  // Valid UTF-8, in 256 bytes.
+  CHECK(call.description == "\xEF\xBF\xBD" + std::string(250, 'x') + "\xE2\x80\xA6");
   CHECK(call.attributes == Attributes{{"holdfast.attempts", "2i"},
                                       {"holdfast.outcome", "failure"},
                                       {"holdfast.reason", "attempts"},
@@ -94,6 +95,21 @@ TEST_CASE("a trace goes on with the ids and the state of its parent") {
   CHECK(spans[0].state == "vendor=t61rcWkgMzE");
   CHECK(spans[1].context.trace_id() == parent->trace_id());
   CHECK(spans[1].context.tracestate() == "vendor=t61rcWkgMzE");
+}
+
+TEST_CASE("a parent is remote unless it is a span of this process") {
+  const Scene scene;
+  const auto inner =
+      Stack(Retry({})).Traced("inner", scene.tracer).Around([] { return absl::OkStatus(); });
+  const auto outer = Stack(Retry({})).Traced("outer", scene.tracer).Around(inner);
+  const auto parent =
+      TraceContext::Parse("00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01");
+  CHECK(outer.With({.trace = &*parent}).ok());
+  CHECK(inner.With({.trace = &*parent, .trace_is_local = true}).ok());
+  std::map<std::string, int> remote;
+  for (const KeptSpan& span : scene.spans->spans()) remote[span.name] += span.remote ? 1 : 0;
+  CHECK(remote == std::map<std::string, int>{
+                      {"outer", 1}, {"outer attempt", 0}, {"inner", 0}, {"inner attempt", 0}});
 }
 
 TEST_CASE("a null tracer is refused") {

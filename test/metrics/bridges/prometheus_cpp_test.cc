@@ -118,13 +118,13 @@ TEST_CASE("an end of a line in a name or a help does not end a line of the text"
   const auto metrics = std::make_shared<Metrics>();
   const auto named = std::make_shared<test::Gear>("two\nlines");
   const auto teller = Tells([](Collector& c) {
-    c.Gauge({.name = "a", .type = MetricType::kGauge, .unit = "", .help = "two\nlines"}, 1);
+    c.Gauge({.name = "a", .type = MetricType::kGauge, .unit = "", .help = "two\nlines \\d"}, 1);
   });
   REQUIRE(metrics->Add(named).ok());
   REQUIRE(metrics->Add(teller).ok());
   const Exposition text(Scraped(metrics));
   CHECK(text.at(R"(gear_calls_total{holdfast_name="two\\nlines"})") == "1");
-  CHECK(text.helps().at("a") == R"(two\nlines)");
+  CHECK(text.helps().at("a") == R"(two\nlines \\d)");
 }
 
 TEST_CASE("no registry is refused") {

@@ -14,10 +14,11 @@
 
 namespace holdfast::internal {
 
-// Counters that only grow, numbered from 0. Thread-safe and lock-free. All orders are relaxed: each
-// counter is a value by itself. A sum reads the stripes one after the other, so a counter that one
-// thread reads twice never shrinks, and two counters that are raised together may be read one
-// apart.
+// Counters, numbered from 0, modulo 2^64. Thread-safe and lock-free. All orders are relaxed: each
+// counter is a value by itself. A sum reads the stripes one after the other, so a counter to which
+// nothing negative is added never shrinks for a thread that reads it twice, and what is added in
+// one stripe and taken away in another may be read one apart, as may two counters that are raised
+// together.
 class StripedCounters {
  public:
   explicit StripedCounters(std::size_t count)

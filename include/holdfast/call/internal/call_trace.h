@@ -21,7 +21,7 @@ class CallTrace {
   CallTrace(const TraceContext& passed_on, bool made) : context_(passed_on), made_(made) {}
 
   // A span of each Tracer of `watch`; null where none of them wants one.
-  static std::shared_ptr<CallTrace> Begin(const Watch& watch, CallStart start, bool parent_made);
+  static std::shared_ptr<CallTrace> Begin(const Watch& watch, CallStart start);
 
   bool traced() const { return !spans_.empty(); }
   // Of the call; not valid() if nobody gave it one. And whether a Tracer did.

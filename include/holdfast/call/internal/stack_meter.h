@@ -29,8 +29,6 @@
 
 namespace holdfast::internal {
 
-using holdfast::CallOutcome;
-
 enum class HedgeOutcome : std::uint8_t { kWon, kLost, kFailed, kUnaffordable };
 inline constexpr std::size_t kHedgeOutcomes = 4;
 

@@ -1,4 +1,4 @@
-// How Prometheus spells labels and counts histograms; for our text and for the bridge to
+// How Prometheus spells labels and helps, and counts histograms; for our text and for the bridge to
 // prometheus-cpp.
 #ifndef HOLDFAST_METRICS_INTERNAL_PROMETHEUS_FORM_H_
 #define HOLDFAST_METRICS_INTERNAL_PROMETHEUS_FORM_H_
@@ -14,6 +14,9 @@ namespace holdfast::internal {
 
 // What OpenTelemetry's translator makes of an attribute's key: holdfast_reason of holdfast.reason.
 std::string PrometheusLabel(std::string_view key);
+
+// A help on one line, in which a backslash stands for itself.
+std::string PrometheusHelp(std::string_view help);
 
 struct CumulativeBucket {
   double upper_bound;   // seconds

@@ -1,5 +1,6 @@
-#include "src/metrics/utf8.h"
+#include "holdfast/base/internal/utf8.h"
 
+#include <algorithm>
 #include <cstddef>
 
 namespace holdfast::internal {
@@ -45,6 +46,20 @@ std::string WellFormedUtf8(std::string_view text) {
     text.remove_prefix(part.length);
   }
   return result;
+}
+
+std::string KeptText(std::string_view text, std::size_t most) {
+  std::string kept = WellFormedUtf8(text.substr(0, most));
+  if (text.size() <= most && kept.size() <= most) return kept;
+  // No part of a character stays, neither at the cut nor of what stands for one that was none.
+  constexpr std::string_view kEllipsis = "\xE2\x80\xA6";
+  std::size_t end = std::min(kept.size(), most - kEllipsis.size());
+  while (end > 0 && end < kept.size() && (static_cast<unsigned char>(kept[end]) & 0xC0) == 0x80) {
+    --end;
+  }
+  kept.resize(end);
+  kept += kEllipsis;
+  return kept;
 }
 
 }  // namespace holdfast::internal
