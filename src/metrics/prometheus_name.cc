@@ -13,7 +13,6 @@
 #include <vector>
 
 #include "holdfast/base/internal/string_view.h"
-#include "holdfast/metrics/internal/prometheus_form.h"
 
 namespace holdfast::internal {
 namespace {

@@ -133,9 +133,15 @@ TEST_CASE("a push is cut off while it connects") {
 }
 
 TEST_CASE("a push is cut off while it waits for an answer") {
-  FaultServer silent([](const Peer& peer) { peer.ReadAll(); });
+  std::latch asked(1);
+  FaultServer silent([&](const Peer& peer) {
+    if (peer.ReadMessage().empty()) return;
+    asked.count_down();
+    peer.ReadAll();
+  });
   Scene scene(silent.Host());
   scene.Begin();
+  asked.wait();
   scene.push.reset();
   silent.WaitForClosed(1);
   CHECK(scene.told.results().at(0).status.code() == Code::kCancelled);
